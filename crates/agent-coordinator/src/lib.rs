@@ -1,0 +1,1 @@
+//! Who does what: leases, assignment, retries and recovery. A pure engine and one driver around it.

@@ -1,0 +1,1 @@
+//! Commits, merges and landing on branches, written straight into the object database. Knows nothing of tasks.

@@ -1,0 +1,1 @@
+//! Measuring: scenarios, statistics and claims over the real implementations.

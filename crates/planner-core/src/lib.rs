@@ -1,0 +1,18 @@
+//! Plans: reading, checking, analysing and scheduling them. Pure and synchronous, without input or output.
+//!
+//! The way through the crate: [`format`] reads the text of a plan file into a [`Plan`], [`validate`] says everything
+//! that is wrong with it, [`graph`] turns it into a [`TaskGraph`], [`analysis`] and [`schedule`] work on that one graph.
+
+pub mod capability;
+pub mod effort;
+pub mod id;
+pub mod plan;
+pub mod priority;
+pub mod task;
+
+pub use capability::{Capability, CapabilitySet};
+pub use effort::Effort;
+pub use id::{InvalidTaskId, TaskId};
+pub use plan::{AgentProfile, Plan};
+pub use priority::Priority;
+pub use task::{Check, Dependency, Exclusion, Landing, Standing, Task, When};

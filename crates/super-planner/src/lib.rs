@@ -1,0 +1,1 @@
+//! The facade for embedders and the command line.
