@@ -5,6 +5,7 @@
 
 pub mod capability;
 pub mod effort;
+pub mod graph;
 pub mod id;
 pub mod plan;
 pub mod priority;
@@ -12,6 +13,7 @@ pub mod task;
 
 pub use capability::{Capability, CapabilitySet};
 pub use effort::Effort;
+pub use graph::{Defect, Node, NodeIndex, TaskGraph, TaskIndex};
 pub use id::{InvalidTaskId, TaskId};
 pub use plan::{AgentProfile, Plan};
 pub use priority::Priority;
