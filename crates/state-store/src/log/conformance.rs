@@ -1,0 +1,188 @@
+//! The list of checks that every implementation of [`StateStore`] passes.
+
+use std::ops::ControlFlow;
+
+use crate::log::{Entry, Recorded, Seq, StateStore, StreamName};
+
+/// Opens one store, again and again: each call returns a handle on the same streams.
+pub type Opener = Box<dyn Fn() -> Box<dyn StateStore> + Send + Sync>;
+
+type Check = fn(&Opener);
+
+/// The checks by name.
+pub const CHECKS: &[(&str, Check)] = &[
+    ("an empty stream has no entries", empty_stream),
+    ("a commit appends its entries in order", append_in_order),
+    ("a dropped transaction appends nothing", dropped_transaction),
+    ("an empty commit appends nothing", empty_commit),
+    ("begin returns what others have appended", news_of_others),
+    ("reading can begin anywhere and end early", read_from_the_middle),
+    ("streams do not mix", streams_are_apart),
+    ("what was committed is there when opened again", reopened),
+    ("writers exclude one another", writers_exclude),
+];
+
+/// Runs every check on a fresh store; `fresh` returns the opener of one.
+///
+/// # Panics
+/// Where an implementation breaks the contract, with the name of the check in the standard error output.
+pub fn check(fresh: &dyn Fn() -> Opener) {
+    for (name, check) in CHECKS {
+        let named = NamedOnPanic(name);
+        check(&fresh());
+        std::mem::forget(named);
+    }
+}
+
+/// Says which check was running when it is dropped, which is only on a panic.
+struct NamedOnPanic(&'static str);
+
+impl Drop for NamedOnPanic {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the name of the check that failed goes where the panic goes"
+    )]
+    fn drop(&mut self) {
+        eprintln!("conformance check failed: {}", self.0);
+    }
+}
+
+fn stream() -> StreamName {
+    StreamName::workspace()
+}
+
+fn entry(text: &str) -> Entry {
+    Entry {
+        kind: 7,
+        version: 3,
+        body: text.as_bytes().to_vec(),
+    }
+}
+
+fn append(store: &dyn StateStore, stream: &StreamName, texts: &[&str]) -> Seq {
+    let transaction = store.begin(stream, Seq::START).expect("the stream is free");
+    transaction
+        .commit(texts.iter().map(|text| entry(text)).collect())
+        .expect("the entries are appended")
+}
+
+fn texts(store: &dyn StateStore, stream: &StreamName, after: u64) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut next = Seq::new(after);
+    let mut visit = |recorded: Recorded| {
+        next = next.plus(1);
+        assert_eq!(recorded.seq, next, "entries are numbered without gaps");
+        assert_eq!((recorded.entry.kind, recorded.entry.version), (7, 3));
+        found.push(String::from_utf8(recorded.entry.body).expect("the bytes come back as they went"));
+        ControlFlow::Continue(())
+    };
+    store
+        .read(stream, Seq::new(after), &mut visit)
+        .expect("the stream is readable");
+    found
+}
+
+fn empty_stream(open: &Opener) {
+    let store = open();
+    assert_eq!(texts(&*store, &stream(), 0), [""; 0]);
+    assert_eq!(store.head(&stream()).expect("readable"), Seq::START);
+    assert_eq!(store.streams().expect("readable"), []);
+    let transaction = store.begin(&stream(), Seq::START).expect("free");
+    assert_eq!((transaction.head(), transaction.news()), (Seq::START, &[][..]));
+}
+
+fn append_in_order(open: &Opener) {
+    let store = open();
+    assert_eq!(append(&*store, &stream(), &["a", "b"]), Seq::new(2));
+    assert_eq!(append(&*store, &stream(), &["c"]), Seq::new(3));
+    assert_eq!(texts(&*store, &stream(), 0), ["a", "b", "c"]);
+    assert_eq!(store.head(&stream()).expect("readable"), Seq::new(3));
+}
+
+fn dropped_transaction(open: &Opener) {
+    let store = open();
+    append(&*store, &stream(), &["a"]);
+    drop(store.begin(&stream(), Seq::START).expect("free"));
+    append(&*store, &stream(), &["b"]);
+    assert_eq!(texts(&*store, &stream(), 0), ["a", "b"]);
+}
+
+fn empty_commit(open: &Opener) {
+    let store = open();
+    assert_eq!(append(&*store, &stream(), &[]), Seq::START);
+    assert_eq!(append(&*store, &stream(), &["a"]), Seq::new(1));
+    assert_eq!(append(&*store, &stream(), &[]), Seq::new(1));
+}
+
+fn news_of_others(open: &Opener) {
+    let (store, other) = (open(), open());
+    append(&*store, &stream(), &["a"]);
+    append(&*other, &stream(), &["b", "c"]);
+    let transaction = store.begin(&stream(), Seq::new(1)).expect("free");
+    let news: Vec<_> = transaction
+        .news()
+        .iter()
+        .map(|recorded| recorded.entry.body.as_slice())
+        .collect();
+    assert_eq!(news, [b"b", b"c"]);
+    assert_eq!(transaction.head(), Seq::new(3));
+}
+
+fn read_from_the_middle(open: &Opener) {
+    let store = open();
+    append(&*store, &stream(), &["a", "b", "c"]);
+    append(&*store, &stream(), &["d"]);
+    for (after, expected) in [
+        (1, &["b", "c", "d"][..]),
+        (3, &["d"][..]),
+        (4, &[][..]),
+        (9, &[][..]),
+    ] {
+        assert_eq!(texts(&*store, &stream(), after), expected, "after {after}");
+    }
+    let mut visited = 0;
+    let mut once = |_| {
+        visited += 1;
+        ControlFlow::Break(())
+    };
+    store.read(&stream(), Seq::START, &mut once).expect("readable");
+    assert_eq!(visited, 1);
+}
+
+fn streams_are_apart(open: &Opener) {
+    let store = open();
+    let other = StreamName::new("sessions/1").expect("a valid name");
+    append(&*store, &stream(), &["a"]);
+    append(&*store, &other, &["x", "y"]);
+    append(&*store, &stream(), &["b"]);
+    assert_eq!(texts(&*store, &stream(), 0), ["a", "b"]);
+    assert_eq!(texts(&*store, &other, 0), ["x", "y"]);
+    assert_eq!(store.streams().expect("readable"), [other, stream()]);
+}
+
+fn reopened(open: &Opener) {
+    append(&*open(), &stream(), &["a", "b"]);
+    assert_eq!(texts(&*open(), &stream(), 0), ["a", "b"]);
+    append(&*open(), &stream(), &["c"]);
+    assert_eq!(texts(&*open(), &stream(), 1), ["b", "c"]);
+}
+
+/// Several writers count: each appends the number of entries that it sees, so a lost lock shows as a repeated number.
+fn writers_exclude(open: &Opener) {
+    const WRITERS: usize = 4;
+    const ROUNDS: usize = 25;
+    std::thread::scope(|scope| {
+        for _ in 0..WRITERS {
+            scope.spawn(|| {
+                let store = open();
+                for _ in 0..ROUNDS {
+                    let transaction = store.begin(&stream(), Seq::START).expect("the lock comes free");
+                    let seen = entry(&transaction.news().len().to_string());
+                    transaction.commit(vec![seen]).expect("the entry is appended");
+                }
+            });
+        }
+    });
+    let expected: Vec<_> = (0..WRITERS * ROUNDS).map(|number| number.to_string()).collect();
+    assert_eq!(texts(&*open(), &stream(), 0), expected);
+}

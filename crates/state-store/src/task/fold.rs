@@ -1,0 +1,320 @@
+//! The fold: events in, the state of the workspace out. Live events and replayed ones go through the same function.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use planner_core::graph::TaskGraph;
+use planner_core::{Plan, Standing};
+
+use crate::task::{
+    AgentKey, AgentRecord, AgentStatus, CancelReason, Completion, Deliverable, Event, FencingToken, Handover,
+    IllegalTransition, InstanceKey, InstanceRecord, InstanceStatus, Project, ProjectKey, ProjectSettings,
+    TaskKey, TaskRecord, TaskState, Transition, UnreadableEvent, transition,
+};
+use crate::{Recorded, Seq, Timestamp};
+
+/// The state of a workspace at a place in its log.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    seq: Seq,
+    instances: Vec<InstanceRecord>,
+    projects: Vec<Project>,
+    agents: Vec<AgentRecord>,
+    agents_by_name: HashMap<String, AgentKey>,
+    late_results: Vec<LateResult>,
+}
+
+/// A result that came too late to be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LateResult {
+    /// Of which task.
+    pub task: TaskKey,
+    /// Of which attempt.
+    pub token: FencingToken,
+    /// By whom.
+    pub agent: AgentKey,
+    /// The result.
+    pub deliverable: Deliverable,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+/// An event that does not fit the state before it: the log is damaged, or this program is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum UnfitEvent {
+    /// The entry cannot be read.
+    #[error("entry {seq} is unreadable")]
+    Unreadable {
+        /// Its place.
+        seq: Seq,
+        /// Why.
+        #[source]
+        source: UnreadableEvent,
+    },
+    /// It speaks of something that there is not.
+    #[error("an event speaks of {what}, which there is not")]
+    Unknown {
+        /// Of what.
+        what: String,
+    },
+    /// The table does not have the step.
+    #[error("{task} cannot take the recorded step")]
+    Illegal {
+        /// The task.
+        task: TaskKey,
+        /// Why not.
+        #[source]
+        source: IllegalTransition,
+    },
+    /// The recorded plan is not sound.
+    #[error("the recorded plan of project `{name}` cannot be used: {reason}")]
+    Plan {
+        /// The project.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl State {
+    /// Returns the place in the log up to which this is the state.
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// Returns the projects, by key.
+    pub fn projects(&self) -> &[Project] {
+        &self.projects
+    }
+
+    /// Returns a project.
+    pub fn project(&self, key: ProjectKey) -> Option<&Project> {
+        self.projects.get(key.index())
+    }
+
+    /// Returns the key of the project of that name.
+    pub fn project_named(&self, name: &str) -> Option<ProjectKey> {
+        let place = self.projects.iter().position(|project| project.name == name)?;
+        Some(ProjectKey(place as u32))
+    }
+
+    /// Returns the agents, by key.
+    pub fn agents(&self) -> &[AgentRecord] {
+        &self.agents
+    }
+
+    /// Returns an agent.
+    pub fn agent(&self, key: AgentKey) -> Option<&AgentRecord> {
+        self.agents.get(key.index())
+    }
+
+    /// Returns the key of the agent of that name.
+    pub fn agent_named(&self, name: &str) -> Option<AgentKey> {
+        self.agents_by_name.get(name).copied()
+    }
+
+    /// Returns the coordinators, by key.
+    pub fn instances(&self) -> &[InstanceRecord] {
+        &self.instances
+    }
+
+    /// Returns a coordinator.
+    pub fn instance(&self, key: InstanceKey) -> Option<&InstanceRecord> {
+        self.instances.get(key.index())
+    }
+
+    /// Returns how far a task is.
+    pub fn task(&self, key: TaskKey) -> Option<&TaskRecord> {
+        self.project(key.project)?.tasks.get(key.task as usize)
+    }
+
+    /// Returns the results that came too late, in order.
+    pub fn late_results(&self) -> &[LateResult] {
+        &self.late_results
+    }
+
+    /// Applies an entry of the log.
+    pub fn apply_recorded(&mut self, recorded: &Recorded) -> Result<Event, UnfitEvent> {
+        let event = Event::from_entry(&recorded.entry).map_err(|source| UnfitEvent::Unreadable {
+            seq: recorded.seq,
+            source,
+        })?;
+        self.apply(&event, recorded.at)?;
+        Ok(event)
+    }
+
+    /// Applies the next event. Where it does not fit, nothing changes.
+    pub fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), UnfitEvent> {
+        match event {
+            Event::InstanceStarted { id, host, expires_at } => {
+                let status = InstanceStatus::Active {
+                    expires_at: *expires_at,
+                };
+                self.instances.push(InstanceRecord {
+                    id: *id,
+                    host: host.clone(),
+                    status,
+                });
+            }
+            Event::InstanceRenewed { instance, expires_at } => {
+                self.instance_mut(*instance)?.status = InstanceStatus::Active {
+                    expires_at: *expires_at,
+                };
+            }
+            Event::InstanceEnded { instance } => self.end_instance(*instance)?,
+            Event::ProjectAdded { name, plan, settings } => self.add_project(name, plan, settings)?,
+            Event::ProjectSettingsChanged { project, settings } => {
+                let unknown = || UnfitEvent::Unknown {
+                    what: project.to_string(),
+                };
+                self.projects
+                    .get_mut(project.index())
+                    .ok_or_else(unknown)?
+                    .settings = settings.clone();
+            }
+            Event::AgentRegistered {
+                name,
+                capabilities,
+                slots,
+                instance,
+            } => {
+                self.instance_mut(*instance)?;
+                let record = AgentRecord {
+                    name: name.clone(),
+                    capabilities: capabilities.clone(),
+                    slots: *slots,
+                    instance: *instance,
+                    status: AgentStatus::Active,
+                };
+                self.register(record);
+            }
+            Event::Task { task, transition } => self.move_task(*task, transition, at)?,
+            Event::LateResult {
+                task,
+                token,
+                agent,
+                deliverable,
+            } => {
+                let late = LateResult {
+                    task: *task,
+                    token: *token,
+                    agent: *agent,
+                    deliverable: *deliverable,
+                    at,
+                };
+                self.late_results.push(late);
+            }
+        }
+        self.seq = self.seq.plus(1);
+        Ok(())
+    }
+
+    fn instance_mut(&mut self, key: InstanceKey) -> Result<&mut InstanceRecord, UnfitEvent> {
+        self.instances
+            .get_mut(key.index())
+            .ok_or_else(|| UnfitEvent::Unknown {
+                what: key.to_string(),
+            })
+    }
+
+    fn end_instance(&mut self, key: InstanceKey) -> Result<(), UnfitEvent> {
+        self.instance_mut(key)?.status = InstanceStatus::Ended;
+        for agent in self.agents.iter_mut().filter(|agent| agent.instance == key) {
+            agent.status = AgentStatus::Retired;
+        }
+        Ok(())
+    }
+
+    fn add_project(&mut self, name: &str, plan: &[u8], settings: &ProjectSettings) -> Result<(), UnfitEvent> {
+        let unsound = |reason: String| UnfitEvent::Plan {
+            name: name.to_owned(),
+            reason,
+        };
+        let plan: Plan = serde_json::from_slice(plan).map_err(|error| unsound(error.to_string()))?;
+        let graph = TaskGraph::new(&plan).map_err(|defects| unsound(format!("{} defects", defects.len())))?;
+        let tasks = plan
+            .tasks
+            .iter()
+            .map(|task| TaskRecord::new(&task.standing))
+            .collect();
+        self.projects.push(Project {
+            name: name.to_owned(),
+            plan: Arc::new(plan),
+            graph: Arc::new(graph),
+            settings: settings.clone(),
+            tasks,
+        });
+        Ok(())
+    }
+
+    fn register(&mut self, record: AgentRecord) {
+        if let Some(key) = self.agent_named(&record.name) {
+            self.agents[key.index()] = record;
+            return;
+        }
+        self.agents_by_name
+            .insert(record.name.clone(), AgentKey(self.agents.len() as u32));
+        self.agents.push(record);
+    }
+
+    fn move_task(&mut self, key: TaskKey, step: &Transition, at: Timestamp) -> Result<(), UnfitEvent> {
+        let unknown = || UnfitEvent::Unknown {
+            what: key.to_string(),
+        };
+        let project = self.projects.get_mut(key.project.index()).ok_or_else(unknown)?;
+        let record = project.tasks.get_mut(key.task as usize).ok_or_else(unknown)?;
+        record
+            .take(step, at)
+            .map_err(|source| UnfitEvent::Illegal { task: key, source })
+    }
+}
+
+impl TaskRecord {
+    /// Returns the record of a task that its plan left standing so.
+    pub fn new(standing: &Standing) -> Self {
+        let state = match standing {
+            Standing::Pending => TaskState::Pending,
+            Standing::Completed => TaskState::Completed(Completion::Beforehand),
+            Standing::OnHold => TaskState::OnHold,
+            Standing::Excluded(exclusion) => TaskState::Cancelled(CancelReason::Excluded(*exclusion)),
+        };
+        Self {
+            state,
+            attempts: 0,
+            failures: 0,
+            last_token: FencingToken::default(),
+            handover: None,
+        }
+    }
+
+    /// Takes a step of the transition table. Where there is none, nothing changes.
+    pub fn take(&mut self, step: &Transition, at: Timestamp) -> Result<(), IllegalTransition> {
+        let state = transition::next(&self.state, self.last_token, step, at)?;
+        match step {
+            Transition::Assign(lease) => {
+                self.attempts += 1;
+                self.last_token = lease.token;
+            }
+            Transition::Fail { reason, .. } => {
+                self.failures += 1;
+                self.handover = Some(Box::new(Handover::Failure(reason.to_string())));
+            }
+            Transition::Conflict { conflict, .. } => {
+                self.handover = Some(Box::new(Handover::Conflict(conflict.clone())));
+            }
+            Transition::Land { .. } => self.handover = None,
+            Transition::Start(_)
+            | Transition::Renew { .. }
+            | Transition::Deliver { .. }
+            | Transition::Verify { .. }
+            | Transition::Intend { .. }
+            | Transition::Lose { .. }
+            | Transition::Hold
+            | Transition::Resume
+            | Transition::Cancel(_)
+            | Transition::Adopt { .. } => {}
+        }
+        self.state = state;
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+//! What the entries of a workspace mean: tasks, their states, and the agents and coordinators that move them.
+//!
+//! [`transition`] is the one table of what may follow what. [`Event`]s are what the log holds; [`State::apply`] folds
+//! them, the live ones and the replayed ones alike.
+
+mod agent;
+mod event;
+mod fold;
+mod instance;
+mod invariants;
+mod key;
+mod landing;
+mod lease;
+mod project;
+mod state;
+pub mod transition;
+
+pub use agent::{AgentRecord, AgentStatus};
+pub use event::{EVENT_KIND, EVENT_VERSION, Event, UnreadableEvent};
+pub use fold::{LateResult, State, UnfitEvent};
+pub use instance::{Host, InstanceRecord, InstanceStatus};
+pub use invariants::BrokenInvariant;
+pub use key::{AgentKey, InstanceKey, ProjectKey, TaskKey};
+pub use landing::{CheckRecord, CommitHash, ConflictRecord, Deliverable, Landed};
+pub use lease::{FencingToken, Lease};
+pub use project::{Handover, Project, ProjectSettings, TaskRecord};
+pub use state::{CancelReason, Completion, FailureReason, StateName, TaskState};
+pub use transition::{AfterFailure, IllegalTransition, Lost, Transition};

@@ -1,0 +1,324 @@
+//! The one table of what may follow what. Live decisions and the replay of the log both go through [`next`].
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::task::{
+    CancelReason, CheckRecord, CommitHash, Completion, ConflictRecord, Deliverable, FailureReason,
+    FencingToken, Landed, Lease, StateName, TaskState,
+};
+
+/// A step of a task from one state to another, with what it brings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Transition {
+    /// An agent gets it.
+    Assign(Lease),
+    /// The agent begins.
+    Start(FencingToken),
+    /// The lease is prolonged.
+    Renew {
+        /// Of which attempt.
+        token: FencingToken,
+        /// Until when.
+        expires_at: Timestamp,
+    },
+    /// The agent reports a result.
+    Deliver {
+        /// Of which attempt.
+        token: FencingToken,
+        /// The result.
+        deliverable: Deliverable,
+    },
+    /// The result is accepted.
+    Verify {
+        /// Of which attempt.
+        token: FencingToken,
+        /// What its check said.
+        check: CheckRecord,
+    },
+    /// The result is about to become this commit of the target branch.
+    Intend {
+        /// Of which attempt.
+        token: FencingToken,
+        /// The commit.
+        commit: CommitHash,
+    },
+    /// The result is where it belongs.
+    Land {
+        /// Of which attempt.
+        token: FencingToken,
+        /// Where.
+        landed: Landed,
+    },
+    /// The result does not go together with the branch.
+    Conflict {
+        /// Of which attempt.
+        token: FencingToken,
+        /// What does not go together.
+        conflict: ConflictRecord,
+    },
+    /// The attempt failed.
+    Fail {
+        /// Which attempt.
+        token: FencingToken,
+        /// How.
+        reason: FailureReason,
+        /// What comes of it.
+        then: AfterFailure,
+    },
+    /// The attempt is given up without having failed; it does not count against the task's limit.
+    Lose {
+        /// Which attempt.
+        token: FencingToken,
+        /// Why.
+        why: Lost,
+    },
+    /// It is put aside.
+    Hold,
+    /// It may run again.
+    Resume,
+    /// It is not to run.
+    Cancel(CancelReason),
+    /// Another coordinator looks after its result from now on.
+    Adopt {
+        /// Of which attempt.
+        token: FencingToken,
+        /// Which coordinator.
+        instance: InstanceKey,
+    },
+}
+
+/// What comes of a task whose attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AfterFailure {
+    /// It is tried again, not before this moment.
+    Retry(Timestamp),
+    /// It has failed.
+    GiveUp,
+}
+
+/// Why an attempt was given up without having failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lost {
+    /// Its lease ran out.
+    LeaseExpired,
+    /// The coordinator that looked after it is gone.
+    CoordinatorGone,
+    /// The coordinator that looks after it was asked to stop.
+    ShutDown,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LeaseExpired => "its lease ran out",
+            Self::CoordinatorGone => "its coordinator is gone",
+            Self::ShutDown => "its coordinator was shut down",
+        })
+    }
+}
+
+impl Transition {
+    /// Returns what it is called in messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Assign(_) => "assign",
+            Self::Start(_) => "start",
+            Self::Renew { .. } => "renew",
+            Self::Deliver { .. } => "deliver",
+            Self::Verify { .. } => "verify",
+            Self::Intend { .. } => "intend to land",
+            Self::Land { .. } => "land",
+            Self::Conflict { .. } => "conflict",
+            Self::Fail { .. } => "fail",
+            Self::Lose { .. } => "lose",
+            Self::Hold => "hold",
+            Self::Resume => "resume",
+            Self::Cancel(_) => "cancel",
+            Self::Adopt { .. } => "adopt",
+        }
+    }
+
+    /// Returns the token of the attempt that it speaks of.
+    pub fn token(&self) -> Option<FencingToken> {
+        match self {
+            Self::Start(token)
+            | Self::Renew { token, .. }
+            | Self::Deliver { token, .. }
+            | Self::Verify { token, .. }
+            | Self::Intend { token, .. }
+            | Self::Land { token, .. }
+            | Self::Conflict { token, .. }
+            | Self::Fail { token, .. }
+            | Self::Lose { token, .. }
+            | Self::Adopt { token, .. } => Some(*token),
+            Self::Assign(_) | Self::Hold | Self::Resume | Self::Cancel(_) => None,
+        }
+    }
+}
+
+/// A step that the table does not have; the task stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IllegalTransition {
+    /// The state has no such step.
+    #[error("cannot {transition} a task that is {state}")]
+    WrongState {
+        /// Where the task stands.
+        state: StateName,
+        /// The step.
+        transition: &'static str,
+    },
+    /// The step speaks of another attempt than the present one.
+    #[error("cannot {transition} with token {given}: the task is {state} under token {current}")]
+    StaleToken {
+        /// Where the task stands.
+        state: StateName,
+        /// The step.
+        transition: &'static str,
+        /// The token that the step shows.
+        given: FencingToken,
+        /// The token of the present attempt.
+        current: FencingToken,
+    },
+    /// A new lease must have a greater token than every earlier one.
+    #[error("token {given} is not above {last}, the last one of the task")]
+    TokenNotAbove {
+        /// The token of the new lease.
+        given: FencingToken,
+        /// The last one.
+        last: FencingToken,
+    },
+}
+
+/// Returns the state that follows, or why none does. `last` is the token of the task's latest lease.
+pub fn next(
+    state: &TaskState,
+    last: FencingToken,
+    transition: &Transition,
+    at: Timestamp,
+) -> Result<TaskState, IllegalTransition> {
+    use TaskState as S;
+    use Transition as T;
+
+    let wrong = || IllegalTransition::WrongState {
+        state: state.name(),
+        transition: transition.name(),
+    };
+    if let (Some(given), Some(lease)) = (transition.token(), state.lease())
+        && given != lease.token
+    {
+        let (state, transition, current) = (state.name(), transition.name(), lease.token);
+        return Err(IllegalTransition::StaleToken {
+            state,
+            transition,
+            given,
+            current,
+        });
+    }
+    match (state, transition) {
+        (S::Pending | S::Backoff { .. } | S::InConflict(_), T::Assign(lease)) if lease.token > last => {
+            Ok(S::Assigned(*lease))
+        }
+        (S::Pending | S::Backoff { .. } | S::InConflict(_), T::Assign(lease)) => {
+            Err(IllegalTransition::TokenNotAbove {
+                given: lease.token,
+                last,
+            })
+        }
+        (S::Assigned(lease), T::Start(_)) => Ok(S::Running(*lease)),
+        (S::Assigned(lease), T::Renew { expires_at, .. }) => Ok(S::Assigned(Lease {
+            expires_at: *expires_at,
+            ..*lease
+        })),
+        (S::Running(lease), T::Renew { expires_at, .. }) => Ok(S::Running(Lease {
+            expires_at: *expires_at,
+            ..*lease
+        })),
+        (S::Running(lease), T::Deliver { deliverable, .. }) => Ok(S::Verifying {
+            lease: *lease,
+            deliverable: *deliverable,
+        }),
+        (S::Verifying { lease, deliverable }, T::Verify { .. }) => Ok(S::Landing {
+            lease: *lease,
+            deliverable: *deliverable,
+            intents: Vec::new(),
+        }),
+        (
+            S::Landing {
+                lease,
+                deliverable,
+                intents,
+            },
+            T::Intend { commit, .. },
+        ) => {
+            let mut intents = intents.clone();
+            if !intents.contains(commit) {
+                intents.push(*commit);
+            }
+            Ok(S::Landing {
+                lease: *lease,
+                deliverable: *deliverable,
+                intents,
+            })
+        }
+        (S::Verifying { lease, deliverable }, T::Adopt { instance, .. }) => Ok(S::Verifying {
+            lease: Lease {
+                instance: *instance,
+                ..*lease
+            },
+            deliverable: *deliverable,
+        }),
+        (
+            S::Landing {
+                lease,
+                deliverable,
+                intents,
+            },
+            T::Adopt { instance, .. },
+        ) => Ok(S::Landing {
+            lease: Lease {
+                instance: *instance,
+                ..*lease
+            },
+            deliverable: *deliverable,
+            intents: intents.clone(),
+        }),
+        (S::Landing { lease, .. }, T::Land { landed, .. }) => Ok(S::Completed(Completion::Attempt {
+            lease: *lease,
+            landed: *landed,
+            at,
+        })),
+        (S::Landing { .. }, T::Conflict { conflict, .. }) => Ok(S::InConflict(conflict.clone())),
+        (S::Assigned(_) | S::Running(_) | S::Verifying { .. }, T::Fail { reason, then, .. }) => {
+            Ok(match then {
+                AfterFailure::Retry(until) => S::Backoff { until: *until },
+                AfterFailure::GiveUp => S::Failed {
+                    reason: reason.clone(),
+                },
+            })
+        }
+        (S::Assigned(_) | S::Running(_), T::Lose { .. }) => Ok(S::Pending),
+        (S::Pending | S::Backoff { .. } | S::InConflict(_), T::Hold) => Ok(S::OnHold),
+        (S::OnHold, T::Resume) => Ok(S::Pending),
+        (
+            S::Pending | S::Assigned(_) | S::Running(_) | S::Backoff { .. } | S::InConflict(_) | S::OnHold,
+            T::Cancel(reason),
+        ) => Ok(S::Cancelled(reason.clone())),
+        (
+            S::Pending
+            | S::Assigned(_)
+            | S::Running(_)
+            | S::Verifying { .. }
+            | S::Landing { .. }
+            | S::Completed(_)
+            | S::Backoff { .. }
+            | S::InConflict(_)
+            | S::OnHold
+            | S::Failed { .. }
+            | S::Cancelled(_),
+            _,
+        ) => Err(wrong()),
+    }
+}

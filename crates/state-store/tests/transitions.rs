@@ -1,0 +1,216 @@
+//! The transition table: what it allows, as a picture; and what holds along every path through it.
+
+use proptest::prelude::*;
+use state_store::Timestamp;
+use state_store::task::{
+    AfterFailure, AgentKey, CancelReason, CheckRecord, CommitHash, Completion, ConflictRecord, Deliverable,
+    FailureReason, FencingToken, IllegalTransition, InstanceKey, Landed, Lease, TaskRecord, TaskState,
+    Transition, transition,
+};
+
+fn lease(token: u64) -> Lease {
+    Lease {
+        agent: AgentKey(0),
+        instance: InstanceKey(0),
+        token: FencingToken::new(token),
+        attempt: 1,
+        expires_at: Timestamp::from_millis(60_000),
+    }
+}
+
+fn conflict() -> ConflictRecord {
+    let commit = CommitHash([1; 20]);
+    ConflictRecord {
+        theirs: commit,
+        base: commit,
+        ours: commit,
+        paths: vec!["a".to_owned()],
+    }
+}
+
+fn states() -> Vec<TaskState> {
+    let (lease, deliverable) = (lease(1), Deliverable::NoFiles);
+    vec![
+        TaskState::Pending,
+        TaskState::Assigned(lease),
+        TaskState::Running(lease),
+        TaskState::Verifying { lease, deliverable },
+        TaskState::Landing {
+            lease,
+            deliverable,
+            intents: Vec::new(),
+        },
+        TaskState::Completed(Completion::Beforehand),
+        TaskState::Backoff {
+            until: Timestamp::default(),
+        },
+        TaskState::InConflict(conflict()),
+        TaskState::OnHold,
+        TaskState::Failed {
+            reason: FailureReason::Timeout,
+        },
+        TaskState::Cancelled(CancelReason::NotNeeded),
+    ]
+}
+
+/// Every step that the table knows, about the attempt with that token.
+fn steps(token: u64) -> Vec<Transition> {
+    let (next, token) = (lease(token + 1), FencingToken::new(token));
+    vec![
+        Transition::Assign(next),
+        Transition::Start(token),
+        Transition::Renew {
+            token,
+            expires_at: Timestamp::from_millis(90_000),
+        },
+        Transition::Deliver {
+            token,
+            deliverable: Deliverable::NoFiles,
+        },
+        Transition::Verify {
+            token,
+            check: CheckRecord::NotNamed,
+        },
+        Transition::Intend {
+            token,
+            commit: CommitHash([2; 20]),
+        },
+        Transition::Land {
+            token,
+            landed: Landed::Empty,
+        },
+        Transition::Conflict {
+            token,
+            conflict: conflict(),
+        },
+        Transition::Fail {
+            token,
+            reason: FailureReason::Timeout,
+            then: AfterFailure::Retry(Timestamp::from_millis(5)),
+        },
+        Transition::Fail {
+            token,
+            reason: FailureReason::Timeout,
+            then: AfterFailure::GiveUp,
+        },
+        Transition::Lose {
+            token,
+            why: transition::Lost::LeaseExpired,
+        },
+        Transition::Hold,
+        Transition::Resume,
+        Transition::Cancel(CancelReason::NotNeeded),
+        Transition::Adopt {
+            token,
+            instance: InstanceKey(1),
+        },
+    ]
+}
+
+#[test]
+fn the_whole_table() {
+    let mut table = String::new();
+    for state in states() {
+        for step in steps(1) {
+            if let Ok(next) = transition::next(&state, FencingToken::new(1), &step, Timestamp::default()) {
+                table += &format!("{} -- {} -> {}\n", state.name(), step.name(), next.name());
+            }
+        }
+    }
+    assert_eq!(
+        table,
+        "\
+pending -- assign -> assigned
+pending -- hold -> on hold
+pending -- cancel -> cancelled
+assigned -- start -> running
+assigned -- renew -> assigned
+assigned -- fail -> backoff
+assigned -- fail -> failed
+assigned -- lose -> pending
+assigned -- cancel -> cancelled
+running -- renew -> running
+running -- deliver -> verifying
+running -- fail -> backoff
+running -- fail -> failed
+running -- lose -> pending
+running -- cancel -> cancelled
+verifying -- verify -> landing
+verifying -- fail -> backoff
+verifying -- fail -> failed
+verifying -- adopt -> verifying
+landing -- intend to land -> landing
+landing -- land -> completed
+landing -- conflict -> in conflict
+landing -- adopt -> landing
+backoff -- assign -> assigned
+backoff -- hold -> on hold
+backoff -- cancel -> cancelled
+in conflict -- assign -> assigned
+in conflict -- hold -> on hold
+in conflict -- cancel -> cancelled
+on hold -- resume -> pending
+on hold -- cancel -> cancelled
+"
+    );
+}
+
+#[test]
+fn an_old_token_moves_nothing_and_is_told_the_present_one() {
+    let (old, new) = (FencingToken::new(1), FencingToken::new(2));
+    for state in [TaskState::Assigned(lease(2)), TaskState::Running(lease(2))] {
+        for step in steps(1).into_iter().filter(|step| step.token().is_some()) {
+            let expected = IllegalTransition::StaleToken {
+                state: state.name(),
+                transition: step.name(),
+                given: old,
+                current: new,
+            };
+            assert_eq!(
+                transition::next(&state, new, &step, Timestamp::default()),
+                Err(expected)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_token_is_never_used_again() {
+    let refused = transition::next(
+        &TaskState::Pending,
+        FencingToken::new(7),
+        &Transition::Assign(lease(7)),
+        Timestamp::default(),
+    );
+    let (given, last) = (FencingToken::new(7), FencingToken::new(7));
+    assert_eq!(refused, Err(IllegalTransition::TokenNotAbove { given, last }));
+}
+
+proptest! {
+    /// Any walk through the table: a refused step changes nothing, tokens only grow, and what is settled stays so.
+    #[test]
+    fn every_path_keeps_the_rules(walk in prop::collection::vec((0..15_usize, 0..3_u64), 1..60)) {
+        let mut record = TaskRecord::new(&planner_core::Standing::Pending);
+        for (step, age) in walk {
+            let before = record.clone();
+            let token = before.last_token.get().saturating_sub(age);
+            let step = &steps(token)[step];
+            let at = Timestamp::from_millis(1);
+            match record.take(step, at) {
+                Err(_) => prop_assert_eq!(&record, &before),
+                Ok(()) => {
+                    prop_assert!(record.last_token >= before.last_token);
+                    prop_assert!(!before.state.is_settled(), "{:?} was left by {:?}", before.state, step);
+                    if let Some(given) = step.token() {
+                        prop_assert_eq!(Some(given), before.state.lease().map(|lease| lease.token));
+                    }
+                    if matches!(step, Transition::Assign(_)) {
+                        prop_assert!(record.last_token > before.last_token);
+                        prop_assert_eq!(record.attempts, before.attempts + 1);
+                    }
+                    prop_assert!(record.failures <= record.attempts);
+                }
+            }
+        }
+    }
+}
