@@ -3,6 +3,7 @@
 //! The way through the crate: [`format`] reads the text of a plan file into a [`Plan`], [`validate`] says everything
 //! that is wrong with it, [`graph`] turns it into a [`TaskGraph`], [`analysis`] and [`schedule`] work on that one graph.
 
+pub mod analysis;
 pub mod capability;
 pub mod effort;
 pub mod graph;
@@ -11,6 +12,7 @@ pub mod plan;
 pub mod priority;
 pub mod task;
 
+pub use analysis::Analysis;
 pub use capability::{Capability, CapabilitySet};
 pub use effort::Effort;
 pub use graph::{Defect, Node, NodeIndex, TaskGraph, TaskIndex};

@@ -151,12 +151,10 @@ fn resolve(
     {
         let task = TaskIndex::from_usize(index);
         for (position, dependency) in from.dependencies.iter().enumerate() {
-            let mut ignore = |reason| {
-                ignored.push(Ignored {
-                    task,
-                    position,
-                    reason,
-                })
+            let without_edge = |reason| Ignored {
+                task,
+                position,
+                reason,
             };
             match by_id.get(&dependency.on).copied() {
                 None => defects.push(Defect::UnknownDependency {
@@ -170,9 +168,15 @@ fn resolve(
                     id: from.id.clone(),
                     position,
                 }),
-                Some(on) if is_excluded(&plan.tasks[on.index()]) => ignore(IgnoredReason::OnExcluded),
-                Some(on) if hierarchy.is_ancestor(on, task) => ignore(IgnoredReason::OwnAncestor),
-                Some(on) if hierarchy.is_ancestor(task, on) => ignore(IgnoredReason::OwnDescendant),
+                Some(on) if is_excluded(&plan.tasks[on.index()]) => {
+                    ignored.push(without_edge(IgnoredReason::OnExcluded))
+                }
+                Some(on) if hierarchy.is_ancestor(on, task) => {
+                    ignored.push(without_edge(IgnoredReason::OwnAncestor))
+                }
+                Some(on) if hierarchy.is_ancestor(task, on) => {
+                    ignored.push(without_edge(IgnoredReason::OwnDescendant))
+                }
                 Some(on) => resolved.push(Resolved {
                     task,
                     on,
