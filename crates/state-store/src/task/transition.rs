@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::task::{
-    CancelReason, CheckRecord, CommitHash, Completion, ConflictRecord, Deliverable, FailureReason,
-    FencingToken, Landed, Lease, StateName, TaskState,
+    CancelReason, CheckRecord, CommitHash, Completion, ConflictRecord, Deliverable, FailureReason, FencingToken,
+    InstanceKey, Landed, Lease, StateName, TaskState,
 };
 
 /// A step of a task from one state to another, with what it brings.
