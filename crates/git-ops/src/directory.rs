@@ -1,0 +1,456 @@
+//! Folders outside the repository: writing a tree into one, and finding what somebody changed there.
+//!
+//! What is in such a folder was put there by an agent and is not trusted: links are never followed, not even one that
+//! appears while we look, and nothing but plain files is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use git2::{ObjectType, Oid};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+
+use crate::change::{Edit, FileMode};
+use crate::object::{ObjectError, Objects};
+use crate::path::{DEPTH_MAX, InvalidPath, RepoPath};
+use crate::tree::{self, Item};
+
+/// What an export wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// How many files.
+    pub files: usize,
+    /// How many bytes in them.
+    pub bytes: u64,
+    /// What is not a file or has a path that is unsafe to use.
+    pub skipped: Vec<Skipped>,
+}
+
+/// What somebody changed in a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DirectoryChanges {
+    /// The edits: first the deletions, then new and changed files, each sorted by path.
+    pub edits: Vec<Edit>,
+    /// What is new there or was changed there, but is not a file or has a path that is unsafe to use.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A path that was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The path; bytes that are not UTF-8 are replaced.
+    pub path: String,
+    /// Why it was left out.
+    pub because: SkippedBecause,
+}
+
+/// Why a path was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SkippedBecause {
+    /// It is a symbolic link.
+    Link,
+    /// It is a commit of another repository.
+    Submodule,
+    /// It is a socket, a pipe or a device.
+    Special,
+    /// Its name is not UTF-8.
+    NotUtf8,
+    /// Its name is unsafe on some system.
+    UnsafePath(InvalidPath),
+}
+
+/// Why a folder could not be written or compared.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The folder to write to holds something already.
+    #[error("{} is not empty", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The changes are larger than allowed.
+    #[error("the changes in {} are larger than {bytes_max} bytes", path.display())]
+    TooLarge {
+        /// The folder.
+        path: PathBuf,
+        /// The bound.
+        bytes_max: u64,
+    },
+    /// Folders are nested deeper than we follow.
+    #[error("folders are nested too deeply at {}", path.display())]
+    TooDeep {
+        /// The folder that is too deep.
+        path: PathBuf,
+    },
+    /// An object of the repository cannot be read.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// The rules for paths to leave out cannot be read.
+    #[error("cannot tell which paths {} ignores", path.display())]
+    Ignore {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: git2::Error,
+    },
+    /// A file or folder cannot be read or written.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Makes a folder if there is none, and makes sure that it is empty.
+pub(crate) fn prepare_empty(folder: &Path) -> Result<(), DirectoryError> {
+    std::fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
+    let mut entries = std::fs::read_dir(folder).map_err(|source| failed(folder, source))?;
+    match entries.next() {
+        Some(_) => Err(DirectoryError::NotEmpty {
+            path: folder.to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Writes every file of a tree below a folder in which none of them exists yet.
+pub(crate) fn export(objects: &Objects<'_>, tree: Oid, folder: &Path) -> Result<Exported, DirectoryError> {
+    let mut exported = Exported::default();
+    let mut made = BTreeSet::new();
+    walk(objects, tree, &mut |found| {
+        let (path, item) = match found {
+            Ok(found) => found,
+            Err(skipped) => {
+                exported.skipped.push(skipped);
+                return Ok(());
+            }
+        };
+        let target = folder.join(path.as_str());
+        let parent = target.parent().expect("a file is below the folder");
+        if made.insert(parent.to_owned()) {
+            std::fs::create_dir_all(parent).map_err(|source| failed(parent, source))?;
+        }
+        let content = objects.blob(item.id)?;
+        let permissions = if FileMode::from_raw(item.mode) == Some(FileMode::Executable) {
+            0o777
+        } else {
+            0o666
+        };
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(permissions)
+            .open(&target);
+        let written = file.and_then(|mut file| file.write_all(&content));
+        written.map_err(|source| failed(&target, source))?;
+        exported.files += 1;
+        exported.bytes += content.len() as u64;
+        Ok::<(), DirectoryError>(())
+    })?;
+    Ok(exported)
+}
+
+/// Calls `visit` for every file of a tree, and for everything else that is not a folder.
+pub(crate) fn walk<E: From<ObjectError>>(
+    objects: &Objects<'_>,
+    tree: Oid,
+    visit: &mut dyn FnMut(Result<(RepoPath, Item), Skipped>) -> Result<(), E>,
+) -> Result<(), E> {
+    walk_below(objects, tree, &[], 0, visit)
+}
+
+fn walk_below<E: From<ObjectError>>(
+    objects: &Objects<'_>,
+    tree: Oid,
+    folder: &[u8],
+    depth: usize,
+    visit: &mut dyn FnMut(Result<(RepoPath, Item), Skipped>) -> Result<(), E>,
+) -> Result<(), E> {
+    if depth > DEPTH_MAX {
+        return Err(ObjectError::TooDeep {
+            path: String::from_utf8_lossy(folder).into_owned(),
+        }
+        .into());
+    }
+    for entry in objects.tree(Some(tree))? {
+        let path = if folder.is_empty() {
+            entry.name
+        } else {
+            [folder, &entry.name].join(&b'/')
+        };
+        if entry.item.is_folder() {
+            walk_below(objects, entry.item.id, &path, depth + 1, visit)?;
+        } else {
+            visit(usable(&path, entry.item))?;
+        }
+    }
+    Ok(())
+}
+
+fn usable(path: &[u8], item: Item) -> Result<(RepoPath, Item), Skipped> {
+    let skipped = |because| Skipped {
+        path: String::from_utf8_lossy(path).into_owned(),
+        because,
+    };
+    if item.mode == tree::MODE_LINK {
+        return Err(skipped(SkippedBecause::Link));
+    }
+    if !item.is_file() {
+        return Err(skipped(SkippedBecause::Submodule));
+    }
+    let text = std::str::from_utf8(path).map_err(|_| skipped(SkippedBecause::NotUtf8))?;
+    let path = RepoPath::new(text).map_err(|invalid| skipped(SkippedBecause::UnsafePath(invalid)))?;
+    Ok((path, item))
+}
+
+/// Returns the edits that turn a tree into what a folder holds.
+pub(crate) fn changes(
+    repository: &git2::Repository,
+    tree: Oid,
+    folder: &Path,
+    bytes_max: u64,
+) -> Result<DirectoryChanges, DirectoryError> {
+    let objects = Objects::open(repository)?;
+    let mut tracked = BTreeMap::new();
+    walk(&objects, tree, &mut |found| {
+        tracked.extend(found.ok());
+        Ok::<(), ObjectError>(())
+    })?;
+    let ignore = ignore_rules(repository, folder).map_err(|source| DirectoryError::Ignore {
+        path: folder.to_owned(),
+        source,
+    })?;
+    let mut comparison = Comparison {
+        repository,
+        ignore,
+        root: folder,
+        tracked: &tracked,
+        seen: BTreeSet::new(),
+        writes: BTreeMap::new(),
+        skipped: Vec::new(),
+        bytes_left: bytes_max,
+        bytes_max,
+    };
+    let root = rustix::fs::open(
+        folder,
+        OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    );
+    comparison.folder(root.map_err(|error| failed(folder, error.into()))?, "", 0)?;
+    let Comparison {
+        seen,
+        writes,
+        mut skipped,
+        ..
+    } = comparison;
+    skipped.sort_by(|a, b| a.path.cmp(&b.path));
+    let deleted = tracked
+        .keys()
+        .filter(|path| !seen.contains(*path) && !is_hidden(path, &skipped));
+    let deletions = deleted.map(|path| Edit::Delete { path: path.clone() });
+    let writes = writes
+        .into_iter()
+        .map(|(path, (content, mode))| Edit::Write { path, content, mode });
+    Ok(DirectoryChanges {
+        edits: deletions.chain(writes).collect(),
+        skipped,
+    })
+}
+
+/// Returns whether a path is, or is below, something that was left out; what is there is then unknown.
+fn is_hidden(path: &RepoPath, skipped: &[Skipped]) -> bool {
+    skipped.iter().any(|skipped| {
+        path.as_str()
+            .strip_prefix(skipped.path.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// Returns a handle that reads the ignore files of a folder as if that were the working copy.
+fn ignore_rules(repository: &git2::Repository, folder: &Path) -> Result<git2::Repository, git2::Error> {
+    let rules = git2::Repository::open_bare(repository.path())?;
+    rules.set_workdir(folder, false)?;
+    Ok(rules)
+}
+
+/// A folder being compared with a tree.
+struct Comparison<'a> {
+    repository: &'a git2::Repository,
+    ignore: git2::Repository,
+    root: &'a Path,
+    tracked: &'a BTreeMap<RepoPath, Item>,
+    seen: BTreeSet<RepoPath>,
+    writes: BTreeMap<RepoPath, (Vec<u8>, FileMode)>,
+    skipped: Vec<Skipped>,
+    bytes_left: u64,
+    bytes_max: u64,
+}
+
+impl Comparison<'_> {
+    fn folder(&mut self, folder: OwnedFd, prefix: &str, depth: usize) -> Result<(), DirectoryError> {
+        let place = self.root.join(prefix);
+        if depth > DEPTH_MAX {
+            return Err(DirectoryError::TooDeep { path: place });
+        }
+        for entry in Dir::read_from(&folder).map_err(|error| failed(&place, error.into()))? {
+            let entry = entry.map_err(|error| failed(&place, error.into()))?;
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") || (prefix.is_empty() && name == b".git") {
+                continue;
+            }
+            match usable_name(prefix, name) {
+                Ok(path) => self.entry(&folder, &path, depth)?,
+                Err(skipped) => self.skipped.push(skipped),
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, folder: &OwnedFd, path: &RepoPath, depth: usize) -> Result<(), DirectoryError> {
+        let name = path.components().next_back().expect("a path has a component");
+        let place = self.root.join(path.as_str());
+        let stat = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(rustix::io::Errno::NOENT) => return Ok(()),
+            Err(error) => return Err(failed(&place, error.into())),
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if self.is_ignored(path, kind == FileType::Directory)? {
+            return Ok(());
+        }
+        let opened = |flags| {
+            let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            rustix::fs::openat(folder, name, flags, Mode::empty())
+                .map_err(|error| failed(&place, error.into()))
+        };
+        match kind {
+            FileType::Directory => self.folder(opened(OFlags::DIRECTORY)?, path.as_str(), depth + 1),
+            FileType::RegularFile => self.file(File::from(opened(OFlags::empty())?), path),
+            FileType::Symlink => {
+                self.skip(path, SkippedBecause::Link);
+                Ok(())
+            }
+            _ => {
+                self.skip(path, SkippedBecause::Special);
+                Ok(())
+            }
+        }
+    }
+
+    fn file(&mut self, file: File, path: &RepoPath) -> Result<(), DirectoryError> {
+        let place = self.root.join(path.as_str());
+        let io = |source| failed(&place, source);
+        let metadata = file.metadata().map_err(io)?;
+        if !metadata.is_file() {
+            self.skip(path, SkippedBecause::Special);
+            return Ok(());
+        }
+        let executable = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o100 != 0;
+        let mode = if executable {
+            FileMode::Executable
+        } else {
+            FileMode::Regular
+        };
+        let tracked = self.tracked.get(path).copied();
+        let same_size = tracked.is_some_and(|item| self.stored_size(item) == Some(metadata.len()));
+        let cost = metadata.len().saturating_add(path.as_str().len() as u64);
+        if !same_size && cost > self.bytes_left {
+            return Err(self.too_large());
+        }
+        let mut content = Vec::new();
+        file.take(metadata.len().saturating_add(1))
+            .read_to_end(&mut content)
+            .map_err(io)?;
+        self.seen.insert(path.clone());
+        let id = Oid::hash_object(ObjectType::Blob, &content)
+            .map_err(|source| ObjectError::Write { kind: "blob", source })?;
+        if tracked.is_some_and(|item| item.id == id && FileMode::from_raw(item.mode) == Some(mode)) {
+            return Ok(());
+        }
+        let cost = content.len() as u64 + path.as_str().len() as u64;
+        self.bytes_left = self
+            .bytes_left
+            .checked_sub(cost)
+            .ok_or_else(|| self.too_large())?;
+        self.writes.insert(path.clone(), (content, mode));
+        Ok(())
+    }
+
+    fn stored_size(&self, item: Item) -> Option<u64> {
+        let (size, _) = self
+            .repository
+            .odb()
+            .and_then(|odb| odb.read_header(item.id))
+            .ok()?;
+        u64::try_from(size).ok()
+    }
+
+    /// A path that is in the tree, or has something below it there, is never ignored.
+    fn is_ignored(&self, path: &RepoPath, is_folder: bool) -> Result<bool, DirectoryError> {
+        let below = format!("{path}/");
+        let known = self
+            .tracked
+            .range(path.clone()..)
+            .take_while(|(found, _)| found.as_str().starts_with(path.as_str()));
+        if known
+            .into_iter()
+            .any(|(found, _)| found == path || found.as_str().starts_with(&below))
+        {
+            return Ok(false);
+        }
+        let asked = if is_folder { &below } else { path.as_str() };
+        self.ignore
+            .status_should_ignore(Path::new(asked))
+            .map_err(|source| DirectoryError::Ignore {
+                path: self.root.to_owned(),
+                source,
+            })
+    }
+
+    fn skip(&mut self, path: &RepoPath, because: SkippedBecause) {
+        self.skipped.push(Skipped {
+            path: path.as_str().to_owned(),
+            because,
+        });
+    }
+
+    fn too_large(&self) -> DirectoryError {
+        DirectoryError::TooLarge {
+            path: self.root.to_owned(),
+            bytes_max: self.bytes_max,
+        }
+    }
+}
+
+fn usable_name(prefix: &str, name: &[u8]) -> Result<RepoPath, Skipped> {
+    let lossy = String::from_utf8_lossy(name);
+    let path = if prefix.is_empty() {
+        lossy.clone().into_owned()
+    } else {
+        format!("{prefix}/{lossy}")
+    };
+    if std::str::from_utf8(name).is_err() {
+        return Err(Skipped {
+            path,
+            because: SkippedBecause::NotUtf8,
+        });
+    }
+    RepoPath::new(&path).map_err(|invalid| Skipped {
+        path,
+        because: SkippedBecause::UnsafePath(invalid),
+    })
+}
+
+fn failed(path: &Path, source: io::Error) -> DirectoryError {
+    DirectoryError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}

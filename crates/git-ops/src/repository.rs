@@ -1,0 +1,373 @@
+//! The handle on a repository: opening it, making one, and reading where things are.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use git2::ErrorCode;
+
+use crate::branch;
+use crate::change::{ApplyError, Edit, EditError};
+use crate::commit::NewCommit;
+use crate::directory::{self, DirectoryError};
+use crate::durability;
+use crate::id::CommitId;
+use crate::lock::{HeldLock, LockError};
+use crate::message::{Message, Signature};
+use crate::name::BranchName;
+use crate::object::{ObjectError, Objects};
+use crate::reference::{self, MoveRefError};
+use crate::snapshot::Snapshot;
+use crate::tree_edit::Draft;
+use crate::writer::{WriteError, Writer};
+
+/// A repository that was found fit to be written to. Cheap to clone; can be shared between threads.
+///
+/// It holds no open files: every call opens what it needs, so that it sees what other processes have done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    git_dir: Arc<Path>,
+}
+
+/// Why a repository cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is nothing at the path.
+    #[error("{} does not exist", path.display())]
+    NotFound {
+        /// The path, as given.
+        path: PathBuf,
+    },
+    /// Neither the folder nor one above it is a repository.
+    #[error("{} is not in a git repository; `git init` makes one", path.display())]
+    NotARepository {
+        /// The path, as given.
+        path: PathBuf,
+    },
+    /// The repository belongs to another user, who could have put anything into it.
+    #[error("the repository at {} belongs to another user; git's setting safe.directory allows it", path.display())]
+    OwnedBySomeoneElse {
+        /// The path, as given.
+        path: PathBuf,
+    },
+    /// The repository names its objects by SHA-256.
+    #[error("the repository at {} uses SHA-256, which is not supported", path.display())]
+    Sha256 {
+        /// The path, as given.
+        path: PathBuf,
+    },
+    /// The repository keeps its refs in a reftable.
+    #[error("the repository at {} keeps its refs in a reftable, which is not supported", path.display())]
+    Reftable {
+        /// The path, as given.
+        path: PathBuf,
+    },
+    /// The history of the repository is cut off.
+    #[error("the repository at {} is a shallow clone; `git fetch --unshallow` completes it", path.display())]
+    Shallow {
+        /// The path, as given.
+        path: PathBuf,
+    },
+    /// Git cannot open it.
+    #[error("cannot open the repository at {}", path.display())]
+    Git {
+        /// The path, as given.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: git2::Error,
+    },
+}
+
+/// Why something could not be read from a repository.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The repository cannot be opened any more.
+    #[error("cannot open the repository at {}", path.display())]
+    Open {
+        /// Its git directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: git2::Error,
+    },
+    /// A ref cannot be read.
+    #[error("cannot read {name}")]
+    Reference {
+        /// The ref.
+        name: String,
+        /// Why.
+        #[source]
+        source: git2::Error,
+    },
+    /// The history cannot be followed.
+    #[error("cannot follow the history from {from}")]
+    History {
+        /// The commit that it begins at.
+        from: CommitId,
+        /// Why.
+        #[source]
+        source: git2::Error,
+    },
+    /// An object cannot be read.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// A file of the repository cannot be read.
+    #[error("cannot read {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Why a branch was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateBranchError {
+    /// There is one of that name, at another commit.
+    #[error("the branch {branch} exists, at {at}")]
+    Exists {
+        /// The branch.
+        branch: BranchName,
+        /// Where it is.
+        at: CommitId,
+    },
+    /// The lock of the writer was not obtained.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The commit or the branch cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The ref cannot be written.
+    #[error(transparent)]
+    Move(#[from] MoveRefError),
+}
+
+/// Why a repository was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The folder holds something already.
+    #[error("{} is not empty", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder cannot be made or read.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The first edits cannot be applied to nothing.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// The objects cannot be written.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// The branch cannot be written.
+    #[error(transparent)]
+    Branch(#[from] CreateBranchError),
+    /// The files cannot be written.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The new repository cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Git cannot make it.
+    #[error("cannot make a repository at {}", path.display())]
+    Git {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: git2::Error,
+    },
+}
+
+impl Repository {
+    /// Returns the repository that a path is in: a working copy, a bare repository or a folder inside one.
+    ///
+    /// One that belongs to another user, uses SHA-256 or a reftable, or is a shallow clone is refused.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        durability::enable();
+        if !path.exists() {
+            return Err(OpenError::NotFound {
+                path: path.to_owned(),
+            });
+        }
+        let no_ceilings: [&Path; 0] = [];
+        let opened = git2::Repository::open_ext(path, git2::RepositoryOpenFlags::empty(), no_ceilings);
+        let repository = opened.map_err(|source| explain_open(path, source))?;
+        if repository.is_shallow() {
+            return Err(OpenError::Shallow {
+                path: path.to_owned(),
+            });
+        }
+        let git_dir = repository.commondir();
+        Ok(Self {
+            git_dir: git_dir
+                .canonicalize()
+                .unwrap_or_else(|_| git_dir.to_owned())
+                .into(),
+        })
+    }
+
+    /// Makes a new repository with a first commit on `main`, durably, and returns it.
+    ///
+    /// It is an ordinary one: `main` is checked out in the folder, with the files of the first commit. The folder is
+    /// made if it does not exist, and must be empty if it does.
+    pub fn init(path: &Path, first: &[Edit], author: &Signature, time: i64) -> Result<Self, InitError> {
+        durability::enable();
+        let io = |source| InitError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let git = |source| InitError::Git {
+            path: path.to_owned(),
+            source,
+        };
+        std::fs::create_dir_all(path).map_err(io)?;
+        if std::fs::read_dir(path).map_err(io)?.next().is_some() {
+            return Err(InitError::NotEmpty {
+                path: path.to_owned(),
+            });
+        }
+        let mut options = git2::RepositoryInitOptions::new();
+        options
+            .initial_head("main")
+            .no_reinit(true)
+            .external_template(false);
+        let created = git2::Repository::init_opts(path, &options).map_err(git)?;
+        let objects = Objects::open(&created)?;
+        let mut draft = Draft::new(None);
+        crate::change::apply(&objects, &mut draft, first).map_err(|error| match error {
+            ApplyError::Edit(error) => InitError::Edit(error),
+            ApplyError::Object(error) => InitError::Object(error),
+        })?;
+        let tree = draft.write(&objects)?;
+        let message = Message {
+            subject: "first commit".to_owned(),
+            ..Message::default()
+        };
+        let commit = NewCommit {
+            tree,
+            parents: &[],
+            author,
+            time,
+            message: &message,
+        };
+        let commit = objects.write_commit(&commit.encode())?;
+        objects.flush()?;
+        let repository = Self::open(path)?;
+        let main = BranchName::new("main").expect("it is a plain word");
+        repository.create_branch(&main, commit)?;
+        directory::export(&objects, tree, path)?;
+        let mut index = created.index().map_err(git)?;
+        let tree = created.find_tree(tree).map_err(git)?;
+        index.read_tree(&tree).and_then(|()| index.write()).map_err(git)?;
+        Ok(repository)
+    }
+
+    /// Returns the git directory that all working copies of the repository share.
+    #[must_use]
+    pub fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
+    /// Returns the commit at `HEAD`, `None` if there is none yet.
+    pub fn head(&self) -> Result<Option<CommitId>, ReadError> {
+        match self.open_raw()?.refname_to_id("HEAD") {
+            Ok(id) => Ok(Some(CommitId::from_oid(id))),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(source) => Err(ReadError::Reference {
+                name: "HEAD".to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// Returns every branch that a working copy has checked out, linked ones included, sorted.
+    pub fn checked_out_branches(&self) -> Result<Vec<BranchName>, ReadError> {
+        branch::checked_out(&self.open_raw()?)
+    }
+
+    /// Returns the commit that a branch is at, `None` if there is no such branch.
+    pub fn tip(&self, branch: &BranchName) -> Result<Option<CommitId>, ReadError> {
+        branch::tip(&self.open_raw()?, branch)
+    }
+
+    /// Creates a branch, durably. One that exists at that very commit is fine, one that exists elsewhere is not moved.
+    pub fn create_branch(&self, branch: &BranchName, at: CommitId) -> Result<(), CreateBranchError> {
+        let repository = self.open_raw()?;
+        Objects::open(&repository)
+            .and_then(|objects| objects.commit(at))
+            .map_err(ReadError::Object)?;
+        let mut lock = HeldLock::acquire(&self.git_dir)?;
+        match reference::compare_and_swap(&repository, &mut lock, &branch.ref_name(), None, at) {
+            Err(MoveRefError::Elsewhere {
+                found: Some(found), ..
+            }) => Err(CreateBranchError::Exists {
+                branch: branch.clone(),
+                at: found,
+            }),
+            moved => Ok(moved?),
+        }
+    }
+
+    /// Returns whether a commit is reachable from the tip of a branch.
+    pub fn contains(&self, branch: &BranchName, commit: CommitId) -> Result<bool, ReadError> {
+        let repository = self.open_raw()?;
+        match branch::tip(&repository, branch)? {
+            Some(tip) => branch::is_ancestor(&repository, commit, tip),
+            None => Ok(false),
+        }
+    }
+
+    /// Returns a view of the files of a commit.
+    pub fn snapshot(&self, commit: CommitId) -> Result<Snapshot, ReadError> {
+        Snapshot::open(self.open_raw()?, commit)
+    }
+
+    /// Returns a writer. Any number may exist, in any number of processes; they take turns.
+    pub fn writer(&self) -> Result<Writer, WriteError> {
+        Ok(Writer::new(self.open_raw()?))
+    }
+
+    /// Opens the git directory without a working copy, so that nothing in one can matter.
+    fn open_raw(&self) -> Result<git2::Repository, ReadError> {
+        durability::enable();
+        git2::Repository::open_bare(&self.git_dir).map_err(|source| ReadError::Open {
+            path: self.git_dir.to_path_buf(),
+            source,
+        })
+    }
+}
+
+fn explain_open(path: &Path, source: git2::Error) -> OpenError {
+    let path_buf = path.to_owned();
+    match source.code() {
+        ErrorCode::NotFound => return OpenError::NotARepository { path: path_buf },
+        ErrorCode::Owner => return OpenError::OwnedBySomeoneElse { path: path_buf },
+        _ => {}
+    }
+    let extension = |name: &str| {
+        let no_ceilings: [&Path; 0] = [];
+        let git_dir = git2::Repository::discover_path(path, no_ceilings).ok()?;
+        let config = git2::Config::open(&git_dir.join("config")).ok()?;
+        config.get_string(&format!("extensions.{name}")).ok()
+    };
+    if extension("objectformat").is_some_and(|format| format != "sha1") {
+        return OpenError::Sha256 { path: path_buf };
+    }
+    if extension("refstorage").is_some_and(|format| format != "files") {
+        return OpenError::Reftable { path: path_buf };
+    }
+    OpenError::Git {
+        path: path_buf,
+        source,
+    }
+}
