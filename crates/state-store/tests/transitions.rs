@@ -143,8 +143,8 @@ landing -- intend to land -> landing
 landing -- land -> completed
 landing -- conflict -> in conflict
 landing -- adopt -> landing
-backoff -- assign -> assigned
 backoff -- hold -> on hold
+backoff -- resume -> pending
 backoff -- cancel -> cancelled
 in conflict -- assign -> assigned
 in conflict -- hold -> on hold

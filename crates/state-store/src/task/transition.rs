@@ -77,7 +77,7 @@ pub enum Transition {
     },
     /// It is put aside.
     Hold,
-    /// It may run again.
+    /// It may run again: somebody says so, or its wait is over.
     Resume,
     /// It is not to run.
     Cancel(CancelReason),
@@ -218,10 +218,10 @@ pub fn next(
         });
     }
     match (state, transition) {
-        (S::Pending | S::Backoff { .. } | S::InConflict(_), T::Assign(lease)) if lease.token > last => {
+        (S::Pending | S::InConflict(_), T::Assign(lease)) if lease.token > last => {
             Ok(S::Assigned(*lease))
         }
-        (S::Pending | S::Backoff { .. } | S::InConflict(_), T::Assign(lease)) => {
+        (S::Pending | S::InConflict(_), T::Assign(lease)) => {
             Err(IllegalTransition::TokenNotAbove {
                 given: lease.token,
                 last,
@@ -301,7 +301,7 @@ pub fn next(
         }
         (S::Assigned(_) | S::Running(_), T::Lose { .. }) => Ok(S::Pending),
         (S::Pending | S::Backoff { .. } | S::InConflict(_), T::Hold) => Ok(S::OnHold),
-        (S::OnHold, T::Resume) => Ok(S::Pending),
+        (S::OnHold | S::Backoff { .. }, T::Resume) => Ok(S::Pending),
         (
             S::Pending | S::Assigned(_) | S::Running(_) | S::Backoff { .. } | S::InConflict(_) | S::OnHold,
             T::Cancel(reason),
