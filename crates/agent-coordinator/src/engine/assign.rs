@@ -1,0 +1,48 @@
+//! The dispatcher: which ready task goes to which free agent. Continuous: it runs in every turn, over what is there.
+
+use std::collections::BTreeSet;
+
+use state_store::Timestamp;
+use state_store::task::{AgentKey, Event, Lease, Transition};
+
+use crate::engine::Engine;
+use crate::engine::ready_queue::Rank;
+
+impl Engine {
+    /// Returns the next hand-out: the first task in order for which an agent is free. Applied before the next is asked
+    /// for, so that each sees those before it.
+    pub(super) fn next_assignment(&self, now: Timestamp) -> Option<Event> {
+        let instance = self.me?;
+        if self.is_draining || !self.roster.has_free() {
+            return None;
+        }
+        let (rank, agent) = self.best_pair()?;
+        let record = self
+            .state
+            .task(rank.key)
+            .expect("the ready queue holds tasks of the state");
+        let lease = Lease {
+            agent,
+            instance,
+            token: record.last_token.next(),
+            attempt: record.attempts + 1,
+            expires_at: now + self.policy.lease,
+        };
+        Some(Event::Task {
+            task: rank.key,
+            transition: Transition::Assign(lease),
+        })
+    }
+
+    /// Returns the first ready task that a free agent can do, with that agent.
+    fn best_pair(&self) -> Option<(Rank, AgentKey)> {
+        let firsts: BTreeSet<_> = self
+            .ready
+            .kinds()
+            .filter_map(|(kind, mut ranks)| Some((ranks.next()?, kind)))
+            .collect();
+        firsts
+            .into_iter()
+            .find_map(|(rank, kind)| Some((rank, self.roster.pick(kind)?)))
+    }
+}

@@ -1,0 +1,205 @@
+//! What can be asked of the engine, and how it answers.
+
+use planner_core::{CapabilitySet, Plan};
+use state_store::Timestamp;
+use state_store::task::{
+    AgentKey, CommitHash, ConflictRecord, Deliverable, Event, FailureReason, FencingToken, Host,
+    IllegalTransition, InstanceKey, Landed, ProjectKey, ProjectSettings, TaskKey,
+};
+
+/// Something that is asked of the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// A coordinator begins: the one whose engine this is.
+    Begin {
+        /// The process it runs in.
+        host: Host,
+    },
+    /// This coordinator is still there.
+    RenewInstance,
+    /// A coordinator is gone: its attempts are given up, its results adopted.
+    TakeOver {
+        /// Which.
+        instance: InstanceKey,
+    },
+    /// This coordinator ends: its attempts are given up.
+    End,
+    /// A plan becomes a project.
+    AddProject {
+        /// The plan; sound.
+        plan: Plan,
+        /// How its results are treated.
+        settings: ProjectSettings,
+    },
+    /// The settings of a project change.
+    ConfigureProject {
+        /// Which.
+        project: ProjectKey,
+        /// The new settings.
+        settings: ProjectSettings,
+    },
+    /// Agents are there, looked after by this coordinator.
+    RegisterAgents(Vec<AgentSpec>),
+    /// An agent begins an attempt.
+    Start {
+        /// The task.
+        task: TaskKey,
+        /// The attempt.
+        token: FencingToken,
+    },
+    /// Agents are still at it.
+    Renew(Vec<(TaskKey, FencingToken)>),
+    /// An agent reports a result.
+    Deliver {
+        /// The task.
+        task: TaskKey,
+        /// The attempt.
+        token: FencingToken,
+        /// Who made it.
+        agent: AgentKey,
+        /// The result.
+        deliverable: Deliverable,
+    },
+    /// An attempt failed, or its check did.
+    Fail {
+        /// The task.
+        task: TaskKey,
+        /// The attempt.
+        token: FencingToken,
+        /// How.
+        reason: FailureReason,
+    },
+    /// The check of a result passed.
+    PassCheck {
+        /// The task.
+        task: TaskKey,
+        /// The attempt.
+        token: FencingToken,
+        /// How long the check took, in milliseconds.
+        took_ms: u64,
+    },
+    /// Results are about to become these commits.
+    Intend(Vec<(TaskKey, FencingToken, CommitHash)>),
+    /// A result is where it belongs.
+    Land {
+        /// The task.
+        task: TaskKey,
+        /// The attempt.
+        token: FencingToken,
+        /// Where.
+        landed: Landed,
+    },
+    /// A result does not go together with the branch.
+    Conflict {
+        /// The task.
+        task: TaskKey,
+        /// The attempt.
+        token: FencingToken,
+        /// What does not go together.
+        conflict: ConflictRecord,
+    },
+    /// A task is put aside.
+    Hold(TaskKey),
+    /// A task that was put aside may run.
+    Resume(TaskKey),
+    /// A task is called off.
+    Cancel {
+        /// The task.
+        task: TaskKey,
+        /// Why, in the words of whoever did it.
+        reason: String,
+    },
+}
+
+/// An agent to register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentSpec {
+    /// Its name, unique in the workspace.
+    pub name: String,
+    /// What it can do.
+    pub capabilities: CapabilitySet,
+    /// How many tasks it takes at once.
+    pub slots: u32,
+}
+
+/// What a command comes to.
+#[derive(Debug)]
+pub struct Decision {
+    /// What happens; may be something even where the command is refused (a late result is kept).
+    pub events: Vec<Event>,
+    /// The answer to give once the events are durable.
+    pub answer: Result<Accepted, Refusal>,
+}
+
+/// A command was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// It was.
+    Done,
+    /// It added this project.
+    Project(ProjectKey),
+}
+
+/// A command was not carried out; nothing has changed but what the refusal says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such task.
+    #[error("there is no {task}")]
+    NoSuchTask {
+        /// Which.
+        task: TaskKey,
+    },
+    /// There is no such project.
+    #[error("there is no {project}")]
+    NoSuchProject {
+        /// Which.
+        project: ProjectKey,
+    },
+    /// There is no such coordinator, or it is not gone.
+    #[error("{instance} is still at work")]
+    NotGone {
+        /// Which.
+        instance: InstanceKey,
+    },
+    /// This engine has not begun as a coordinator.
+    #[error("this coordinator has not begun")]
+    NotBegun,
+    /// The workspace has a project of that name.
+    #[error("there is a project `{name}` already")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// The plan is not sound.
+    #[error("the plan `{name}` has {defects} defects; the first: {first}")]
+    UnsoundPlan {
+        /// The plan.
+        name: String,
+        /// How many.
+        defects: usize,
+        /// The first.
+        first: String,
+    },
+    /// An agent of that name is looked after by another coordinator that is at work.
+    #[error("the agent `{name}` belongs to {owner}, which is at work until {}", until.as_millis())]
+    AgentTaken {
+        /// The agent.
+        name: String,
+        /// Whose it is.
+        owner: InstanceKey,
+        /// Until when that one's lease lasts.
+        until: Timestamp,
+    },
+    /// A group is not worked on.
+    #[error("{task} is a group: its children are worked on")]
+    IsGroup {
+        /// Which.
+        task: TaskKey,
+    },
+    /// The task does not take that step now.
+    #[error(transparent)]
+    Illegal(#[from] IllegalTransition),
+    /// The result came too late; it is kept.
+    #[error("the result came too late and is kept for the operator: {0}")]
+    Late(IllegalTransition),
+}

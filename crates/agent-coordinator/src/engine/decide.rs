@@ -1,0 +1,447 @@
+//! What a command comes to, given the state and the time. Nothing is changed here.
+
+use planner_core::Plan;
+use planner_core::graph::TaskGraph;
+use state_store::Timestamp;
+use state_store::task::{
+    AgentKey, AgentStatus, CancelReason, CheckRecord, Completion, Deliverable, Event, FailureReason,
+    FencingToken, IllegalTransition, InstanceKey, InstanceStatus, Landed, Lost, ProjectKey, ProjectSettings,
+    TaskKey, TaskState, Transition, transition,
+};
+
+use crate::engine::{Accepted, AgentSpec, Command, Decision, Engine, Refusal, retry};
+
+type Events = Result<Vec<Event>, Refusal>;
+
+impl Engine {
+    /// Returns what a command comes to now.
+    pub fn decide(&self, command: &Command, now: Timestamp) -> Decision {
+        let events = match command {
+            Command::AddProject { plan, settings } => return self.decide_project(plan, settings),
+            Command::Deliver {
+                task,
+                token,
+                agent,
+                deliverable,
+            } => {
+                return self.decide_delivery(*task, *token, *agent, *deliverable, now);
+            }
+            Command::Begin { host } => Ok(self
+                .id
+                .map(|id| Event::InstanceStarted {
+                    id,
+                    host: host.clone(),
+                    expires_at: now + self.policy.instance_lease,
+                })
+                .into_iter()
+                .collect()),
+            Command::RenewInstance => self.begun().map(|instance| {
+                vec![Event::InstanceRenewed {
+                    instance,
+                    expires_at: now + self.policy.instance_lease,
+                }]
+            }),
+            Command::TakeOver { instance } => self.decide_take_over(*instance),
+            Command::End => self.begun().map(|me| self.end_of(me, Lost::ShutDown)),
+            Command::ConfigureProject { project, settings } => self.decide_settings(*project, settings),
+            Command::RegisterAgents(agents) => self.decide_agents(agents, now),
+            Command::Start { task, token } => self.step(*task, Transition::Start(*token), now),
+            Command::Renew(leases) => Ok(self.decide_renewals(leases, now)),
+            Command::Fail { task, token, reason } => self.decide_failure(*task, *token, reason, now),
+            Command::PassCheck { task, token, took_ms } => {
+                self.decide_verified(*task, *token, CheckRecord::Passed { took_ms: *took_ms }, now)
+            }
+            Command::Intend(intents) => intents
+                .iter()
+                .map(|(task, token, commit)| {
+                    self.one_step(
+                        *task,
+                        Transition::Intend {
+                            token: *token,
+                            commit: *commit,
+                        },
+                        now,
+                    )
+                })
+                .collect(),
+            Command::Land { task, token, landed } => self.step(
+                *task,
+                Transition::Land {
+                    token: *token,
+                    landed: *landed,
+                },
+                now,
+            ),
+            Command::Conflict {
+                task,
+                token,
+                conflict,
+            } => self.step(
+                *task,
+                Transition::Conflict {
+                    token: *token,
+                    conflict: conflict.clone(),
+                },
+                now,
+            ),
+            Command::Hold(task) => self.step(*task, Transition::Hold, now),
+            Command::Resume(task) => self.step(*task, Transition::Resume, now),
+            Command::Cancel { task, reason } => self.step(
+                *task,
+                Transition::Cancel(CancelReason::Operator(reason.clone())),
+                now,
+            ),
+        };
+        Decision::of(events, Accepted::Done)
+    }
+
+    /// Returns the next thing that time or the dispatcher wants, if any: asked for and applied until there is none.
+    pub fn housekeeping(&self, now: Timestamp) -> Option<Event> {
+        if let Some(task) = self.not_needed.first() {
+            return Some(Event::Task {
+                task: *task,
+                transition: Transition::Cancel(CancelReason::NotNeeded),
+            });
+        }
+        self.next_expiry(now)
+            .or_else(|| self.next_retry(now))
+            .or_else(|| self.next_assignment(now))
+    }
+
+    fn next_retry(&self, now: Timestamp) -> Option<Event> {
+        let (_, task) = self.delayed.first().filter(|(until, _)| *until <= now)?;
+        Some(Event::Task {
+            task: *task,
+            transition: Transition::Resume,
+        })
+    }
+
+    fn next_expiry(&self, now: Timestamp) -> Option<Event> {
+        let (_, task) = self
+            .expiries
+            .first()
+            .filter(|(expires_at, _)| *expires_at <= now)?;
+        let token = self.state.task(*task)?.state.lease()?.token;
+        Some(Event::Task {
+            task: *task,
+            transition: Transition::Lose {
+                token,
+                why: Lost::LeaseExpired,
+            },
+        })
+    }
+
+    fn begun(&self) -> Result<InstanceKey, Refusal> {
+        self.me.ok_or(Refusal::NotBegun)
+    }
+
+    /// Returns the event of one step of a task, if the table has it now.
+    fn one_step(&self, key: TaskKey, step: Transition, now: Timestamp) -> Result<Event, Refusal> {
+        let record = self.state.task(key).ok_or(Refusal::NoSuchTask { task: key })?;
+        let project = &self.state.projects()[key.project.index()];
+        if project.graph.is_group(key.task()) {
+            return Err(Refusal::IsGroup { task: key });
+        }
+        transition::next(&record.state, record.last_token, &step, now)?;
+        Ok(Event::Task {
+            task: key,
+            transition: step,
+        })
+    }
+
+    fn step(&self, key: TaskKey, step: Transition, now: Timestamp) -> Events {
+        Ok(vec![self.one_step(key, step, now)?])
+    }
+
+    fn decide_project(&self, plan: &Plan, settings: &ProjectSettings) -> Decision {
+        let key = ProjectKey(self.state.projects().len() as u32);
+        let events = if self.state.project_named(&plan.name).is_some() {
+            Err(Refusal::NameTaken {
+                name: plan.name.clone(),
+            })
+        } else if let Err(defects) = TaskGraph::new(plan) {
+            let first = defects.first().map(ToString::to_string).unwrap_or_default();
+            Err(Refusal::UnsoundPlan {
+                name: plan.name.clone(),
+                defects: defects.len(),
+                first,
+            })
+        } else {
+            let stored = serde_json::to_vec(plan).expect("a plan has string keys only");
+            Ok(vec![Event::ProjectAdded {
+                name: plan.name.clone(),
+                plan: stored,
+                settings: settings.clone(),
+            }])
+        };
+        Decision::of(events, Accepted::Project(key))
+    }
+
+    fn decide_settings(&self, project: ProjectKey, settings: &ProjectSettings) -> Events {
+        let present = &self
+            .state
+            .project(project)
+            .ok_or(Refusal::NoSuchProject { project })?
+            .settings;
+        if present == settings {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Event::ProjectSettingsChanged {
+            project,
+            settings: settings.clone(),
+        }])
+    }
+
+    fn decide_agents(&self, agents: &[AgentSpec], now: Timestamp) -> Events {
+        let instance = self.begun()?;
+        agents
+            .iter()
+            .map(|agent| self.decide_agent(agent, instance, now))
+            .collect()
+    }
+
+    fn decide_agent(
+        &self,
+        agent: &AgentSpec,
+        instance: InstanceKey,
+        now: Timestamp,
+    ) -> Result<Event, Refusal> {
+        let present = self
+            .state
+            .agent_named(&agent.name)
+            .and_then(|key| self.state.agent(key));
+        if let Some(present) = present
+            && present.status == AgentStatus::Active
+            && present.instance != instance
+            && let Some(InstanceStatus::Active { expires_at }) =
+                self.state.instance(present.instance).map(|i| i.status)
+            && expires_at > now
+        {
+            return Err(Refusal::AgentTaken {
+                name: agent.name.clone(),
+                owner: present.instance,
+                until: expires_at,
+            });
+        }
+        Ok(Event::AgentRegistered {
+            name: agent.name.clone(),
+            capabilities: agent.capabilities.clone(),
+            slots: agent.slots,
+            instance,
+        })
+    }
+
+    /// The caller has made sure that the other coordinator is gone; its lease alone would tell only later.
+    fn decide_take_over(&self, gone: InstanceKey) -> Events {
+        let me = self.begun()?;
+        let is_active = matches!(
+            self.state.instance(gone).map(|found| found.status),
+            Some(InstanceStatus::Active { .. })
+        );
+        if gone == me || !is_active {
+            return Err(Refusal::NotGone { instance: gone });
+        }
+        Ok(self.end_of(gone, Lost::CoordinatorGone))
+    }
+
+    /// What becomes of the tasks of a coordinator that ends: attempts are given up; results stay, and another
+    /// coordinator adopts them.
+    fn end_of(&self, instance: InstanceKey, why: Lost) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (project, found) in (0..).map(ProjectKey).zip(self.state.projects()) {
+            for (task, record) in (0..).zip(&found.tasks) {
+                let Some(lease) = record.state.lease().filter(|lease| lease.instance == instance) else {
+                    continue;
+                };
+                let token = lease.token;
+                let transition = match (&record.state, self.me) {
+                    (TaskState::Assigned(_) | TaskState::Running(_), _) => Transition::Lose { token, why },
+                    (_, Some(me)) if me != instance => Transition::Adopt { token, instance: me },
+                    _ => continue,
+                };
+                events.push(Event::Task {
+                    task: TaskKey { project, task },
+                    transition,
+                });
+            }
+        }
+        events.push(Event::InstanceEnded { instance });
+        events
+    }
+
+    /// Renewals of attempts that are not the present ones any more are passed over: their agents are told to stop by
+    /// the effect of whatever ended them.
+    fn decide_renewals(&self, leases: &[(TaskKey, FencingToken)], now: Timestamp) -> Vec<Event> {
+        let expires_at = now + self.policy.lease;
+        leases
+            .iter()
+            .filter_map(|(task, token)| {
+                self.one_step(
+                    *task,
+                    Transition::Renew {
+                        token: *token,
+                        expires_at,
+                    },
+                    now,
+                )
+                .ok()
+            })
+            .collect()
+    }
+
+    fn decide_failure(
+        &self,
+        task: TaskKey,
+        token: FencingToken,
+        reason: &FailureReason,
+        now: Timestamp,
+    ) -> Events {
+        let failures = self.state.task(task).map_or(0, |record| record.failures) + 1;
+        let then = retry::after_failure(&self.policy, task, token, failures, now);
+        self.step(
+            task,
+            Transition::Fail {
+                token,
+                reason: reason.clone(),
+                then,
+            },
+            now,
+        )
+    }
+
+    /// A result is taken at once as far as it needs nothing from outside: without a check it is accepted, without files
+    /// it is landed. One that comes too late is kept.
+    fn decide_delivery(
+        &self,
+        task: TaskKey,
+        token: FencingToken,
+        agent: AgentKey,
+        deliverable: Deliverable,
+        now: Timestamp,
+    ) -> Decision {
+        let delivered = match self.step(task, Transition::Deliver { token, deliverable }, now) {
+            Ok(events) => events,
+            Err(Refusal::Illegal(illegal)) => {
+                return self.keep_late_result(
+                    &LateDelivery {
+                        task,
+                        token,
+                        agent,
+                        deliverable,
+                    },
+                    illegal,
+                );
+            }
+            Err(refusal) => return Decision::of(Err(refusal), Accepted::Done),
+        };
+        let project = &self.state.projects()[task.project.index()];
+        let is_checked = project.settings.checks && project.plan.tasks[task.task as usize].check.is_some();
+        if is_checked {
+            return Decision::of(Ok(delivered), Accepted::Done);
+        }
+        let accepted = self.accept(task, token, deliverable, CheckRecord::NotNamed);
+        Decision::of(
+            Ok(delivered.into_iter().chain(accepted).collect()),
+            Accepted::Done,
+        )
+    }
+
+    fn decide_verified(
+        &self,
+        task: TaskKey,
+        token: FencingToken,
+        check: CheckRecord,
+        now: Timestamp,
+    ) -> Events {
+        self.one_step(task, Transition::Verify { token, check }, now)?;
+        let Some(TaskState::Verifying { deliverable, .. }) =
+            self.state.task(task).map(|record| &record.state)
+        else {
+            return Err(Refusal::NoSuchTask { task });
+        };
+        Ok(self.accept(task, token, *deliverable, check))
+    }
+
+    /// The events by which a result is accepted and, where it has nothing to land, completed.
+    fn accept(
+        &self,
+        task: TaskKey,
+        token: FencingToken,
+        deliverable: Deliverable,
+        check: CheckRecord,
+    ) -> Vec<Event> {
+        let landed = match deliverable {
+            Deliverable::NoFiles => Some(Landed::NotAsked),
+            Deliverable::Unchanged => Some(Landed::Empty),
+            Deliverable::Commit { .. } => None,
+        };
+        let steps = std::iter::once(Transition::Verify { token, check })
+            .chain(landed.map(|landed| Transition::Land { token, landed }));
+        steps.map(|transition| Event::Task { task, transition }).collect()
+    }
+
+    /// A result is late only if its attempt was there once; one that shows a token of the future is not kept.
+    fn keep_late_result(&self, late: &LateDelivery, illegal: IllegalTransition) -> Decision {
+        let LateDelivery {
+            task,
+            token,
+            agent,
+            deliverable,
+        } = *late;
+        let is_kept = self
+            .state
+            .late_results()
+            .iter()
+            .any(|kept| kept.task == task && kept.token == token);
+        let was_there = self
+            .state
+            .task(task)
+            .is_some_and(|record| token <= record.last_token);
+        let is_accepted = match self.state.task(task).map(|record| &record.state) {
+            Some(TaskState::Verifying { lease, .. } | TaskState::Landing { lease, .. }) => {
+                lease.token == token
+            }
+            Some(TaskState::Completed(Completion::Attempt { lease, .. })) => lease.token == token,
+            _ => false,
+        };
+        if is_kept || !was_there || is_accepted {
+            return Decision {
+                events: Vec::new(),
+                answer: Err(Refusal::Illegal(illegal)),
+            };
+        }
+        let event = Event::LateResult {
+            task,
+            token,
+            agent,
+            deliverable,
+        };
+        Decision {
+            events: vec![event],
+            answer: Err(Refusal::Late(illegal)),
+        }
+    }
+}
+
+/// A result whose attempt is not the present one.
+struct LateDelivery {
+    task: TaskKey,
+    token: FencingToken,
+    agent: AgentKey,
+    deliverable: Deliverable,
+}
+
+impl Decision {
+    fn of(events: Events, accepted: Accepted) -> Self {
+        match events {
+            Ok(events) => Self {
+                events,
+                answer: Ok(accepted),
+            },
+            Err(refusal) => Self {
+                events: Vec::new(),
+                answer: Err(refusal),
+            },
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Why a task is not running, and why an agent is idle: answered by the predicates that the dispatcher uses.
+
+use planner_core::graph::{Node, NodeIndex, TaskIndex};
+use planner_core::{Capability, When};
+use serde::Serialize;
+use state_store::Timestamp;
+use state_store::task::{
+    AgentKey, AgentStatus, Completion, InstanceStatus, Project, StateName, TaskKey, TaskState,
+};
+
+use crate::engine::Engine;
+
+/// The one reason why a task stands where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Explanation {
+    /// It is done.
+    Completed {
+        /// Whether it was before the plan was loaded.
+        beforehand: bool,
+    },
+    /// It is being worked on, checked or landed.
+    UnderWay {
+        /// Where it stands.
+        state: StateName,
+        /// By whom.
+        agent: String,
+        /// Which try it is.
+        attempt: u32,
+    },
+    /// It waits for other tasks.
+    Waiting {
+        /// For which.
+        blockers: Vec<Blocker>,
+    },
+    /// It failed and waits for its next attempt.
+    Backoff {
+        /// When that may begin.
+        until: Timestamp,
+        /// How many attempts have failed.
+        failures: u32,
+    },
+    /// It is put aside until somebody resumes it.
+    OnHold,
+    /// It failed as often as it may.
+    Failed {
+        /// How the last attempt failed.
+        message: String,
+        /// How many attempts there were.
+        attempts: u32,
+    },
+    /// It is not to run.
+    Cancelled {
+        /// Why.
+        message: String,
+    },
+    /// It is a group: it is done when its children are.
+    Group {
+        /// How many of the tasks in it are done or called off.
+        settled: usize,
+        /// How many tasks are in it.
+        total: usize,
+    },
+    /// It could run, and no agent can do what it asks for.
+    NoAgent {
+        /// What no single agent offers beside the rest of what the task asks for; of the agent that lacks the least.
+        missing: Vec<Capability>,
+    },
+    /// It could run, and no coordinator is at work.
+    NoCoordinator,
+    /// It could run, and every agent that can do it is busy.
+    AgentsBusy {
+        /// Those agents.
+        agents: Vec<String>,
+        /// How many ready tasks come first.
+        ahead: usize,
+    },
+    /// It could run, and is handed out in the next turn.
+    Next,
+}
+
+/// A task that another one waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Blocker {
+    /// Its id.
+    pub task: String,
+    /// Where it stands; a group that is not done is pending.
+    pub state: StateName,
+    /// What is waited for.
+    pub when: When,
+    /// Whether this wait cannot end any more by itself.
+    pub is_hopeless: bool,
+}
+
+/// The one reason why an agent has no task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum IdleReason {
+    /// It has as many as it takes.
+    Busy {
+        /// The tasks.
+        tasks: Vec<String>,
+    },
+    /// Its coordinator is gone.
+    Retired,
+    /// Nothing is ready.
+    NothingReady,
+    /// Something is ready, and nothing that it can do.
+    NothingItCanDo,
+    /// It gets a task in the next turn.
+    Next,
+}
+
+impl Engine {
+    /// Returns why a task stands where it stands, or `None` where there is no such task.
+    pub fn explain(&self, key: TaskKey, now: Timestamp) -> Option<Explanation> {
+        let record = self.state.task(key)?;
+        let project = self.state.project(key.project)?;
+        if project.graph.is_group(key.task()) {
+            return Some(self.explain_group(project, key));
+        }
+        Some(match &record.state {
+            TaskState::Completed(completion) => Explanation::Completed {
+                beforehand: matches!(completion, Completion::Beforehand),
+            },
+            TaskState::Failed { reason } => Explanation::Failed {
+                message: reason.to_string(),
+                attempts: record.attempts,
+            },
+            TaskState::Cancelled(reason) => Explanation::Cancelled {
+                message: reason.to_string(),
+            },
+            TaskState::OnHold => Explanation::OnHold,
+            TaskState::Assigned(lease)
+            | TaskState::Running(lease)
+            | TaskState::Verifying { lease, .. }
+            | TaskState::Landing { lease, .. } => Explanation::UnderWay {
+                state: record.state.name(),
+                agent: self.agent_name(lease.agent),
+                attempt: lease.attempt,
+            },
+            TaskState::Backoff { until } if *until > now => Explanation::Backoff {
+                until: *until,
+                failures: record.failures,
+            },
+            TaskState::Backoff { .. } => Explanation::Next,
+            TaskState::Pending | TaskState::InConflict(_) => {
+                if self.progress[key.project.index()].is_free(project, key.task()) {
+                    self.explain_ready(project, key, now)
+                } else {
+                    Explanation::Waiting {
+                        blockers: self.blockers(project, key),
+                    }
+                }
+            }
+        })
+    }
+
+    fn explain_group(&self, project: &Project, key: TaskKey) -> Explanation {
+        let leaves: Vec<_> = project
+            .graph
+            .tasks()
+            .filter(|task| is_leaf_of(project, *task, key.task()))
+            .collect();
+        let settled = leaves.iter().filter(|leaf| {
+            matches!(
+                project.task(**leaf).state,
+                TaskState::Completed(_) | TaskState::Cancelled(_)
+            )
+        });
+        Explanation::Group {
+            settled: settled.count(),
+            total: leaves.len(),
+        }
+    }
+
+    fn explain_ready(&self, project: &Project, key: TaskKey, now: Timestamp) -> Explanation {
+        let required = &project.plan.tasks[key.task as usize].capabilities;
+        let is_at_work = |agent: &&state_store::task::AgentRecord| {
+            agent.status == AgentStatus::Active
+                && matches!(
+                    self.state.instance(agent.instance).map(|owner| owner.status),
+                    Some(InstanceStatus::Active { expires_at }) if expires_at > now
+                )
+        };
+        let agents: Vec<_> = self.state.agents().iter().filter(is_at_work).collect();
+        if agents.is_empty() {
+            return Explanation::NoCoordinator;
+        }
+        let able: Vec<_> = agents
+            .iter()
+            .filter(|agent| agent.capabilities.covers(required))
+            .collect();
+        if able.is_empty() {
+            let lacks = agents.iter().map(|agent| agent.capabilities.missing(required));
+            return Explanation::NoAgent {
+                missing: lacks.min_by_key(Vec::len).unwrap_or_default(),
+            };
+        }
+        if self.roster.pick(required).is_some() {
+            return Explanation::Next;
+        }
+        let agents = able.iter().map(|agent| agent.name.clone()).collect();
+        Explanation::AgentsBusy {
+            agents,
+            ahead: self.ready.ahead_of(key),
+        }
+    }
+
+    /// Returns what a task waits for: the unsatisfied edges into it, and those into the groups around it.
+    fn blockers(&self, project: &Project, key: TaskKey) -> Vec<Blocker> {
+        let progress = &self.progress[key.project.index()];
+        let graph = &project.graph;
+        let mut blockers = Vec::new();
+        let mut around = vec![graph.start_of(key.task())];
+        while let Some(node) = around.pop() {
+            for (before, when) in graph.predecessors(node) {
+                let is_satisfied = match when {
+                    When::Completed => progress.is_reached(before),
+                    When::Failed => progress.has_failed(before),
+                };
+                match graph.node(before) {
+                    _ if is_satisfied => {}
+                    Node::GroupStart(_) => around.push(before),
+                    Node::Task(task) | Node::GroupFinish(task) => {
+                        blockers.push(self.blocker(project, task, before, when));
+                    }
+                }
+            }
+        }
+        blockers
+    }
+
+    fn blocker(&self, project: &Project, task: TaskIndex, finish: NodeIndex, when: When) -> Blocker {
+        let state = &project.task(task).state;
+        let has_failed = project.graph.tasks().any(|leaf| {
+            is_leaf_of(project, leaf, task) && matches!(project.task(leaf).state, TaskState::Failed { .. })
+        });
+        let is_hopeless = match when {
+            When::Completed => has_failed || matches!(state, TaskState::Cancelled(_)),
+            When::Failed => self
+                .progress_of(project)
+                .is_some_and(|progress| progress.is_reached(finish)),
+        };
+        Blocker {
+            task: project.plan.tasks[task.0 as usize].id.to_string(),
+            state: state.name(),
+            when,
+            is_hopeless,
+        }
+    }
+
+    fn progress_of(&self, project: &Project) -> Option<&super::progress::Progress> {
+        let key = self.state.project_named(&project.name)?;
+        self.progress.get(key.index())
+    }
+
+    /// Returns why an agent has no task, or what it has; `None` where there is no such agent.
+    pub fn explain_agent(&self, key: AgentKey) -> Option<IdleReason> {
+        let agent = self.state.agent(key)?;
+        if let Some(tasks) = self.roster.uses().get(&key) {
+            return Some(IdleReason::Busy {
+                tasks: tasks.iter().map(|task| self.task_id(*task)).collect(),
+            });
+        }
+        if agent.status == AgentStatus::Retired {
+            return Some(IdleReason::Retired);
+        }
+        if self.ready.len() == 0 {
+            return Some(IdleReason::NothingReady);
+        }
+        let can_do_some = self
+            .ready
+            .kinds()
+            .any(|(kind, _)| agent.capabilities.covers(kind));
+        Some(if can_do_some {
+            IdleReason::Next
+        } else {
+            IdleReason::NothingItCanDo
+        })
+    }
+
+    fn agent_name(&self, key: AgentKey) -> String {
+        self.state
+            .agent(key)
+            .map_or_else(|| key.to_string(), |agent| agent.name.clone())
+    }
+
+    /// Returns the id of a task, as its plan has it.
+    pub fn task_id(&self, key: TaskKey) -> String {
+        let task = self
+            .state
+            .project(key.project)
+            .and_then(|project| project.plan.tasks.get(key.task as usize));
+        task.map_or_else(|| key.to_string(), |task| task.id.to_string())
+    }
+}
+
+/// Returns whether a leaf is the task itself or lies in the group.
+fn is_leaf_of(project: &Project, leaf: TaskIndex, group: TaskIndex) -> bool {
+    let graph = &project.graph;
+    let mut above = Some(leaf);
+    while let Some(task) = above {
+        if task == group {
+            return !graph.is_group(leaf);
+        }
+        above = graph.parent_of(task);
+    }
+    false
+}

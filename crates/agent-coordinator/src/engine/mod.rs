@@ -1,0 +1,368 @@
+//! The pure heart: what a command decides, what the dispatcher hands out, what follows from the state.
+//!
+//! No clock, no files, no threads, no randomness: time comes with each call. [`Engine::decide`] changes nothing;
+//! [`Engine::apply`] decides nothing; what must be done in the world is told as [`Effect`]s.
+
+mod assign;
+mod command;
+mod decide;
+mod effect;
+mod explain;
+mod policy;
+mod progress;
+mod ready_queue;
+mod retry;
+mod roster;
+
+pub use command::{Accepted, AgentSpec, Command, Decision, Refusal};
+pub use effect::Effect;
+pub use explain::{Blocker, Explanation, IdleReason};
+pub use policy::Policy;
+
+use std::collections::BTreeSet;
+
+use planner_core::graph::TaskIndex;
+use state_store::task::{
+    AgentKey, AgentStatus, BrokenInvariant, Event, InstanceKey, Project, ProjectKey, State, TaskKey,
+    TaskState, Transition, UnfitEvent,
+};
+use state_store::{Recorded, Seq, Timestamp};
+
+use progress::Progress;
+use ready_queue::ReadyQueue;
+use roster::Roster;
+
+/// The state of a workspace, with what the dispatcher derives from it.
+#[derive(Debug)]
+pub struct Engine {
+    /// Which coordinator this is, by its id; commands that only look have none.
+    id: Option<[u8; 16]>,
+    me: Option<InstanceKey>,
+    policy: Policy,
+    state: State,
+    /// By project: which nodes of the graph are reached.
+    progress: Vec<Progress>,
+    /// The tasks that could be handed out now.
+    ready: ReadyQueue,
+    /// The tasks that could be handed out at a later moment.
+    delayed: BTreeSet<(Timestamp, TaskKey)>,
+    /// The leases that keep agents busy, by the moment they end.
+    expiries: BTreeSet<(Timestamp, TaskKey)>,
+    /// The agents that this coordinator hands tasks to.
+    roster: Roster,
+    /// Tasks that wait for a failure which cannot happen any more.
+    not_needed: BTreeSet<TaskKey>,
+    is_draining: bool,
+}
+
+impl Engine {
+    /// Returns the engine of a coordinator, before its first entry of the log.
+    pub fn new(id: [u8; 16], policy: Policy) -> Self {
+        Self {
+            id: Some(id),
+            ..Self::observer(policy)
+        }
+    }
+
+    /// Returns an engine that hands out nothing and only answers questions.
+    pub fn observer(policy: Policy) -> Self {
+        Self {
+            id: None,
+            me: None,
+            policy,
+            state: State::default(),
+            progress: Vec::new(),
+            ready: ReadyQueue::default(),
+            delayed: BTreeSet::new(),
+            expiries: BTreeSet::new(),
+            roster: Roster::default(),
+            not_needed: BTreeSet::new(),
+            is_draining: false,
+        }
+    }
+
+    /// Returns the state of the workspace.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Returns the place in the log up to which the engine knows.
+    pub fn seq(&self) -> Seq {
+        self.state.seq()
+    }
+
+    /// Returns the key under which this coordinator is recorded.
+    pub fn me(&self) -> Option<InstanceKey> {
+        self.me
+    }
+
+    /// Returns the policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Hands out no more tasks from now on; what is under way goes on.
+    pub fn drain(&mut self) {
+        self.is_draining = true;
+    }
+
+    /// Applies an entry of the log that somebody else, or an earlier run, appended.
+    pub fn apply_recorded(&mut self, recorded: &Recorded) -> Result<Event, UnfitEvent> {
+        let event = Event::from_entry(&recorded.entry).map_err(|source| UnfitEvent::Unreadable {
+            seq: recorded.seq,
+            source,
+        })?;
+        self.apply(&event, recorded.at)?;
+        Ok(event)
+    }
+
+    /// Applies an event. Where it does not fit, nothing changes.
+    pub fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), UnfitEvent> {
+        match event {
+            Event::Task { task, transition } => {
+                let before = self.state.task(*task).map(|record| record.state.clone());
+                self.state.apply(event, at)?;
+                if let Some(before) = before {
+                    self.follow_task(*task, &before, transition);
+                }
+            }
+            Event::ProjectAdded { .. } => {
+                self.state.apply(event, at)?;
+                self.follow_project(ProjectKey(self.progress.len() as u32));
+            }
+            Event::InstanceStarted { id, .. } => {
+                self.state.apply(event, at)?;
+                if self.id == Some(*id) {
+                    self.me = Some(InstanceKey(self.state.instances().len() as u32 - 1));
+                }
+            }
+            Event::AgentRegistered { name, .. } => {
+                self.state.apply(event, at)?;
+                if let Some(agent) = self.state.agent_named(name) {
+                    self.follow_agent(agent);
+                }
+            }
+            Event::InstanceEnded { instance } => {
+                self.state.apply(event, at)?;
+                for agent in 0..self.state.agents().len() as u32 {
+                    if self.state.agents()[agent as usize].instance == *instance {
+                        self.follow_agent(AgentKey(agent));
+                    }
+                }
+            }
+            Event::InstanceRenewed { .. }
+            | Event::LateResult { .. }
+            | Event::ProjectSettingsChanged { .. } => {
+                self.state.apply(event, at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the dispatcher's view of a new project.
+    fn follow_project(&mut self, key: ProjectKey) {
+        let project = &self.state.projects()[key.index()];
+        let mut progress = Progress::new(project);
+        let news = progress.start(project);
+        self.progress.push(progress);
+        self.follow_reached(key, &news);
+    }
+
+    /// Keeps the dispatcher's view of a task that has moved.
+    fn follow_task(&mut self, key: TaskKey, before: &TaskState, transition: &Transition) {
+        self.ready.remove(key);
+        if let TaskState::Backoff { until } = before {
+            self.delayed.remove(&(*until, key));
+        }
+        if let Some(lease) = before.occupying_lease() {
+            self.expiries.remove(&(lease.expires_at, key));
+            self.roster.release(lease.agent, key);
+        }
+        let project = &self.state.projects()[key.project.index()];
+        let after = &project.task(key.task()).state;
+        if let Some(lease) = after.occupying_lease() {
+            self.expiries.insert((lease.expires_at, key));
+            let effort = project.plan.tasks[key.task as usize].effort_or_default();
+            let is_new = matches!(transition, Transition::Assign(_));
+            self.roster.occupy(
+                lease.agent,
+                key,
+                if is_new {
+                    effort
+                } else {
+                    planner_core::Effort::ZERO
+                },
+            );
+        }
+        let news = match after {
+            TaskState::Completed(_) => self.progress[key.project.index()].complete(project, key.task()),
+            TaskState::Failed { .. } => self.progress[key.project.index()].fail(project, key.task()),
+            TaskState::Cancelled(_) => self.progress[key.project.index()].cancel(project, key.task()),
+            _ => progress::News::default(),
+        };
+        if after.is_settled() {
+            self.not_needed.remove(&key);
+        }
+        self.enqueue(key);
+        self.follow_reached(key.project, &news);
+    }
+
+    fn follow_reached(&mut self, project: ProjectKey, news: &progress::News) {
+        for task in &news.freed {
+            self.enqueue(TaskKey::new(project, *task));
+        }
+        for task in &news.not_needed {
+            let key = TaskKey::new(project, *task);
+            if self
+                .state
+                .task(key)
+                .is_some_and(|record| !record.state.is_settled())
+            {
+                self.not_needed.insert(key);
+            }
+        }
+    }
+
+    fn follow_agent(&mut self, key: AgentKey) {
+        let agent = &self.state.agents()[key.index()];
+        let is_mine = self.me == Some(agent.instance) && agent.status == AgentStatus::Active;
+        self.roster.set(key, is_mine.then_some(agent));
+    }
+
+    /// Puts a task where its state and the graph want it: among the ready, among the delayed, or nowhere.
+    fn enqueue(&mut self, key: TaskKey) {
+        let project = &self.state.projects()[key.project.index()];
+        let progress = &self.progress[key.project.index()];
+        if !progress.is_free(project, key.task()) {
+            return;
+        }
+        match &project.task(key.task()).state {
+            TaskState::Pending | TaskState::InConflict(_) => {
+                let task = &project.plan.tasks[key.task as usize];
+                self.ready
+                    .insert(key, task, progress.bottom_level(project, key.task()));
+            }
+            TaskState::Backoff { until } => {
+                self.delayed.insert((*until, key));
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns the next moment at which time alone changes something here.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let delayed = self.delayed.first().map(|(until, _)| *until);
+        let expiry = self.expiries.first().map(|(at, _)| *at);
+        delayed.into_iter().chain(expiry).min()
+    }
+
+    /// Returns whether nothing will happen to a project any more unless somebody does something.
+    pub fn is_settled(&self, key: ProjectKey) -> bool {
+        let Some(project) = self.state.project(key) else {
+            return true;
+        };
+        let is_moving = |(place, record): (usize, &state_store::task::TaskRecord)| match &record.state {
+            TaskState::Assigned(_)
+            | TaskState::Running(_)
+            | TaskState::Verifying { .. }
+            | TaskState::Landing { .. } => true,
+            TaskState::Backoff { .. } | TaskState::Pending | TaskState::InConflict(_) => {
+                let task = TaskIndex(place as u32);
+                self.progress[key.index()].is_free(project, task)
+                    && self
+                        .roster
+                        .has_somebody_for(&project.plan.tasks[place].capabilities)
+            }
+            TaskState::Completed(_)
+            | TaskState::OnHold
+            | TaskState::Failed { .. }
+            | TaskState::Cancelled(_) => false,
+        };
+        !project.tasks.iter().enumerate().any(is_moving)
+    }
+
+    /// Returns whether every task of a group is done or called off.
+    pub fn is_reached(&self, key: TaskKey) -> bool {
+        let Some(project) = self.state.project(key.project) else {
+            return false;
+        };
+        self.progress[key.project.index()].is_reached(project.graph.finish_of(key.task()))
+    }
+
+    /// Checks what must hold of the state and of what is derived from it.
+    pub fn check_invariants(&self) -> Result<(), BrokenInvariant> {
+        self.state.check_invariants()?;
+        let fresh = self.derived_again();
+        let same = |place: &str, holds: bool| {
+            let what = "what is kept differs from what follows from the state".to_owned();
+            if holds {
+                Ok(())
+            } else {
+                Err(BrokenInvariant {
+                    place: place.to_owned(),
+                    what,
+                })
+            }
+        };
+        same("progress", self.progress == fresh.progress)?;
+        same("the ready tasks", self.ready == fresh.ready)?;
+        same("the delayed tasks", self.delayed == fresh.delayed)?;
+        same("the leases", self.expiries == fresh.expiries)?;
+        same("the slots in use", self.roster.uses() == fresh.roster.uses())?;
+        self.roster.check_slots()
+    }
+
+    /// Returns an engine of the same state whose derived parts are made from the state alone.
+    fn derived_again(&self) -> Self {
+        let mut fresh = Self {
+            id: self.id,
+            me: self.me,
+            state: self.state.clone(),
+            ..Self::observer(self.policy.clone())
+        };
+        for agent in 0..fresh.state.agents().len() as u32 {
+            fresh.follow_agent(AgentKey(agent));
+        }
+        for key in (0..fresh.state.projects().len() as u32).map(ProjectKey) {
+            fresh.derive_project(key);
+        }
+        fresh
+    }
+
+    fn derive_project(&mut self, key: ProjectKey) {
+        let project = self.project_handle(key);
+        let mut progress = Progress::new(&project);
+        progress.start(&project);
+        for (place, record) in (0..).zip(&project.tasks) {
+            let task = TaskIndex(place);
+            match (&record.state, &project.plan.tasks[place as usize].standing) {
+                (TaskState::Completed(state_store::task::Completion::Attempt { .. }), _) => {
+                    progress.complete(&project, task);
+                }
+                (TaskState::Failed { .. }, _) => drop(progress.fail(&project, task)),
+                (TaskState::Cancelled(_), standing)
+                    if !matches!(standing, planner_core::Standing::Excluded(_)) =>
+                {
+                    progress.cancel(&project, task);
+                }
+                _ => {}
+            }
+        }
+        self.progress.push(progress);
+        for (place, record) in (0..).zip(&project.tasks) {
+            let task = TaskKey {
+                project: key,
+                task: place,
+            };
+            self.enqueue(task);
+            if let Some(lease) = record.state.occupying_lease() {
+                self.expiries.insert((lease.expires_at, task));
+                self.roster.occupy(lease.agent, task, planner_core::Effort::ZERO);
+            }
+        }
+    }
+
+    fn project_handle(&self, key: ProjectKey) -> Project {
+        self.state.projects()[key.index()].clone()
+    }
+}

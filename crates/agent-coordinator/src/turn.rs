@@ -1,0 +1,139 @@
+//! The turn: the one synchronous function by which anything changes. The driver, simulations and short-lived commands
+//! all call it.
+//!
+//! Take the stream's write lock; read what others have appended; decide and apply each command; let the dispatcher do
+//! what is due; append everything as one segment; give the lock back. Only then are effects carried out and answers
+//! given, so that nobody is told of something that a crash could undo.
+
+use state_store::log::CommitError;
+use state_store::task::{Event, UnfitEvent};
+use state_store::{Recorded, Seq, StateStore, StoreError, StreamName, Timestamp};
+
+use crate::engine::{Accepted, Command, Effect, Engine, Refusal};
+
+/// What a turn has brought about, durably.
+#[derive(Debug)]
+pub struct Turn {
+    /// The answers, in the order of the commands.
+    pub answers: Vec<Result<Accepted, Refusal>>,
+    /// What is to be done in the world now.
+    pub effects: Vec<Effect>,
+    /// What has happened: first what others had appended, then what this turn did.
+    pub events: Vec<RecordedEvent>,
+}
+
+/// An event with its place in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedEvent {
+    /// Its place.
+    pub seq: Seq,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// The event.
+    pub event: Event,
+}
+
+/// Why a turn came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum TurnError {
+    /// The lock could not be had, or the log not be read: the engine is as it was, and the commands may be repeated.
+    #[error("nothing was changed")]
+    NotBegun(#[source] StoreError),
+    /// Nothing was appended, and the engine has gone ahead of the log: load it again.
+    #[error("nothing was recorded")]
+    NotRecorded(#[source] CommitError),
+    /// The events may be in the log or not: open the store again, load the engine again, and look.
+    #[error("it is not known whether the changes were recorded")]
+    InDoubt(#[source] CommitError),
+    /// The log holds something that does not fit.
+    #[error("the log does not fit together at entry {at}")]
+    Unfit {
+        /// Where.
+        at: Seq,
+        /// What.
+        #[source]
+        source: UnfitEvent,
+    },
+}
+
+/// Brings an engine up to the end of the log, without the lock.
+pub fn load(engine: &mut Engine, store: &dyn StateStore, stream: &StreamName) -> Result<(), TurnError> {
+    let after = engine.seq();
+    let mut unfit = Ok(());
+    let mut visit = |recorded: Recorded| match engine.apply_recorded(&recorded) {
+        Ok(_) => std::ops::ControlFlow::Continue(()),
+        Err(source) => {
+            unfit = Err(TurnError::Unfit {
+                at: recorded.seq,
+                source,
+            });
+            std::ops::ControlFlow::Break(())
+        }
+    };
+    store
+        .read(stream, after, &mut visit)
+        .map_err(TurnError::NotBegun)?;
+    unfit
+}
+
+/// Carries out a batch of commands and whatever is due.
+pub fn turn(
+    engine: &mut Engine,
+    store: &dyn StateStore,
+    stream: &StreamName,
+    commands: &[Command],
+) -> Result<Turn, TurnError> {
+    let transaction = store.begin(stream, engine.seq()).map_err(TurnError::NotBegun)?;
+    let mut events = read_on(engine, transaction.news())?;
+    let (now, first) = (transaction.now(), transaction.head());
+    let mut decided = Vec::new();
+    let mut answers = Vec::with_capacity(commands.len());
+    for command in commands {
+        let decision = engine.decide(command, now);
+        answers.push(decision.answer);
+        for event in decision.events {
+            apply(engine, event, now, &mut decided);
+        }
+    }
+    while let Some(event) = engine.housekeeping(now) {
+        apply(engine, event, now, &mut decided);
+    }
+    if !decided.is_empty() {
+        transaction
+            .commit(decided.iter().map(Event::to_entry).collect())
+            .map_err(|error| match error {
+                CommitError::Conflict { .. } | CommitError::Refused(_) => TurnError::NotRecorded(error),
+                CommitError::Unknown(_) => TurnError::InDoubt(error),
+            })?;
+    }
+    let own = (1..).zip(decided).map(|(offset, event)| RecordedEvent {
+        seq: first.plus(offset),
+        at: now,
+        event,
+    });
+    events.extend(own);
+    let effects = engine.effects_of(events.iter().map(|recorded| &recorded.event));
+    Ok(Turn {
+        answers,
+        effects,
+        events,
+    })
+}
+
+fn read_on(engine: &mut Engine, news: &[Recorded]) -> Result<Vec<RecordedEvent>, TurnError> {
+    let applied = news.iter().map(|recorded| {
+        let (seq, at) = (recorded.seq, recorded.at);
+        let event = engine
+            .apply_recorded(recorded)
+            .map_err(|source| TurnError::Unfit { at: seq, source })?;
+        Ok(RecordedEvent { seq, at, event })
+    });
+    applied.collect()
+}
+
+fn apply(engine: &mut Engine, event: Event, now: Timestamp, decided: &mut Vec<Event>) {
+    engine
+        .apply(&event, now)
+        .expect("every event that is decided applies");
+    decided.push(event);
+}
