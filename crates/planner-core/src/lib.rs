@@ -5,18 +5,27 @@
 
 pub mod analysis;
 pub mod capability;
+pub mod diagnostic;
 pub mod effort;
+pub mod format;
 pub mod graph;
 pub mod id;
 pub mod plan;
 pub mod priority;
+pub mod source;
+mod suggest;
 pub mod task;
+pub mod validate;
 
 pub use analysis::Analysis;
 pub use capability::{Capability, CapabilitySet};
+pub use diagnostic::{Diagnostic, Label, Severity};
 pub use effort::Effort;
+pub use format::{Format, Limits, ReadError, Reading, read};
 pub use graph::{Defect, Node, NodeIndex, TaskGraph, TaskIndex};
 pub use id::{InvalidTaskId, TaskId};
 pub use plan::{AgentProfile, Plan};
 pub use priority::Priority;
+pub use source::Source;
 pub use task::{Check, Dependency, Exclusion, Landing, Standing, Task, When};
+pub use validate::{Validated, validate};

@@ -184,11 +184,11 @@ proptest! {
         }
         let weight = |n: usize| if done[n] { 0 } else { u64::from(efforts[n]) };
         let count = |n: usize| u64::from(!done[n]);
-        for n in 0..edges.len() {
+        for (n, done) in done.iter().copied().enumerate().take(edges.len()) {
             let node = graph.start_of(TaskIndex(n as u32));
             prop_assert_eq!(analysis.timing.earliest_start(node).as_millis(), top(n, &edges, &weight));
             let wave = analysis.waves.iter().position(|wave| wave.contains(&TaskIndex(n as u32)));
-            prop_assert_eq!(wave, (!done[n]).then(|| top(n, &edges, &count) as usize));
+            prop_assert_eq!(wave, (!done).then(|| top(n, &edges, &count) as usize));
         }
         let longest = (0..edges.len()).map(|n| top(n, &edges, &weight) + weight(n)).max().unwrap();
         prop_assert_eq!(analysis.critical_path.effort.as_millis(), longest);

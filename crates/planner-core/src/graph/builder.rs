@@ -169,13 +169,13 @@ fn resolve(
                     position,
                 }),
                 Some(on) if is_excluded(&plan.tasks[on.index()]) => {
-                    ignored.push(without_edge(IgnoredReason::OnExcluded))
+                    ignored.push(without_edge(IgnoredReason::OnExcluded));
                 }
                 Some(on) if hierarchy.is_ancestor(on, task) => {
-                    ignored.push(without_edge(IgnoredReason::OwnAncestor))
+                    ignored.push(without_edge(IgnoredReason::OwnAncestor));
                 }
                 Some(on) if hierarchy.is_ancestor(task, on) => {
-                    ignored.push(without_edge(IgnoredReason::OwnDescendant))
+                    ignored.push(without_edge(IgnoredReason::OwnDescendant));
                 }
                 Some(on) => resolved.push(Resolved {
                     task,

@@ -6,7 +6,7 @@ use super::{Cycle, CycleEdge, Origin};
 use crate::Plan;
 
 /// How many edges the search for a shortest way around may look at in one component.
-const SEARCH_STEPS_MAX: usize = 5_000_000;
+const SEARCH_STEPS_MAX: usize = 2_000_000;
 
 /// Returns one cycle for each component of nodes that wait for each other, in the order of the file.
 pub(super) fn find_cycles(

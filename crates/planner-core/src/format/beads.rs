@@ -1,0 +1,265 @@
+//! beads: one issue a line, as JSON.
+//!
+//! - `blocks` and `waits-for` are dependencies (on a group: on all of it), `conditional-blocks` one on failure;
+//! - `parent-child` (also written `parent_child`) is the parent; a second one is kept as a relation, with a warning;
+//! - every other relation, and what points into another project, is kept in the task's field `relations`.
+
+use serde_json::Value;
+
+use super::fields::Fields;
+use super::json;
+use super::node::{Node, NodeValue, Span};
+use super::reader::{Reader, TaskPlaces};
+use super::status::{Meaning, StatusRule};
+use super::{ReadError, plan_name};
+use crate::diagnostic::{Diagnostic, quoted};
+use crate::{Dependency, Exclusion, Plan, Standing, Task, When};
+
+/// What the statuses and types of an issue mean. A tombstone is one whatever its type; a type that is no work is excluded
+/// whatever its status.
+pub const BEADS_RULES: &[StatusRule] = &[
+    StatusRule::new("status", "open", Meaning::Pending),
+    StatusRule::new("status", "in_progress", Meaning::Pending),
+    StatusRule::new("status", "blocked", Meaning::Pending),
+    StatusRule::new("status", "hooked", Meaning::Pending),
+    StatusRule::new("status", "closed", Meaning::Completed),
+    StatusRule::new("status", "deferred", Meaning::OnHold),
+    StatusRule::new("status", "pinned", Meaning::OnHold),
+    StatusRule::new("status", "tombstone", Meaning::Excluded(Exclusion::Tombstone)),
+    StatusRule::new("issue_type", "task", Meaning::Work),
+    StatusRule::new("issue_type", "bug", Meaning::Work),
+    StatusRule::new("issue_type", "feature", Meaning::Work),
+    StatusRule::new("issue_type", "epic", Meaning::Work),
+    StatusRule::new("issue_type", "chore", Meaning::Work),
+    StatusRule::new("issue_type", "decision", Meaning::Work),
+    StatusRule::new("issue_type", "molecule", Meaning::Work),
+    StatusRule::new("issue_type", "spike", Meaning::Work),
+    StatusRule::new("issue_type", "story", Meaning::Work),
+    StatusRule::new("issue_type", "milestone", Meaning::Work),
+    StatusRule::new("issue_type", "message", Meaning::Excluded(Exclusion::Message)),
+    StatusRule::new("issue_type", "event", Meaning::Excluded(Exclusion::Event)),
+    StatusRule::new("issue_type", "agent", Meaning::Excluded(Exclusion::Agent)),
+    StatusRule::new("issue_type", "role", Meaning::Excluded(Exclusion::Agent)),
+    StatusRule::new("issue_type", "rig", Meaning::Excluded(Exclusion::Agent)),
+    StatusRule::new("issue_type", "convoy", Meaning::Excluded(Exclusion::Message)),
+    StatusRule::new(
+        "issue_type",
+        "merge-request",
+        Meaning::Excluded(Exclusion::Message),
+    ),
+    StatusRule::new("issue_type", "gate", Meaning::Excluded(Exclusion::Gate)),
+    StatusRule::new("is_template", "true", Meaning::Excluded(Exclusion::Template)),
+];
+
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    name: &str,
+    text: &str,
+    offset: usize,
+) -> Result<Plan, ReadError> {
+    let limits = reader.limits();
+    let mut start = offset;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let trimmed = line.trim_end();
+        if trimmed.len() > limits.line_bytes_max {
+            return Err(ReadError::LineTooLong {
+                line: number + 1,
+                bytes: trimmed.len(),
+                limit: limits.line_bytes_max,
+            });
+        }
+        if !trimmed.is_empty() {
+            match json::read_document(trimmed, start, limits.depth()) {
+                Ok(node) => entry(reader, node)?,
+                Err(error) => reader.error("unreadable-line", error.span, "here", || {
+                    format!("line {} is no JSON: {}", number + 1, error.message)
+                }),
+            }
+        }
+        start += line.len();
+    }
+    Ok(Plan {
+        name: plan_name(name),
+        description: String::new(),
+        agents: Vec::new(),
+        tasks: Vec::new(),
+        extra: serde_json::Map::new(),
+    })
+}
+
+fn entry(reader: &mut Reader<'_>, node: Node<'_>) -> Result<(), ReadError> {
+    let Some(mut fields) = reader.fields(node, "an issue") else {
+        return Ok(());
+    };
+    let line = fields.span;
+    if let Some(kind) = fields.take(&["_type"]) {
+        let kind = reader.optional_text(Some(kind), "_type");
+        if !kind.eq_ignore_ascii_case("issue") {
+            reader.diagnostics.push("no-issue", || {
+                Diagnostic::note(
+                    "no-issue",
+                    format!("a line of the type {} was passed over", quoted(&kind)),
+                )
+                .at(line, "this line")
+            });
+            return Ok(());
+        }
+    }
+    let Some(id_node) = fields.take(&["id"]) else {
+        reader.error("missing-id", line, "this line", || {
+            "the issue has no id".to_owned()
+        });
+        return Ok(());
+    };
+    let mut places = TaskPlaces {
+        id: id_node.span,
+        ..TaskPlaces::default()
+    };
+    let Some(id) = reader.id(id_node, "id") else {
+        return Ok(());
+    };
+    let mut task = Task::new(id);
+    if let Some(title) = fields.take(&["title"]) {
+        task.title = reader.optional_text(Some(title), "title");
+    }
+    task.description = reader.optional_text(fields.take(&["description"]), "description");
+    if let Some(node) = fields.take(&["priority"]) {
+        task.priority = reader.priority(node, "priority").unwrap_or_default();
+    }
+    if let Some(node) = fields.take(&["estimated_minutes"]) {
+        places.effort = Some(node.span);
+        task.effort = reader.effort_of_minutes(&node, "estimated_minutes");
+    }
+    task.standing = standing(reader, &mut fields, &task);
+    let relations = relations(reader, fields.take(&["dependencies"]), &mut task, &mut places);
+    task.extra = fields.rest_of_task();
+    if !relations.is_empty() {
+        task.extra.insert("relations".to_owned(), Value::Array(relations));
+    }
+    reader.add(task, places)
+}
+
+/// Returns where the issue stands. The status and the type stay readable among the kept fields.
+fn standing(reader: &mut Reader<'_>, fields: &mut Fields<'_>, task: &Task) -> Standing {
+    let (status, status_span) = text_of(reader, fields, "status");
+    let (kind, _) = text_of(reader, fields, "issue_type");
+    let template = matches!(
+        fields.peek("is_template").map(|node| &node.value),
+        Some(NodeValue::Bool(true))
+    );
+    if status.eq_ignore_ascii_case("tombstone") {
+        return reader
+            .meaning("status", &status)
+            .map_or(Standing::Pending, Meaning::standing);
+    }
+    if let Some(meaning @ Meaning::Excluded(_)) = reader.meaning("issue_type", &kind) {
+        return meaning.standing();
+    }
+    if template {
+        return reader
+            .meaning("is_template", "true")
+            .map_or(Standing::Pending, Meaning::standing);
+    }
+    if status.is_empty() {
+        return Standing::Pending;
+    }
+    if let Some(meaning) = reader.meaning("status", &status) {
+        return meaning.standing();
+    }
+    reader.warning("unknown-status", status_span, "taken as pending", || {
+        format!(
+            "the status {} of {} is not known",
+            quoted(&status),
+            quoted(task.id.as_str())
+        )
+    });
+    Standing::Pending
+}
+
+fn text_of(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> (String, Span) {
+    match fields.peek(name).cloned() {
+        Some(node) => {
+            let span = node.span;
+            (reader.optional_text(Some(node), name), span)
+        }
+        None => (String::new(), fields.span),
+    }
+}
+
+/// Takes the dependencies and the parent, and returns the other relations as they were.
+fn relations(
+    reader: &mut Reader<'_>,
+    node: Option<Node<'_>>,
+    task: &mut Task,
+    places: &mut TaskPlaces,
+) -> Vec<Value> {
+    let mut kept = Vec::new();
+    for node in node.map(|node| reader.list(node)).unwrap_or_default() {
+        let Some(mut fields) = reader.fields(node.clone(), "a dependency") else {
+            continue;
+        };
+        let kind = match fields.take(&["type"]) {
+            Some(kind) => reader.optional_text(Some(kind), "type"),
+            None => "blocks".to_owned(),
+        };
+        let target = fields.take(&["depends_on_id"]);
+        let owner = fields
+            .take(&["issue_id"])
+            .map(|owner| reader.optional_text(Some(owner), "issue_id"));
+        let when = match kind.as_str() {
+            "blocks" | "waits-for" | "parent-child" | "parent_child" => When::Completed,
+            "conditional-blocks" => When::Failed,
+            _ => {
+                kept.push(node.into_json());
+                continue;
+            }
+        };
+        let Some(target) = target else {
+            reader.error("bad-value", node.span, "here", || {
+                "a dependency names no `depends_on_id`".to_owned()
+            });
+            continue;
+        };
+        if owner.is_some_and(|owner| !owner.is_empty() && owner != task.id.as_str()) {
+            reader.warning("foreign-relation", node.span, "left out", || {
+                format!(
+                    "a dependency of another issue is written in {}",
+                    quoted(task.id.as_str())
+                )
+            });
+            kept.push(node.into_json());
+            continue;
+        }
+        let span = target.span;
+        let is_external = matches!(&target.value, NodeValue::Text(text) if text.starts_with("external:"));
+        if is_external {
+            reader.warning("external-dependency", span, "left out", || {
+                format!(
+                    "{} depends on something in another project",
+                    quoted(task.id.as_str())
+                )
+            });
+            kept.push(node.into_json());
+            continue;
+        }
+        let Some(on) = reader.id(target, "depends_on_id") else {
+            continue;
+        };
+        if !kind.starts_with("parent") {
+            task.dependencies.push(Dependency { on, when });
+            places.dependencies.push(span);
+        } else if task.parent.is_none() {
+            task.parent = Some(on);
+            places.parent = Some(span);
+        } else if task.parent.as_ref() != Some(&on) {
+            reader.warning("second-parent", span, "left out", || {
+                format!(
+                    "{} has more than one parent; the first one counts",
+                    quoted(task.id.as_str())
+                )
+            });
+            kept.push(node.into_json());
+        }
+    }
+    kept
+}

@@ -1,0 +1,280 @@
+//! JSON into nodes.
+
+use std::borrow::Cow;
+
+use serde_json::Number;
+
+use super::node::{Member, Node, NodeValue, Span, SyntaxError};
+
+/// Reads one value from the start of the text, whose first byte is at `offset` of the source, and returns it with the
+/// number of bytes up to its end.
+pub(super) fn read_value(
+    text: &str,
+    offset: usize,
+    depth_max: usize,
+) -> Result<(Node<'_>, usize), SyntaxError> {
+    let mut parser = Parser {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        offset,
+        depth_left: depth_max,
+        depth_max,
+    };
+    let node = parser.value()?;
+    Ok((node, parser.at))
+}
+
+/// Reads a text that is one value and nothing else.
+pub(super) fn read_document(text: &str, offset: usize, depth_max: usize) -> Result<Node<'_>, SyntaxError> {
+    let (node, end) = read_value(text, offset, depth_max)?;
+    match text[end..].find(|c: char| !c.is_ascii_whitespace()) {
+        None => Ok(node),
+        Some(more) => {
+            let at = offset + end + more;
+            Err(SyntaxError::new(
+                Span::new(at, at + 1),
+                "there is more text after the value",
+            ))
+        }
+    }
+}
+
+struct Parser<'t> {
+    text: &'t str,
+    bytes: &'t [u8],
+    at: usize,
+    offset: usize,
+    depth_left: usize,
+    depth_max: usize,
+}
+
+impl<'t> Parser<'t> {
+    fn value(&mut self) -> Result<Node<'t>, SyntaxError> {
+        self.skip_space();
+        let start = self.at;
+        let value = match self.peek() {
+            Some(b'{') => self.nested(Self::map)?,
+            Some(b'[') => self.nested(Self::list)?,
+            Some(b'"') => NodeValue::Text(self.string()?),
+            Some(b't') => self.word("true", NodeValue::Bool(true))?,
+            Some(b'f') => self.word("false", NodeValue::Bool(false))?,
+            Some(b'n') => self.word("null", NodeValue::Null)?,
+            Some(b'-' | b'0'..=b'9') => NodeValue::Number(self.number()?),
+            _ => return Err(self.unexpected("a value")),
+        };
+        Ok(Node {
+            span: self.span(start),
+            value,
+        })
+    }
+
+    fn nested(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<NodeValue<'t>, SyntaxError>,
+    ) -> Result<NodeValue<'t>, SyntaxError> {
+        if self.depth_left == 0 {
+            return Err(SyntaxError::too_deep(self.here(), self.depth_max));
+        }
+        self.depth_left -= 1;
+        self.at += 1;
+        let value = read(self)?;
+        self.depth_left += 1;
+        Ok(value)
+    }
+
+    fn map(&mut self) -> Result<NodeValue<'t>, SyntaxError> {
+        let mut members = Vec::new();
+        self.skip_space();
+        if self.take(b'}') {
+            return Ok(NodeValue::Map(members));
+        }
+        loop {
+            self.skip_space();
+            let start = self.at;
+            if self.peek() != Some(b'"') {
+                return Err(self.unexpected("a key in double quotes"));
+            }
+            let key = self.string()?;
+            let key_span = self.span(start);
+            self.skip_space();
+            if !self.take(b':') {
+                return Err(self.unexpected("`:` after the key"));
+            }
+            let node = self.value()?;
+            members.push(Member { key, key_span, node });
+            self.skip_space();
+            if self.take(b'}') {
+                return Ok(NodeValue::Map(members));
+            }
+            if !self.take(b',') {
+                return Err(self.unexpected("`,` or `}`"));
+            }
+        }
+    }
+
+    fn list(&mut self) -> Result<NodeValue<'t>, SyntaxError> {
+        let mut nodes = Vec::new();
+        self.skip_space();
+        if self.take(b']') {
+            return Ok(NodeValue::List(nodes));
+        }
+        loop {
+            nodes.push(self.value()?);
+            self.skip_space();
+            if self.take(b']') {
+                return Ok(NodeValue::List(nodes));
+            }
+            if !self.take(b',') {
+                return Err(self.unexpected("`,` or `]`"));
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str, value: NodeValue<'t>) -> Result<NodeValue<'t>, SyntaxError> {
+        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
+            return Err(self.unexpected("a value"));
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn number(&mut self) -> Result<Number, SyntaxError> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
+            self.at += 1;
+        }
+        // serde_json knows the grammar of a number.
+        self.text[start..self.at].parse().map_err(|_| {
+            let message = format!(
+                "{} is no number that can be kept",
+                crate::diagnostic::quoted(&self.text[start..self.at])
+            );
+            SyntaxError::new(self.span(start), message)
+        })
+    }
+
+    fn string(&mut self) -> Result<Cow<'t, str>, SyntaxError> {
+        self.at += 1;
+        let mut start = self.at;
+        let mut unescaped: Option<String> = None;
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    let last = &self.text[start..self.at];
+                    self.at += 1;
+                    return Ok(match unescaped {
+                        None => Cow::Borrowed(last),
+                        Some(text) => Cow::Owned(text + last),
+                    });
+                }
+                Some(b'\\') => {
+                    let text = unescaped.get_or_insert_default();
+                    text.push_str(&self.text[start..self.at]);
+                    let character = self.escape()?;
+                    unescaped.get_or_insert_default().push(character);
+                    start = self.at;
+                }
+                Some(0..=0x1f) => {
+                    return Err(SyntaxError::new(
+                        self.here(),
+                        "a control character in a text is to be escaped",
+                    ));
+                }
+                Some(_) => self.at += 1,
+                None => return Err(SyntaxError::new(self.here(), "the text ends within a string")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, SyntaxError> {
+        let start = self.at;
+        self.at += 2;
+        Ok(match self.bytes.get(start + 1) {
+            Some(byte @ (b'"' | b'\\' | b'/')) => char::from(*byte),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                let unit = self.hex4(start)?;
+                let code = match unit {
+                    0xd800..=0xdbff if self.bytes.get(self.at..self.at + 2) == Some(b"\\u") => {
+                        let after_high = self.at;
+                        self.at += 2;
+                        let low = self.hex4(start)?;
+                        if (0xdc00..=0xdfff).contains(&low) {
+                            0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)
+                        } else {
+                            self.at = after_high;
+                            unit
+                        }
+                    }
+                    unit => unit,
+                };
+                // Half a surrogate pair is no character; what other tools let through is not worth refusing a plan for.
+                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            _ => {
+                return Err(SyntaxError::new(
+                    Span::new(self.offset + start, self.offset + start + 1),
+                    "no such escape",
+                ));
+            }
+        })
+    }
+
+    fn hex4(&mut self, start: usize) -> Result<u32, SyntaxError> {
+        let digits = self.bytes.get(self.at..self.at + 4);
+        let unit = digits
+            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        self.at += 4;
+        let at = self.offset + start;
+        unit.ok_or_else(|| SyntaxError::new(Span::new(at, at + 1), "`\\u` needs four hexadecimal digits"))
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn span(&self, start: usize) -> Span {
+        Span::new(self.offset + start, self.offset + self.at)
+    }
+
+    fn here(&self) -> Span {
+        let length = self
+            .text
+            .get(self.at..)
+            .and_then(|rest| rest.chars().next())
+            .map_or(0, char::len_utf8);
+        Span::new(self.offset + self.at, self.offset + self.at + length)
+    }
+
+    fn unexpected(&self, expected: &str) -> SyntaxError {
+        match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            Some(found) => {
+                let found = crate::diagnostic::quoted(found.encode_utf8(&mut [0; 4]));
+                SyntaxError::new(self.here(), format!("expected {expected}, found {found}"))
+            }
+            None => SyntaxError::new(
+                self.here(),
+                format!("expected {expected}, found the end of the text"),
+            ),
+        }
+    }
+}

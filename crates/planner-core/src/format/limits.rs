@@ -1,0 +1,47 @@
+//! How much of a stranger's file is taken.
+
+/// Limits on what is read. The defaults let a plan of a million tasks through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The size of the file in bytes; never more than 4 GiB.
+    pub bytes_max: usize,
+    /// The length of a line in a format of one entry a line, in bytes.
+    pub line_bytes_max: usize,
+    /// How deep values are nested in each other; never more than [`Limits::DEPTH_CEILING`].
+    pub depth_max: usize,
+    /// How many values the aliases of a YAML file may stand for in all.
+    pub alias_values_max: usize,
+    /// How many tasks.
+    pub tasks_max: usize,
+    /// How many dependencies in all.
+    pub dependencies_max: usize,
+    /// How many diagnostics of one kind are told; the others are counted.
+    pub diagnostics_per_code_max: usize,
+}
+
+impl Limits {
+    /// The deepest nesting that can be asked for: beyond, a plan could not be read back from where it is stored.
+    pub const DEPTH_CEILING: usize = 120;
+
+    pub(super) fn depth(&self) -> usize {
+        self.depth_max.min(Self::DEPTH_CEILING)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes_max.min(u32::MAX as usize - 1)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes_max: 2 << 30,
+            line_bytes_max: 16 << 20,
+            depth_max: 100,
+            alias_values_max: 100_000,
+            tasks_max: 4_000_000,
+            dependencies_max: 40_000_000,
+            diagnostics_per_code_max: 100,
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The native format, in YAML, JSON or TOML: the serialised shape of [`Plan`], with friendlier spellings.
+//!
+//! - `depends_on` for `dependencies`, `estimate` for `effort`, `status` for `standing`, `parent_id` for `parent`, `name` for
+//!   `title`;
+//! - tasks may be nested in their group as `children` or `tasks`;
+//! - lists of one may be written without a list; ids may be numbers;
+//! - a check may be a text, which is split at white space; there is no shell.
+
+use super::fields::Fields;
+use super::node::{Node, NodeValue, Span};
+use super::reader::{Reader, TaskPlaces};
+use super::status::{Meaning, StatusRule};
+use super::{ReadError, plan_name};
+use crate::diagnostic::{Diagnostic, quoted};
+use crate::{AgentProfile, Exclusion, Landing, Plan, Standing, Task, TaskId};
+
+/// What the standing of a task may be called.
+pub const NATIVE_RULES: &[StatusRule] = &[
+    StatusRule::new("standing", "pending", Meaning::Pending),
+    StatusRule::new("standing", "todo", Meaning::Pending),
+    StatusRule::new("standing", "open", Meaning::Pending),
+    StatusRule::new("standing", "in_progress", Meaning::Pending),
+    StatusRule::new("standing", "completed", Meaning::Completed),
+    StatusRule::new("standing", "done", Meaning::Completed),
+    StatusRule::new("standing", "on_hold", Meaning::OnHold),
+    StatusRule::new("standing", "deferred", Meaning::OnHold),
+    StatusRule::new("standing", "cancelled", Meaning::Excluded(Exclusion::Cancelled)),
+    StatusRule::new("excluded", "tombstone", Meaning::Excluded(Exclusion::Tombstone)),
+    StatusRule::new("excluded", "cancelled", Meaning::Excluded(Exclusion::Cancelled)),
+    StatusRule::new("excluded", "message", Meaning::Excluded(Exclusion::Message)),
+    StatusRule::new("excluded", "event", Meaning::Excluded(Exclusion::Event)),
+    StatusRule::new("excluded", "agent", Meaning::Excluded(Exclusion::Agent)),
+    StatusRule::new("excluded", "gate", Meaning::Excluded(Exclusion::Gate)),
+    StatusRule::new("excluded", "template", Meaning::Excluded(Exclusion::Template)),
+];
+
+pub(super) fn read(reader: &mut Reader<'_>, name: &str, root: Node<'_>) -> Result<Plan, ReadError> {
+    let mut plan = Plan {
+        name: plan_name(name),
+        description: String::new(),
+        agents: Vec::new(),
+        tasks: Vec::new(),
+        extra: serde_json::Map::new(),
+    };
+    let tasks = if matches!(root.value, NodeValue::List(_)) {
+        Some(root)
+    } else {
+        let Some(mut fields) = reader.fields(root, "the plan") else {
+            return Ok(plan);
+        };
+        if let Some(node) = fields.take(&["name"]) {
+            plan.name = reader.optional_text(Some(node), "name");
+        }
+        plan.description = reader.optional_text(fields.take(&["description"]), "description");
+        plan.agents = agents(reader, fields.take(&["agents"]));
+        let tasks = fields.take(&["tasks"]);
+        plan.extra = fields.rest_of_plan();
+        tasks
+    };
+    let mut open: Vec<(Node<'_>, Option<(TaskId, Span)>)> = Vec::new();
+    push_reversed(reader, &mut open, tasks, None);
+    // Depth first and in order, so that a group comes right before its children.
+    while let Some((node, group)) = open.pop() {
+        task(reader, node, group, &mut open)?;
+    }
+    Ok(plan)
+}
+
+type Open<'n> = Vec<(Node<'n>, Option<(TaskId, Span)>)>;
+
+fn push_reversed<'n>(
+    reader: &mut Reader<'_>,
+    open: &mut Open<'n>,
+    tasks: Option<Node<'n>>,
+    group: Option<&(TaskId, Span)>,
+) {
+    let nodes = tasks.map(|node| reader.list(node)).unwrap_or_default();
+    open.extend(nodes.into_iter().rev().map(|node| (node, group.cloned())));
+}
+
+fn task<'n>(
+    reader: &mut Reader<'_>,
+    node: Node<'n>,
+    group: Option<(TaskId, Span)>,
+    open: &mut Open<'n>,
+) -> Result<(), ReadError> {
+    let Some(mut fields) = reader.fields(node, "a task") else {
+        return Ok(());
+    };
+    let children = [fields.take(&["children"]), fields.take(&["tasks"])];
+    let Some(id_node) = fields.take(&["id"]) else {
+        reader.error("missing-id", fields.span, "this task", || {
+            "the task has no id".to_owned()
+        });
+        for children in children {
+            push_reversed(reader, open, children, group.as_ref());
+        }
+        return Ok(());
+    };
+    let mut places = TaskPlaces {
+        id: id_node.span,
+        ..TaskPlaces::default()
+    };
+    let Some(id) = reader.id(id_node, "id") else {
+        return Ok(());
+    };
+    let as_group = (id.clone(), places.id);
+    for children in children.into_iter().rev() {
+        push_reversed(reader, open, children, Some(&as_group));
+    }
+
+    let mut task = Task::new(id);
+    if let Some(title) = fields.take(&["title", "name"]) {
+        task.title = reader.optional_text(Some(title), "title");
+    }
+    task.description = reader.optional_text(fields.take(&["description"]), "description");
+    if let Some(parent) = fields.take(&["parent", "parent_id"]) {
+        places.parent = Some(parent.span);
+        task.parent = reader.id(parent, "parent");
+    }
+    if let Some((group, place)) = group {
+        if task.parent.as_ref().is_some_and(|parent| *parent != group) {
+            let span = places.parent.unwrap_or(places.id);
+            reader.error(
+                "two-parents",
+                span,
+                "another parent than the task that it is nested in",
+                || {
+                    format!(
+                        "{} is nested in {} and names another parent",
+                        quoted(task.id.as_str()),
+                        quoted(group.as_str())
+                    )
+                },
+            );
+        }
+        places.parent = Some(places.parent.unwrap_or(place));
+        task.parent = Some(group);
+    }
+    (task.dependencies, places.dependencies) =
+        reader.dependencies(fields.take(&["dependencies", "depends_on"]), "dependencies");
+    if let Some(node) = fields.take(&["priority"]) {
+        task.priority = reader.priority(node, "priority").unwrap_or_default();
+    }
+    if let Some(node) = fields.take(&["effort", "estimate"]) {
+        places.effort = Some(node.span);
+        task.effort = reader.effort(&node, "effort");
+    }
+    task.capabilities = reader.capabilities(fields.take(&["capabilities"]), "capabilities");
+    task.check = fields.take(&["check"]).and_then(|node| reader.check(node));
+    task.landing = landing(reader, fields.take(&["landing"]));
+    task.standing = standing(reader, fields.take(&["standing", "status"]));
+    task.extra = fields.rest_of_task();
+    reader.add(task, places)
+}
+
+fn landing(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Landing {
+    let Some(node) = node else {
+        return Landing::default();
+    };
+    let span = node.span;
+    match reader.optional_text(Some(node), "landing").as_str() {
+        "git" => Landing::Git,
+        "none" => Landing::None,
+        other => {
+            reader.error("bad-value", span, "here", || {
+                format!("`landing` is `git` or `none`, not {}", quoted(other))
+            });
+            Landing::default()
+        }
+    }
+}
+
+fn standing(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Standing {
+    let Some(node) = node else {
+        return Standing::default();
+    };
+    let span = node.span;
+    let (field, value) = match Fields::of(node) {
+        Err(node) => ("standing", node),
+        Ok(mut fields) => match fields.take(&["excluded"]) {
+            Some(reason) => ("excluded", reason),
+            None => {
+                reader.error("unknown-status", span, "here", || {
+                    "a standing that is a map names a reason as `excluded`".to_owned()
+                });
+                return Standing::default();
+            }
+        },
+    };
+    let value = reader.optional_text(Some(value), field);
+    let written = value.replace(['-', ' '], "_");
+    reader.meaning(field, &written).map_or_else(
+        || {
+            reader.diagnostics.push("unknown-status", || {
+                Diagnostic::error("unknown-status", format!("{} is no status", quoted(&value)))
+                    .at(span, "here")
+                    .help("statuses are pending, completed, on_hold and cancelled")
+            });
+            Standing::default()
+        },
+        Meaning::standing,
+    )
+}
+
+fn agents(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Vec<AgentProfile> {
+    let nodes = node.map(|node| reader.list(node)).unwrap_or_default();
+    let mut agents: Vec<AgentProfile> = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let Some(mut fields) = reader.fields(node, "an agent") else {
+            continue;
+        };
+        let span = fields.span;
+        let name = reader.optional_text(fields.take(&["name", "id"]), "name");
+        if name.is_empty() {
+            reader.error("bad-value", span, "this agent", || {
+                "the agent has no name".to_owned()
+            });
+            continue;
+        }
+        if name.chars().any(char::is_control) {
+            reader.error("bad-value", span, "this agent", || {
+                format!(
+                    "the name of the agent {} holds a control character",
+                    quoted(&name)
+                )
+            });
+            continue;
+        }
+        if agents.iter().any(|agent| agent.name == name) {
+            reader.error("duplicate-agent", span, "again here", || {
+                format!("the agent {} is given twice", quoted(&name))
+            });
+            continue;
+        }
+        let capabilities = reader.capabilities(fields.take(&["capabilities"]), "capabilities");
+        let slots = fields
+            .take(&["slots"])
+            .map_or(Some(1), |node| slots(reader, &node));
+        agents.push(AgentProfile {
+            name,
+            capabilities,
+            slots: slots.unwrap_or(1),
+        });
+    }
+    agents
+}
+
+fn slots(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<u32> {
+    let number = match &node.value {
+        NodeValue::Number(number) => number.as_u64(),
+        _ => None,
+    };
+    let slots = number
+        .and_then(|slots| u32::try_from(slots).ok())
+        .filter(|slots| *slots > 0);
+    if slots.is_none() {
+        reader.error("bad-value", node.span, "here", || {
+            "`slots` is a whole number above 0".to_owned()
+        });
+    }
+    slots
+}

@@ -1,0 +1,376 @@
+//! What all formats share: taking values out of nodes, and telling what is wrong with those that cannot be taken.
+
+use std::ops::Range;
+
+use super::fields::Fields;
+use super::node::{Node, NodeValue, Span};
+use super::status::{Meaning, RuleCount, StatusRule};
+use super::{Limits, ReadError};
+use crate::diagnostic::{Diagnostic, Diagnostics, quoted};
+use crate::{Capability, CapabilitySet, Check, Dependency, Effort, Priority, Task, TaskId, When};
+
+/// Where the parts of a task were written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct TaskPlaces {
+    pub(crate) id: Span,
+    pub(crate) parent: Option<Span>,
+    pub(crate) effort: Option<Span>,
+    /// As many as the task has dependencies.
+    pub(crate) dependencies: Vec<Span>,
+}
+
+pub(super) struct Reader<'t> {
+    text: &'t str,
+    limits: &'t Limits,
+    rules: &'static [StatusRule],
+    rule_hits: Vec<usize>,
+    dependency_count: usize,
+    pub(super) diagnostics: Diagnostics,
+    pub(super) tasks: Vec<Task>,
+    pub(super) places: Vec<TaskPlaces>,
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(text: &'t str, limits: &'t Limits, rules: &'static [StatusRule]) -> Self {
+        Self {
+            text,
+            limits,
+            rules,
+            rule_hits: vec![0; rules.len()],
+            dependency_count: 0,
+            diagnostics: Diagnostics::new(limits.diagnostics_per_code_max),
+            tasks: Vec::new(),
+            places: Vec::new(),
+        }
+    }
+
+    pub(super) fn limits(&self) -> &'t Limits {
+        self.limits
+    }
+
+    /// Takes in a task and where its parts were written.
+    pub(super) fn add(&mut self, task: Task, places: TaskPlaces) -> Result<(), ReadError> {
+        debug_assert_eq!(task.dependencies.len(), places.dependencies.len());
+        self.dependency_count += task.dependencies.len();
+        self.tasks.push(task);
+        self.places.push(places);
+        let refuse = |what, limit| Err(ReadError::TooMany { what, limit });
+        if self.tasks.len() > self.limits.tasks_max {
+            return refuse("tasks", self.limits.tasks_max);
+        }
+        if self.dependency_count > self.limits.dependencies_max {
+            return refuse("dependencies", self.limits.dependencies_max);
+        }
+        Ok(())
+    }
+
+    pub(super) fn rule_counts(&self) -> Vec<RuleCount> {
+        let counts = self.rules.iter().zip(&self.rule_hits);
+        let counts = counts.map(|(rule, entries)| RuleCount {
+            rule: *rule,
+            entries: *entries,
+        });
+        counts.filter(|count| count.entries > 0).collect()
+    }
+
+    /// Returns what the format's table says about a value, and counts the entry.
+    pub(super) fn meaning(&mut self, field: &str, value: &str) -> Option<Meaning> {
+        let place = self
+            .rules
+            .iter()
+            .position(|rule| rule.field == field && rule.value.eq_ignore_ascii_case(value))?;
+        self.rule_hits[place] += 1;
+        Some(self.rules[place].meaning)
+    }
+
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        label: &str,
+        message: impl FnOnce() -> String,
+    ) {
+        self.diagnostics
+            .push(code, || Diagnostic::error(code, message()).at(span, label));
+    }
+
+    pub(super) fn warning(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        label: &str,
+        message: impl FnOnce() -> String,
+    ) {
+        self.diagnostics
+            .push(code, || Diagnostic::warning(code, message()).at(span, label));
+    }
+
+    /// Tells that a value is of the wrong kind.
+    fn wrong_kind(&mut self, node: &Node<'_>, field: &str, expected: &str) {
+        let kind = node.kind();
+        self.error("bad-value", node.span, "here", || {
+            format!("{} is {expected}, not {kind}", quoted(field))
+        });
+    }
+
+    /// Returns the fields of a map.
+    pub(super) fn fields<'n>(&mut self, node: Node<'n>, what: &str) -> Option<Fields<'n>> {
+        match Fields::of(node) {
+            Ok(fields) => {
+                if let Some((key, first, second)) = fields.repeated() {
+                    self.diagnostics.push("repeated-field", || {
+                        Diagnostic::warning(
+                            "repeated-field",
+                            format!("the field {} is given twice", quoted(key)),
+                        )
+                        .at(second, "given again here")
+                        .at(first, "given here")
+                    });
+                }
+                Some(fields)
+            }
+            Err(node) => {
+                self.wrong_kind(&node, what, "a map");
+                None
+            }
+        }
+    }
+
+    /// Returns the nodes of a list; a single value counts as a list of one.
+    pub(super) fn list<'n>(&mut self, node: Node<'n>) -> Vec<Node<'n>> {
+        match node.value {
+            NodeValue::List(nodes) => nodes,
+            _ => vec![node],
+        }
+    }
+
+    /// Returns a text. A number or a truth value counts as the text that it was written as, so that `1.10` stays `1.10`.
+    pub(super) fn text(&mut self, node: Node<'_>, field: &str) -> Option<String> {
+        let written = self
+            .text
+            .get(Range::from(node.span))
+            .map(str::trim)
+            .unwrap_or_default();
+        match node.value {
+            NodeValue::Text(text) => Some(text.into_owned()),
+            NodeValue::Number(_) | NodeValue::Bool(_) if !written.is_empty() => Some(written.to_owned()),
+            NodeValue::Number(number) => Some(number.to_string()),
+            NodeValue::Bool(value) => Some(value.to_string()),
+            NodeValue::Null | NodeValue::List(_) | NodeValue::Map(_) => {
+                self.wrong_kind(&node, field, "a text");
+                None
+            }
+        }
+    }
+
+    /// Returns a text, or an empty one where there is none.
+    pub(super) fn optional_text(&mut self, node: Option<Node<'_>>, field: &str) -> String {
+        node.and_then(|node| self.text(node, field)).unwrap_or_default()
+    }
+
+    /// Returns the id that a node holds.
+    pub(super) fn id(&mut self, node: Node<'_>, field: &str) -> Option<TaskId> {
+        let span = node.span;
+        let text = self.text(node, field)?;
+        match TaskId::new(&text) {
+            Ok(id) => Some(id),
+            Err(error) => {
+                self.error("invalid-id", span, "this id", || error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Returns the ids of a list of dependencies, with their places.
+    pub(super) fn dependencies(
+        &mut self,
+        node: Option<Node<'_>>,
+        field: &str,
+    ) -> (Vec<Dependency>, Vec<Span>) {
+        let nodes = node.map(|node| self.list(node)).unwrap_or_default();
+        nodes
+            .into_iter()
+            .filter_map(|node| self.dependency(node, field))
+            .unzip()
+    }
+
+    fn dependency(&mut self, node: Node<'_>, field: &str) -> Option<(Dependency, Span)> {
+        let span = node.span;
+        let mut fields = match Fields::of(node) {
+            Err(node) => {
+                return self
+                    .id(node, field)
+                    .map(|id| (Dependency::on_completion(id), span));
+            }
+            Ok(fields) => fields,
+        };
+        let Some(on) = fields.take(&["on", "id"]) else {
+            self.error("bad-value", span, "here", || {
+                "a dependency that is a map names the task as `on`".to_owned()
+            });
+            return None;
+        };
+        let place = on.span;
+        let on = self.id(on, "on")?;
+        let when = match fields.take(&["when"]) {
+            None => When::Completed,
+            Some(when) => {
+                let when_span = when.span;
+                match self.text(when, "when")?.as_str() {
+                    "completed" => When::Completed,
+                    "failed" => When::Failed,
+                    other => {
+                        self.error("bad-value", when_span, "here", || {
+                            format!("`when` is `completed` or `failed`, not {}", quoted(other))
+                        });
+                        return None;
+                    }
+                }
+            }
+        };
+        Some((Dependency { on, when }, place))
+    }
+
+    /// Returns an effort in hours, or as a duration.
+    pub(super) fn effort(&mut self, node: &Node<'_>, field: &str) -> Option<Effort> {
+        let effort = match &node.value {
+            NodeValue::Number(number) => Effort::from_hours(number.as_f64().unwrap_or(f64::NAN)),
+            NodeValue::Text(text) => Effort::parse(text),
+            _ => {
+                self.wrong_kind(node, field, "a number of hours or a duration such as `30m`");
+                return None;
+            }
+        };
+        self.told(
+            "bad-effort",
+            node.span,
+            effort.map_err(|error| escaped(&error.to_string())),
+        )
+    }
+
+    /// Returns an effort in minutes.
+    pub(super) fn effort_of_minutes(&mut self, node: &Node<'_>, field: &str) -> Option<Effort> {
+        match &node.value {
+            NodeValue::Number(number) => {
+                let effort = Effort::from_hours(number.as_f64().unwrap_or(f64::NAN) / 60.0);
+                self.told("bad-effort", node.span, effort.map_err(|error| error.to_string()))
+            }
+            _ => {
+                self.wrong_kind(node, field, "a number of minutes");
+                None
+            }
+        }
+    }
+
+    fn told<T>(&mut self, code: &'static str, span: Span, result: Result<T, String>) -> Option<T> {
+        result
+            .map_err(|message| self.error(code, span, "here", || message))
+            .ok()
+    }
+
+    /// Returns a priority class by its name, or by its number from 0, the most urgent, to 4.
+    pub(super) fn priority(&mut self, node: Node<'_>, field: &str) -> Option<Priority> {
+        let span = node.span;
+        let text = self.text(node, field)?;
+        let digit = text.strip_prefix(['p', 'P']).unwrap_or(&text);
+        let class =
+            Priority::from_name(&text).or_else(|| Priority::ALL.get(digit.parse::<usize>().ok()?).copied());
+        if class.is_none() {
+            self.diagnostics.push("unknown-priority", || {
+                Diagnostic::error("unknown-priority", format!("{} is no priority", quoted(&text)))
+                    .at(span, "here")
+                    .help("priorities are critical, high, medium, low and backlog, or the numbers 0 to 4")
+            });
+        }
+        class
+    }
+
+    pub(super) fn capabilities(&mut self, node: Option<Node<'_>>, field: &str) -> CapabilitySet {
+        let nodes = node.map(|node| self.list(node)).unwrap_or_default();
+        let names: Vec<Capability> = nodes
+            .into_iter()
+            .filter_map(|node| self.text(node, field))
+            .map(|name| Capability::new(&name))
+            .collect();
+        names.into()
+    }
+
+    /// Returns a check: a list of a program and its arguments, or a text that is split at white space, or a map with
+    /// `command` and `timeout_seconds`. There is no shell: quotes and operators mean nothing.
+    pub(super) fn check(&mut self, node: Node<'_>) -> Option<Check> {
+        let span = node.span;
+        let mut timeout_seconds = None;
+        let command = match Fields::of(node) {
+            Err(node) => Some(node),
+            Ok(mut fields) => {
+                if let Some(node) = fields.take(&["timeout_seconds"]) {
+                    timeout_seconds = self.timeout_seconds(&node);
+                }
+                fields.take(&["command"])
+            }
+        };
+        let command = command.map(|node| self.command(node)).unwrap_or_default();
+        if command.first().is_none_or(String::is_empty) {
+            self.error("empty-check", span, "here", || {
+                "the check names no program".to_owned()
+            });
+            return None;
+        }
+        Some(Check {
+            command,
+            timeout_seconds,
+        })
+    }
+
+    fn timeout_seconds(&mut self, node: &Node<'_>) -> Option<u64> {
+        let seconds = match &node.value {
+            NodeValue::Number(number) => number.as_u64().filter(|seconds| *seconds > 0),
+            _ => None,
+        };
+        if seconds.is_none() {
+            self.wrong_kind(node, "timeout_seconds", "a whole number above 0");
+        }
+        seconds
+    }
+
+    fn command(&mut self, node: Node<'_>) -> Vec<String> {
+        let span = node.span;
+        match node.value {
+            NodeValue::List(nodes) => nodes
+                .into_iter()
+                .filter_map(|node| self.text(node, "check"))
+                .collect(),
+            NodeValue::Text(text) => {
+                if text.contains(['|', '&', ';', '<', '>', '$', '`', '"', '\'']) {
+                    self.diagnostics.push("check-is-no-shell-line", || {
+                        Diagnostic::warning(
+                            "check-is-no-shell-line",
+                            format!("the check {} is run without a shell", quoted(&text)),
+                        )
+                        .at(span, "split at white space, each part as it is")
+                        .help(
+                            "write a list of the program and its arguments; for a shell, `[sh, -c, \"...\"]`",
+                        )
+                    });
+                }
+                text.split_whitespace().map(str::to_owned).collect()
+            }
+            _ => {
+                self.wrong_kind(&node, "check", "a command");
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// Messages of other types may quote the file: what terminals would act on is escaped.
+pub(super) fn escaped(message: &str) -> String {
+    let mut escaped = String::with_capacity(message.len());
+    for character in message.chars() {
+        match character {
+            '"' | '\'' | '\\' => escaped.push(character),
+            _ => escaped.extend(character.escape_debug()),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,171 @@
+//! YAML into nodes.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+use serde_saphyr::{Location, Spanned};
+
+use super::Limits;
+use super::node::{Member, Node, NodeValue, Span, SyntaxError};
+
+pub(super) fn read_document(
+    text: &str,
+    limits: &Limits,
+    offset: usize,
+) -> Result<Node<'static>, SyntaxError> {
+    // Every event but a replayed one takes at least a byte of the text, so only aliases need a budget of their own.
+    let events_max = text
+        .len()
+        .saturating_add(limits.alias_values_max)
+        .saturating_add(16);
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_events: events_max,
+            max_nodes: events_max,
+            max_depth: limits.depth(),
+            flow_nesting_limit: limits.depth(),
+            max_total_scalar_bytes: text.len().saturating_add(64 << 20),
+            max_anchors: limits.alias_values_max,
+            max_aliases: limits.alias_values_max,
+            max_recorded_anchor_events: limits.alias_values_max.saturating_mul(10),
+            max_documents: 1,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: limits.alias_values_max,
+        },
+        strict_booleans: true,
+        with_snippet: false,
+    };
+    let tree: Tree = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let span = error
+            .location()
+            .map_or(Span::default(), |place| span_of(place, offset));
+        SyntaxError::new(span, error.to_string())
+    })?;
+    Ok(tree.into_node(offset))
+}
+
+fn span_of(place: Location, offset: usize) -> Span {
+    let span = place.span();
+    match (span.byte_offset(), span.byte_len()) {
+        (Some(start), Some(length)) => Span::new(offset + start as usize, offset + (start + length) as usize),
+        _ => Span::default(),
+    }
+}
+
+/// A value as serde-saphyr gives it, with its place.
+struct Tree(Spanned<Branch>);
+
+enum Branch {
+    Leaf(NodeValue<'static>),
+    List(Vec<Tree>),
+    Map(Vec<(Tree, Tree)>),
+}
+
+impl Tree {
+    /// Recursion is bounded by the depth that the budget lets through.
+    fn into_node(self, offset: usize) -> Node<'static> {
+        let span = span_of(self.0.referenced, offset);
+        let value = match self.0.value {
+            Branch::Leaf(value) => value,
+            Branch::List(trees) => {
+                NodeValue::List(trees.into_iter().map(|tree| tree.into_node(offset)).collect())
+            }
+            Branch::Map(members) => NodeValue::Map(
+                members
+                    .into_iter()
+                    .map(|(key, value)| {
+                        let key = key.into_node(offset);
+                        Member {
+                            key_span: key.span,
+                            key: match key.value {
+                                NodeValue::Text(text) => text,
+                                _ => Cow::Owned(key.into_json().to_string()),
+                            },
+                            node: value.into_node(offset),
+                        }
+                    })
+                    .collect(),
+            ),
+        };
+        Node { span, value }
+    }
+}
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Spanned::deserialize(deserializer).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Branch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BranchVisitor)
+    }
+}
+
+struct BranchVisitor;
+
+impl<'de> Visitor<'de> for BranchVisitor {
+    type Value = Branch;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Branch, E> {
+        Ok(Branch::Leaf(NodeValue::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Branch, E> {
+        Ok(Branch::Leaf(NodeValue::Number(value.into())))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Branch, E> {
+        Ok(Branch::Leaf(NodeValue::Number(value.into())))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Branch, E> {
+        Number::from_f64(value)
+            .map(|number| Branch::Leaf(NodeValue::Number(number)))
+            .ok_or_else(|| E::custom("no number that can be kept"))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Branch, E> {
+        self.visit_string(text.to_owned())
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Branch, E> {
+        Ok(Branch::Leaf(NodeValue::Text(Cow::Owned(text))))
+    }
+
+    fn visit_unit<E>(self) -> Result<Branch, E> {
+        Ok(Branch::Leaf(NodeValue::Null))
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Branch, E> {
+        self.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Branch, D::Error> {
+        Branch::deserialize(deserializer)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Branch, A::Error> {
+        let mut trees = Vec::new();
+        while let Some(tree) = sequence.next_element()? {
+            trees.push(tree);
+        }
+        Ok(Branch::List(trees))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Branch, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Branch::Map(members))
+    }
+}

@@ -1,0 +1,320 @@
+//! Everything that is wrong or odd with a plan, at once, and its graph if nothing is wrong.
+
+use crate::analysis::is_to_do;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, quoted};
+use crate::format::{Reading, TaskPlaces};
+use crate::graph::{Cycle, CycleEdge, Defect, Ignored, IgnoredReason, Origin};
+use crate::suggest::Suggestions;
+use crate::{Effort, Plan, Standing, Task, TaskGraph, TaskIndex};
+
+/// How many labels a cycle gets: a way around can be as long as the plan.
+const CYCLE_LABELS_MAX: usize = 12;
+
+/// What there is to say about a plan file.
+#[derive(Debug, Clone)]
+pub struct Validated {
+    /// The graph; none if there is any error.
+    pub graph: Option<TaskGraph>,
+    /// What was told while reading, then errors, then contradictions.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Validated {
+    /// Returns how many errors there are.
+    pub fn error_count(&self) -> usize {
+        let errors = self
+            .diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.severity == Severity::Error);
+        errors.count()
+    }
+}
+
+/// Returns the graph of what was read, and all problems, those found while reading among them.
+pub fn validate(reading: &Reading) -> Validated {
+    let mut report = Report {
+        plan: &reading.plan,
+        places: &reading.places,
+        suggestions: Suggestions::new(&reading.plan),
+        diagnostics: Diagnostics::new(DIAGNOSTICS_PER_CODE_MAX),
+    };
+    let graph = match TaskGraph::new(&reading.plan) {
+        Ok(graph) => {
+            for ignored in graph.ignored() {
+                report.ignored(*ignored);
+            }
+            report.contradictions(&graph);
+            Some(graph)
+        }
+        Err(defects) => {
+            for defect in &defects {
+                report.defect(defect);
+            }
+            None
+        }
+    };
+    let mut diagnostics = reading.diagnostics.clone();
+    diagnostics.extend(report.diagnostics.finish());
+    let is_sound = diagnostics
+        .iter()
+        .all(|diagnostic| diagnostic.severity != Severity::Error);
+    Validated {
+        graph: graph.filter(|_| is_sound),
+        diagnostics,
+    }
+}
+
+const DIAGNOSTICS_PER_CODE_MAX: usize = 100;
+
+struct Report<'r> {
+    plan: &'r Plan,
+    places: &'r [TaskPlaces],
+    suggestions: Suggestions<'r>,
+    diagnostics: Diagnostics,
+}
+
+impl<'r> Report<'r> {
+    fn task(&self, task: TaskIndex) -> &'r Task {
+        &self.plan.tasks[task.index()]
+    }
+
+    fn places(&self, task: TaskIndex) -> &'r TaskPlaces {
+        &self.places[task.index()]
+    }
+
+    fn name(&self, task: TaskIndex) -> String {
+        quoted(self.task(task).id.as_str())
+    }
+
+    fn defect(&mut self, defect: &Defect) {
+        match defect {
+            Defect::DuplicateId { first, second, .. } => {
+                let (first, second) = (self.places(*first).id, self.places(*second).id);
+                self.diagnostics.push("duplicate-id", || {
+                    Diagnostic::error("duplicate-id", defect.to_string())
+                        .at(second, "given again here")
+                        .at(first, "given here")
+                });
+            }
+            Defect::UnknownDependency {
+                task, position, on, ..
+            } => {
+                let place = self.places(*task).dependencies[*position];
+                let nearest = self.suggestions.nearest(on);
+                self.diagnostics.push("unknown-dependency", || {
+                    let told =
+                        Diagnostic::error("unknown-dependency", defect.to_string()).at(place, "no such task");
+                    match nearest {
+                        Some(id) => told.help(format!("did you mean {}?", quoted(id.as_str()))),
+                        None => told,
+                    }
+                });
+            }
+            Defect::UnknownParent { task, parent, .. } => {
+                let places = self.places(*task);
+                let nearest = self.suggestions.nearest(parent);
+                self.diagnostics.push("unknown-parent", || {
+                    let told = Diagnostic::error("unknown-parent", defect.to_string());
+                    let told = told.at(places.parent.unwrap_or(places.id), "no such task");
+                    match nearest {
+                        Some(id) => told.help(format!("did you mean {}?", quoted(id.as_str()))),
+                        None => told,
+                    }
+                });
+            }
+            Defect::SelfDependency { task, position, .. } => {
+                let place = self.places(*task).dependencies[*position];
+                self.diagnostics.push("self-dependency", || {
+                    Diagnostic::error("self-dependency", defect.to_string())
+                        .at(place, "this is the task itself")
+                        .help("remove it")
+                });
+            }
+            Defect::ParentCycle { tasks, .. } => {
+                let places = self.places;
+                self.diagnostics.push("parent-cycle", || {
+                    let told = Diagnostic::error("parent-cycle", defect.to_string());
+                    tasks.iter().take(CYCLE_LABELS_MAX).fold(told, |told, task| {
+                        let places = &places[task.index()];
+                        told.at(
+                            places.parent.unwrap_or(places.id),
+                            "this parent is also a descendant",
+                        )
+                    })
+                });
+            }
+            Defect::Cycle(cycle) => self.cycle(cycle),
+        }
+    }
+
+    fn cycle(&mut self, cycle: &Cycle) {
+        let told = cycle
+            .path
+            .iter()
+            .filter(|edge| is_worth_a_label(edge))
+            .take(CYCLE_LABELS_MAX);
+        let labels: Vec<_> = told.map(|edge| self.edge(edge)).collect();
+        let cut = &cycle.path[cycle.cut];
+        let (cut_place, _) = self.edge(cut);
+        let help = format!(
+            "the cheapest way out: let {} no longer depend on {}",
+            self.name(cut.to.task()),
+            self.name(cut.from.task())
+        );
+        let others = cycle
+            .tasks_involved
+            .saturating_sub(cycle.ids.iter().collect::<std::collections::HashSet<_>>().len());
+        self.diagnostics.push("cycle", || {
+            let mut told = Diagnostic::error("cycle", cycle.to_string());
+            if others > 0 {
+                told.message
+                    .push_str(&format!("; {others} more are part of it by other ways"));
+            }
+            let told = labels
+                .into_iter()
+                .fold(told, |told, (place, text)| told.at(place, text));
+            told.at(cut_place, "cut here").help(help)
+        });
+    }
+
+    /// Returns where an edge was written, and what it says.
+    fn edge(&self, edge: &CycleEdge) -> (crate::format::Span, String) {
+        match edge.origin {
+            Origin::Dependency { task, position } => (
+                self.places(task).dependencies[position],
+                format!("{} waits for {}", self.name(task), self.name(edge.from.task())),
+            ),
+            Origin::Parent { child } => {
+                let places = self.places(child);
+                let group = if edge.from.task() == child {
+                    edge.to
+                } else {
+                    edge.from
+                };
+                (
+                    places.parent.unwrap_or(places.id),
+                    format!("{} is part of {}", self.name(child), self.name(group.task())),
+                )
+            }
+        }
+    }
+
+    fn ignored(&mut self, ignored: Ignored) {
+        let place = self.places(ignored.task).dependencies[ignored.position];
+        let name = self.name(ignored.task);
+        let on = quoted(self.task(ignored.task).dependencies[ignored.position].on.as_str());
+        match ignored.reason {
+            IgnoredReason::OwnAncestor => self.diagnostics.push("depends-on-own-group", || {
+                Diagnostic::warning(
+                    "depends-on-own-group",
+                    format!("{name} depends on {on}, the group that it is part of"),
+                )
+                .at(place, "left out: a group ends after its tasks")
+                .help("remove it; the tasks of a group begin when the group does")
+            }),
+            IgnoredReason::OwnDescendant => self.diagnostics.push("depends-on-own-member", || {
+                Diagnostic::warning(
+                    "depends-on-own-member",
+                    format!("the group {name} depends on {on}, which is part of it"),
+                )
+                .at(place, "left out: a group ends after its tasks anyway")
+            }),
+            IgnoredReason::OnExcluded => self.diagnostics.push("depends-on-excluded", || {
+                Diagnostic::note(
+                    "depends-on-excluded",
+                    format!("{name} does not wait for {on}, which never runs"),
+                )
+                .at(place, "left out")
+            }),
+        }
+    }
+
+    fn contradictions(&mut self, graph: &TaskGraph) {
+        let mut group_efforts: Vec<TaskIndex> = Vec::new();
+        for index in graph.tasks() {
+            let task = self.task(index);
+            if matches!(task.standing, Standing::Excluded(_)) {
+                continue;
+            }
+            if graph.is_group(index) && task.effort.is_some_and(|effort| effort > Effort::ZERO) {
+                group_efforts.push(index);
+            }
+            if graph.is_group(index) && task.check.is_some() {
+                let place = self.places(index).id;
+                let name = self.name(index);
+                self.diagnostics.push("group-with-check", || {
+                    Diagnostic::warning(
+                        "group-with-check",
+                        format!("the check of {name} never runs: it is a group"),
+                    )
+                    .at(place, "has children")
+                });
+            }
+            if is_to_do(task)
+                && !graph.is_group(index)
+                && let Some(group) = graph.parent_of(index)
+                && self.task(group).standing == Standing::Completed
+            {
+                let (name, group_name) = (self.name(index), self.name(group));
+                let (place, group_place) = (self.places(index).id, self.places(group).id);
+                self.diagnostics.push("completed-group-with-open-task", || {
+                    let message = format!("{name} is open, but its group {group_name} is completed");
+                    Diagnostic::warning("completed-group-with-open-task", message)
+                        .at(place, "still to be done")
+                        .at(group_place, "completed")
+                });
+            }
+            if task.standing == Standing::Completed && !graph.is_group(index) {
+                self.completed_before_its_dependencies(graph, index);
+            }
+        }
+        self.efforts_of_groups(&group_efforts);
+    }
+
+    fn completed_before_its_dependencies(&mut self, graph: &TaskGraph, index: TaskIndex) {
+        let task = self.task(index);
+        let open = task
+            .dependencies
+            .iter()
+            .enumerate()
+            .find_map(|(position, dependency)| {
+                let on = graph.task_index(dependency.on.as_str())?;
+                (is_to_do(self.task(on)) && !graph.is_group(on)).then_some((position, on))
+            });
+        let Some((position, on)) = open else { return };
+        let (name, on) = (self.name(index), self.name(on));
+        let place = self.places(index).dependencies[position];
+        self.diagnostics.push("completed-before-its-dependency", || {
+            let message = format!("{name} is completed, but what it depends on, {on}, is not");
+            Diagnostic::warning("completed-before-its-dependency", message).at(place, "still to be done")
+        });
+    }
+
+    fn efforts_of_groups(&mut self, groups: &[TaskIndex]) {
+        let Some(first) = groups.first().copied() else {
+            return;
+        };
+        let sum: Effort = groups.iter().filter_map(|group| self.task(*group).effort).sum();
+        let places = self.places(first);
+        let place = places.effort.unwrap_or(places.id);
+        self.diagnostics.push("group-with-effort", || {
+            let what = match groups.len() {
+                1 => "the effort of one group does".to_owned(),
+                count => format!("the efforts of {count} groups do"),
+            };
+            let message = format!("{what} not count ({sum} in all): only their tasks are work");
+            Diagnostic::note("group-with-effort", message).at(place, "not counted")
+        });
+    }
+}
+
+/// A child's parenthood is on a cycle twice where the way leads into its group and out again: it is told once.
+fn is_worth_a_label(edge: &CycleEdge) -> bool {
+    match edge.origin {
+        Origin::Dependency { .. } => true,
+        Origin::Parent { child } => edge.from.task() != child,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! Diagnostics as people see them: message, places, help.
+
+use super::*;
+use crate::format::{Limits, read};
+
+/// Returns each diagnostic on a line, its labels and its help indented below.
+fn report(name: &str, text: &str) -> String {
+    let reading =
+        read(name, text.as_bytes(), None, &Limits::default()).unwrap_or_else(|error| panic!("{error}"));
+    let validated = validate(&reading);
+    let errors = validated.error_count();
+    assert_eq!(validated.graph.is_none(), errors > 0);
+    let mut report = String::new();
+    for diagnostic in validated.diagnostics {
+        report += &format!("{diagnostic}\n");
+        for label in diagnostic.labels {
+            let (line, column) = reading.source.line_column(label.span.start);
+            report += &format!(
+                "  {line}:{column} {} - {}\n",
+                &reading.source.text()[label.span],
+                label.text
+            );
+        }
+        report += &diagnostic
+            .help
+            .map_or(String::new(), |help| format!("  help: {help}\n"));
+    }
+    report
+}
+
+const BROKEN: &str = "\
+tasks:
+  - id: setup
+  - id: api
+    depends_on: [setpu, api]
+  - id: setup
+  - id: ui
+    parent: fronted
+    depends_on: [tests]
+  - id: tests
+    depends_on: [ui, api]
+  - {id: x, parent: y}
+  - {id: y, parent: x}
+";
+
+#[test]
+fn all_errors_are_told_with_their_places() {
+    let expected = "\
+error[duplicate-id]: the id `setup` is given twice
+  5:9 setup - given again here
+  2:9 setup - given here
+error[unknown-parent]: the parent `fronted` of `ui` is not in the plan
+  7:13 fronted - no such task
+error[parent-cycle]: the parents of 2 tasks form a circle, `x` among them
+  11:21 y - this parent is also a descendant
+  12:21 x - this parent is also a descendant
+error[unknown-dependency]: `api` depends on `setpu`, which is not in the plan
+  4:18 setpu - no such task
+  help: did you mean `setup`?
+error[self-dependency]: `api` depends on itself
+  4:25 api - this is the task itself
+  help: remove it
+error[cycle]: these tasks wait for each other: `ui` -> `tests` -> `ui`
+  10:18 ui - `tests` waits for `ui`
+  8:18 tests - `ui` waits for `tests`
+  10:18 ui - cut here
+  help: the cheapest way out: let `tests` no longer depend on `ui`
+";
+    assert_eq!(report("plan.yaml", BROKEN), expected);
+}
+
+#[test]
+fn toml_and_json_have_places_too() {
+    let toml = "[[tasks]]\nid = 'a'\ndependencies = ['b']\n[[tasks]]\nid = 'c'\ndependencies = ['c']\n";
+    let expected = "\
+error[unknown-dependency]: `a` depends on `b`, which is not in the plan
+  3:17 'b' - no such task
+error[self-dependency]: `c` depends on itself
+  6:17 'c' - this is the task itself
+  help: remove it
+";
+    assert_eq!(report("plan.toml", toml), expected);
+    let json =
+        "{\"tasks\": [{\"id\": \"a\", \"depends_on\": [\"b\"]},\n {\"id\": \"c\", \"depends_on\": [\"c\"]}]}";
+    let expected = "\
+error[unknown-dependency]: `a` depends on `b`, which is not in the plan
+  1:39 \"b\" - no such task
+error[self-dependency]: `c` depends on itself
+  2:29 \"c\" - this is the task itself
+  help: remove it
+";
+    assert_eq!(report("plan.json", json), expected);
+    let jsonl = "{\"id\":\"a\",\"status\":\"open\"}\n{\"id\":\"a\",\"status\":\"open\"}\n";
+    let expected = "\
+error[duplicate-id]: the id `a` is given twice
+  2:7 \"a\" - given again here
+  1:7 \"a\" - given here
+";
+    assert_eq!(report("plan.jsonl", jsonl), expected);
+}
+
+#[test]
+fn a_cycle_through_a_group_says_who_is_part_of_what() {
+    let yaml = "tasks:\n- id: g\n  depends_on: b\n  children: [{id: x}]\n- {id: b, depends_on: g}\n";
+    let expected = "\
+error[cycle]: these tasks wait for each other: `g` -> `x` -> `g` -> `b` -> `g`
+  2:7 g - `x` is part of `g`
+  5:23 g - `b` waits for `g`
+  3:15 b - `g` waits for `b`
+  5:23 g - cut here
+  help: the cheapest way out: let `b` no longer depend on `g`
+";
+    assert_eq!(report("plan.yaml", yaml), expected);
+}
+
+#[test]
+fn contradictions_are_told_but_keep_nothing_from_running() {
+    let yaml = "\
+tasks:
+  - {id: g, effort: 8, status: done, check: make}
+  - {id: a, parent: g, depends_on: [g, gone]}
+  - {id: b, parent: g, status: done, depends_on: [a]}
+  - {id: gone, status: cancelled}
+";
+    let expected = "\
+warning[depends-on-own-group]: `a` depends on `g`, the group that it is part of
+  3:37 g - left out: a group ends after its tasks
+  help: remove it; the tasks of a group begin when the group does
+note[depends-on-excluded]: `a` does not wait for `gone`, which never runs
+  3:40 gone - left out
+warning[group-with-check]: the check of `g` never runs: it is a group
+  2:10 g - has children
+warning[completed-group-with-open-task]: `a` is open, but its group `g` is completed
+  3:10 a - still to be done
+  2:10 g - completed
+warning[completed-before-its-dependency]: `b` is completed, but what it depends on, `a`, is not
+  4:51 a - still to be done
+note[group-with-effort]: the effort of one group does not count (8h in all): only their tasks are work
+  2:21 8 - not counted
+";
+    assert_eq!(report("plan.yaml", yaml), expected);
+}
+
+#[test]
+fn a_flood_of_errors_stays_readable_and_fast() {
+    let tasks: Vec<String> = (0..20_000)
+        .map(|n| format!("{{\"id\":\"t{n}\",\"depends_on\":[\"u{n}\"]}}"))
+        .collect();
+    let report = report("plan.json", &format!("{{\"tasks\":[{}]}}", tasks.join(",")));
+    assert!(report.ends_with("error[unknown-dependency]: 19900 more of the kind `unknown-dependency`\n"));
+}
