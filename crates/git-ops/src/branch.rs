@@ -28,10 +28,7 @@ pub(crate) fn is_ancestor(
     }
     repository
         .graph_descendant_of(descendant.oid(), ancestor.oid())
-        .map_err(|source| ReadError::History {
-            from: descendant,
-            source,
-        })
+        .map_err(|source| ReadError::History { from: descendant, source })
 }
 
 /// Returns every branch that a working copy shows, or that a rebase there will move, sorted.
@@ -54,13 +51,8 @@ pub(crate) fn checked_out(repository: &git2::Repository) -> Result<Vec<BranchNam
 
 /// The repository is open as a bare one, so libgit2 cannot be asked.
 fn has_main_worktree(repository: &git2::Repository) -> bool {
-    let named_git = repository
-        .commondir()
-        .file_name()
-        .is_some_and(|name| name == ".git");
-    let bare = repository
-        .config()
-        .and_then(|config| config.get_bool("core.bare"));
+    let named_git = repository.commondir().file_name().is_some_and(|name| name == ".git");
+    let bare = repository.config().and_then(|config| config.get_bool("core.bare"));
     !bare.unwrap_or(!named_git)
 }
 
@@ -78,24 +70,14 @@ fn linked_worktrees(git_dir: &Path) -> Result<Vec<PathBuf>, ReadError> {
 fn named_branch(path: &Path) -> Result<Option<BranchName>, ReadError> {
     let text = match std::fs::read(path) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
         Err(source) => {
-            return Err(ReadError::Io {
-                path: path.to_owned(),
-                source,
-            });
+            return Err(ReadError::Io { path: path.to_owned(), source });
         }
     };
     let name = text.strip_prefix("ref:").unwrap_or(&text).trim();
     // A branch whose name we would refuse cannot be one that we move.
-    Ok(name
-        .strip_prefix(HEADS)
-        .and_then(|short| BranchName::new(short).ok()))
+    Ok(name.strip_prefix(HEADS).and_then(|short| BranchName::new(short).ok()))
 }

@@ -109,11 +109,7 @@ impl FileMode {
 
     /// Returns the mode of a tree's entry, or `None` if that is not a file.
     pub(crate) fn from_raw(mode: u32) -> Option<Self> {
-        tree::is_file(mode).then_some(if mode & 0o100 == 0 {
-            Self::Regular
-        } else {
-            Self::Executable
-        })
+        tree::is_file(mode).then_some(if mode & 0o100 == 0 { Self::Regular } else { Self::Executable })
     }
 }
 
@@ -122,15 +118,7 @@ pub(crate) fn apply(objects: &Objects<'_>, draft: &mut Draft, edits: &[Edit]) ->
     for edit in edits {
         match edit {
             Edit::Write { path, content, mode } => {
-                put(
-                    objects,
-                    draft,
-                    path,
-                    Node::Fresh {
-                        mode: mode.raw(),
-                        content: content.clone(),
-                    },
-                )?;
+                put(objects, draft, path, Node::Fresh { mode: mode.raw(), content: content.clone() })?;
             }
             Edit::Delete { path } => {
                 take(objects, draft, path)?;
@@ -169,18 +157,11 @@ fn rename(
 ) -> Result<(), ApplyError> {
     let node = take(objects, draft, from)?;
     if let Ok(Some(_)) = draft.find(objects, to.as_str().as_bytes())? {
-        return Err(EditError::TargetExists {
-            from: from.clone(),
-            to: to.clone(),
-        }
-        .into());
+        return Err(EditError::TargetExists { from: from.clone(), to: to.clone() }.into());
     }
     put(objects, draft, to, node)
 }
 
 fn not_a_folder(path: &RepoPath, obstacle: &Obstacle) -> EditError {
-    EditError::NotAFolder {
-        path: path.clone(),
-        file: String::from_utf8_lossy(&obstacle.path).into_owned(),
-    }
+    EditError::NotAFolder { path: path.clone(), file: String::from_utf8_lossy(&obstacle.path).into_owned() }
 }

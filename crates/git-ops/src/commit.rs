@@ -30,10 +30,7 @@ impl NewCommit<'_> {
             text.push_str(&format!("parent {parent}\n"));
         }
         let who = format!("{} {} +0000", self.author.render(), self.time.max(0));
-        text.push_str(&format!(
-            "author {who}\ncommitter {who}\n\n{}",
-            self.message.render()
-        ));
+        text.push_str(&format!("author {who}\ncommitter {who}\n\n{}", self.message.render()));
         text.into_bytes()
     }
 }
@@ -41,14 +38,8 @@ impl NewCommit<'_> {
 /// Returns the tree and the parents of a commit object, or what is wrong with it.
 pub(crate) fn parse(bytes: &[u8]) -> Result<CommitRecord, &'static str> {
     let mut lines = bytes.split(|&byte| byte == b'\n');
-    let tree = lines
-        .next()
-        .and_then(|line| parse_id(line, b"tree "))
-        .ok_or("it names no tree")?;
-    let parents = lines
-        .map_while(|line| parse_id(line, b"parent "))
-        .map(CommitId::from_oid)
-        .collect();
+    let tree = lines.next().and_then(|line| parse_id(line, b"tree ")).ok_or("it names no tree")?;
+    let parents = lines.map_while(|line| parse_id(line, b"parent ")).map(CommitId::from_oid).collect();
     Ok(CommitRecord { tree, parents })
 }
 
@@ -63,23 +54,11 @@ mod tests {
 
     #[test]
     fn a_commit_is_the_same_every_time() {
-        let message = Message {
-            subject: "s".to_owned(),
-            ..Message::default()
-        };
-        let author = Signature {
-            name: "A".to_owned(),
-            email: "a@b".to_owned(),
-        };
+        let message = Message { subject: "s".to_owned(), ..Message::default() };
+        let author = Signature { name: "A".to_owned(), email: "a@b".to_owned() };
         let parents = [CommitId::from_bytes([1; 20]), CommitId::from_bytes([2; 20])];
         let tree = Oid::from_bytes(&[3; 20]).unwrap();
-        let commit = NewCommit {
-            tree,
-            parents: &parents,
-            author: &author,
-            time: -5,
-            message: &message,
-        };
+        let commit = NewCommit { tree, parents: &parents, author: &author, time: -5, message: &message };
         let expected = format!(
             "tree {}\nparent {}\nparent {}\nauthor A <a@b> 0 +0000\ncommitter A <a@b> 0 +0000\n\ns\n",
             "03".repeat(20),
@@ -87,22 +66,12 @@ mod tests {
             "02".repeat(20),
         );
         assert_eq!(String::from_utf8(commit.encode()).unwrap(), expected);
-        assert_eq!(
-            parse(expected.as_bytes()),
-            Ok(CommitRecord {
-                tree,
-                parents: parents.to_vec()
-            })
-        );
+        assert_eq!(parse(expected.as_bytes()), Ok(CommitRecord { tree, parents: parents.to_vec() }));
     }
 
     #[test]
     fn damage_is_an_error() {
-        for bytes in [
-            &b""[..],
-            b"tree x\n",
-            b"parent 0101010101010101010101010101010101010101\n",
-        ] {
+        for bytes in [&b""[..], b"tree x\n", b"parent 0101010101010101010101010101010101010101\n"] {
             assert!(parse(bytes).is_err());
         }
     }

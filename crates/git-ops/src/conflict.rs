@@ -57,9 +57,6 @@ impl Version {
             None if item.mode == tree::MODE_LINK => EntryKind::Link,
             None => EntryKind::Submodule,
         };
-        Self {
-            blob: BlobId::from_oid(item.id),
-            kind,
-        }
+        Self { blob: BlobId::from_oid(item.id), kind }
     }
 }

@@ -113,9 +113,7 @@ pub(crate) fn prepare_empty(folder: &Path) -> Result<(), DirectoryError> {
     std::fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
     let mut entries = std::fs::read_dir(folder).map_err(|source| failed(folder, source))?;
     match entries.next() {
-        Some(_) => Err(DirectoryError::NotEmpty {
-            path: folder.to_owned(),
-        }),
+        Some(_) => Err(DirectoryError::NotEmpty { path: folder.to_owned() }),
         None => Ok(()),
     }
 }
@@ -138,16 +136,9 @@ pub(crate) fn export(objects: &Objects<'_>, tree: Oid, folder: &Path) -> Result<
             std::fs::create_dir_all(parent).map_err(|source| failed(parent, source))?;
         }
         let content = objects.blob(item.id)?;
-        let permissions = if FileMode::from_raw(item.mode) == Some(FileMode::Executable) {
-            0o777
-        } else {
-            0o666
-        };
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(permissions)
-            .open(&target);
+        let permissions =
+            if FileMode::from_raw(item.mode) == Some(FileMode::Executable) { 0o777 } else { 0o666 };
+        let file = OpenOptions::new().write(true).create_new(true).mode(permissions).open(&target);
         let written = file.and_then(|mut file| file.write_all(&content));
         written.map_err(|source| failed(&target, source))?;
         exported.files += 1;
@@ -174,17 +165,10 @@ fn walk_below<E: From<ObjectError>>(
     visit: &mut dyn FnMut(Result<(RepoPath, Item), Skipped>) -> Result<(), E>,
 ) -> Result<(), E> {
     if depth > DEPTH_MAX {
-        return Err(ObjectError::TooDeep {
-            path: String::from_utf8_lossy(folder).into_owned(),
-        }
-        .into());
+        return Err(ObjectError::TooDeep { path: String::from_utf8_lossy(folder).into_owned() }.into());
     }
     for entry in objects.tree(Some(tree))? {
-        let path = if folder.is_empty() {
-            entry.name
-        } else {
-            [folder, &entry.name].join(&b'/')
-        };
+        let path = if folder.is_empty() { entry.name } else { [folder, &entry.name].join(&b'/') };
         if entry.item.is_folder() {
             walk_below(objects, entry.item.id, &path, depth + 1, visit)?;
         } else {
@@ -195,10 +179,7 @@ fn walk_below<E: From<ObjectError>>(
 }
 
 fn usable(path: &[u8], item: Item) -> Result<(RepoPath, Item), Skipped> {
-    let skipped = |because| Skipped {
-        path: String::from_utf8_lossy(path).into_owned(),
-        because,
-    };
+    let skipped = |because| Skipped { path: String::from_utf8_lossy(path).into_owned(), because };
     if item.mode == tree::MODE_LINK {
         return Err(skipped(SkippedBecause::Link));
     }
@@ -223,10 +204,8 @@ pub(crate) fn changes(
         tracked.extend(found.ok());
         Ok::<(), ObjectError>(())
     })?;
-    let ignore = ignore_rules(repository, folder).map_err(|source| DirectoryError::Ignore {
-        path: folder.to_owned(),
-        source,
-    })?;
+    let ignore = ignore_rules(repository, folder)
+        .map_err(|source| DirectoryError::Ignore { path: folder.to_owned(), source })?;
     let mut comparison = Comparison {
         repository,
         ignore,
@@ -238,30 +217,14 @@ pub(crate) fn changes(
         bytes_left: bytes_max,
         bytes_max,
     };
-    let root = rustix::fs::open(
-        folder,
-        OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    );
-    comparison.folder(root.map_err(|error| failed(folder, error.into()))?, "", 0)?;
-    let Comparison {
-        seen,
-        writes,
-        mut skipped,
-        ..
-    } = comparison;
+    let root = rustix::fs::open(folder, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    comparison.folder(&root.map_err(|error| failed(folder, error.into()))?, "", 0)?;
+    let Comparison { seen, writes, mut skipped, .. } = comparison;
     skipped.sort_by(|a, b| a.path.cmp(&b.path));
-    let deleted = tracked
-        .keys()
-        .filter(|path| !seen.contains(*path) && !is_hidden(path, &skipped));
+    let deleted = tracked.keys().filter(|path| !seen.contains(*path) && !is_hidden(path, &skipped));
     let deletions = deleted.map(|path| Edit::Delete { path: path.clone() });
-    let writes = writes
-        .into_iter()
-        .map(|(path, (content, mode))| Edit::Write { path, content, mode });
-    Ok(DirectoryChanges {
-        edits: deletions.chain(writes).collect(),
-        skipped,
-    })
+    let writes = writes.into_iter().map(|(path, (content, mode))| Edit::Write { path, content, mode });
+    Ok(DirectoryChanges { edits: deletions.chain(writes).collect(), skipped })
 }
 
 /// Returns whether a path is, or is below, something that was left out; what is there is then unknown.
@@ -294,19 +257,19 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    fn folder(&mut self, folder: OwnedFd, prefix: &str, depth: usize) -> Result<(), DirectoryError> {
+    fn folder(&mut self, folder: &OwnedFd, prefix: &str, depth: usize) -> Result<(), DirectoryError> {
         let place = self.root.join(prefix);
         if depth > DEPTH_MAX {
             return Err(DirectoryError::TooDeep { path: place });
         }
-        for entry in Dir::read_from(&folder).map_err(|error| failed(&place, error.into()))? {
+        for entry in Dir::read_from(folder).map_err(|error| failed(&place, error.into()))? {
             let entry = entry.map_err(|error| failed(&place, error.into()))?;
             let name = entry.file_name().to_bytes();
             if matches!(name, b"." | b"..") || (prefix.is_empty() && name == b".git") {
                 continue;
             }
             match usable_name(prefix, name) {
-                Ok(path) => self.entry(&folder, &path, depth)?,
+                Ok(path) => self.entry(folder, &path, depth)?,
                 Err(skipped) => self.skipped.push(skipped),
             }
         }
@@ -331,7 +294,7 @@ impl Comparison<'_> {
                 .map_err(|error| failed(&place, error.into()))
         };
         match kind {
-            FileType::Directory => self.folder(opened(OFlags::DIRECTORY)?, path.as_str(), depth + 1),
+            FileType::Directory => self.folder(&opened(OFlags::DIRECTORY)?, path.as_str(), depth + 1),
             FileType::RegularFile => self.file(File::from(opened(OFlags::empty())?), path),
             FileType::Symlink => {
                 self.skip(path, SkippedBecause::Link);
@@ -353,11 +316,7 @@ impl Comparison<'_> {
             return Ok(());
         }
         let executable = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o100 != 0;
-        let mode = if executable {
-            FileMode::Executable
-        } else {
-            FileMode::Regular
-        };
+        let mode = if executable { FileMode::Executable } else { FileMode::Regular };
         let tracked = self.tracked.get(path).copied();
         let same_size = tracked.is_some_and(|item| self.stored_size(item) == Some(metadata.len()));
         let cost = metadata.len().saturating_add(path.as_str().len() as u64);
@@ -365,9 +324,7 @@ impl Comparison<'_> {
             return Err(self.too_large());
         }
         let mut content = Vec::new();
-        file.take(metadata.len().saturating_add(1))
-            .read_to_end(&mut content)
-            .map_err(io)?;
+        file.take(metadata.len().saturating_add(1)).read_to_end(&mut content).map_err(io)?;
         self.seen.insert(path.clone());
         let id = Oid::hash_object(ObjectType::Blob, &content)
             .map_err(|source| ObjectError::Write { kind: "blob", source })?;
@@ -375,20 +332,13 @@ impl Comparison<'_> {
             return Ok(());
         }
         let cost = content.len() as u64 + path.as_str().len() as u64;
-        self.bytes_left = self
-            .bytes_left
-            .checked_sub(cost)
-            .ok_or_else(|| self.too_large())?;
+        self.bytes_left = self.bytes_left.checked_sub(cost).ok_or_else(|| self.too_large())?;
         self.writes.insert(path.clone(), (content, mode));
         Ok(())
     }
 
     fn stored_size(&self, item: Item) -> Option<u64> {
-        let (size, _) = self
-            .repository
-            .odb()
-            .and_then(|odb| odb.read_header(item.id))
-            .ok()?;
+        let (size, _) = self.repository.odb().and_then(|odb| odb.read_header(item.id)).ok()?;
         u64::try_from(size).ok()
     }
 
@@ -399,58 +349,33 @@ impl Comparison<'_> {
             .tracked
             .range(path.clone()..)
             .take_while(|(found, _)| found.as_str().starts_with(path.as_str()));
-        if known
-            .into_iter()
-            .any(|(found, _)| found == path || found.as_str().starts_with(&below))
-        {
+        if known.into_iter().any(|(found, _)| found == path || found.as_str().starts_with(&below)) {
             return Ok(false);
         }
         let asked = if is_folder { &below } else { path.as_str() };
         self.ignore
             .status_should_ignore(Path::new(asked))
-            .map_err(|source| DirectoryError::Ignore {
-                path: self.root.to_owned(),
-                source,
-            })
+            .map_err(|source| DirectoryError::Ignore { path: self.root.to_owned(), source })
     }
 
     fn skip(&mut self, path: &RepoPath, because: SkippedBecause) {
-        self.skipped.push(Skipped {
-            path: path.as_str().to_owned(),
-            because,
-        });
+        self.skipped.push(Skipped { path: path.as_str().to_owned(), because });
     }
 
     fn too_large(&self) -> DirectoryError {
-        DirectoryError::TooLarge {
-            path: self.root.to_owned(),
-            bytes_max: self.bytes_max,
-        }
+        DirectoryError::TooLarge { path: self.root.to_owned(), bytes_max: self.bytes_max }
     }
 }
 
 fn usable_name(prefix: &str, name: &[u8]) -> Result<RepoPath, Skipped> {
     let lossy = String::from_utf8_lossy(name);
-    let path = if prefix.is_empty() {
-        lossy.clone().into_owned()
-    } else {
-        format!("{prefix}/{lossy}")
-    };
+    let path = if prefix.is_empty() { lossy.clone().into_owned() } else { format!("{prefix}/{lossy}") };
     if std::str::from_utf8(name).is_err() {
-        return Err(Skipped {
-            path,
-            because: SkippedBecause::NotUtf8,
-        });
+        return Err(Skipped { path, because: SkippedBecause::NotUtf8 });
     }
-    RepoPath::new(&path).map_err(|invalid| Skipped {
-        path,
-        because: SkippedBecause::UnsafePath(invalid),
-    })
+    RepoPath::new(&path).map_err(|invalid| Skipped { path, because: SkippedBecause::UnsafePath(invalid) })
 }
 
 fn failed(path: &Path, source: io::Error) -> DirectoryError {
-    DirectoryError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    DirectoryError::Io { path: path.to_owned(), source }
 }

@@ -108,9 +108,7 @@ pub(crate) fn prepare(
 ) -> Result<Prepared, WriteError> {
     let objects = Objects::open(repository)?;
     let tip = branch::tip(repository, branch)?;
-    let expected_tip = tip.ok_or_else(|| WriteError::NoSuchBranch {
-        branch: branch.clone(),
-    })?;
+    let expected_tip = tip.ok_or_else(|| WriteError::NoSuchBranch { branch: branch.clone() })?;
     let mut new_tip = expected_tip;
     let mut items = Vec::with_capacity(requests.len());
     for request in requests {
@@ -121,12 +119,7 @@ pub(crate) fn prepare(
         items.push(item);
     }
     objects.flush()?;
-    Ok(Prepared {
-        branch: branch.clone(),
-        expected_tip,
-        new_tip,
-        items,
-    })
+    Ok(Prepared { branch: branch.clone(), expected_tip, new_tip, items })
 }
 
 fn land_on(
@@ -134,53 +127,30 @@ fn land_on(
     parent: CommitId,
     request: &LandRequest,
 ) -> Result<Preparation, WriteError> {
-    let LandRequest {
-        result,
-        message,
-        author,
-        time,
-    } = request;
+    let LandRequest { result, message, author, time } = request;
     let theirs = match objects.commit(*result) {
         Ok(record) => record,
         Err(ObjectError::Missing { .. }) => return Err(WriteError::MissingResult { commit: *result }),
         Err(error) => return Err(error.into()),
     };
     let [base] = theirs.parents[..] else {
-        return Err(WriteError::NotAResult {
-            commit: *result,
-            parents: theirs.parents.len(),
-        });
+        return Err(WriteError::NotAResult { commit: *result, parents: theirs.parents.len() });
     };
     let base_tree = objects.commit(base)?.tree;
     let ours_tree = objects.commit(parent)?.tree;
     let draft = match merge::merge(objects, base_tree, ours_tree, theirs.tree)? {
         Merged::Clean(draft) => draft,
         Merged::Conflict(paths) => {
-            return Ok(Preparation::Conflict(Conflict {
-                paths,
-                base,
-                ours: parent,
-                theirs: *result,
-            }));
+            return Ok(Preparation::Conflict(Conflict { paths, base, ours: parent, theirs: *result }));
         }
     };
     let tree = draft.write(objects)?;
     if tree == ours_tree {
         return Ok(Preparation::Empty);
     }
-    let commit = NewCommit {
-        tree,
-        parents: &[parent],
-        author,
-        time: *time,
-        message,
-    };
+    let commit = NewCommit { tree, parents: &[parent], author, time: *time, message };
     let id = objects.write_commit(&commit.encode())?;
-    Ok(Preparation::Commit {
-        id,
-        parent,
-        merged: tree != theirs.tree,
-    })
+    Ok(Preparation::Commit { id, parent, merged: tree != theirs.tree })
 }
 
 pub(crate) fn publish(
@@ -188,36 +158,21 @@ pub(crate) fn publish(
     lock: &mut HeldLock,
     prepared: &Prepared,
 ) -> Result<(), PublishError> {
-    let Prepared {
-        branch,
-        expected_tip,
-        new_tip,
-        ..
-    } = prepared;
+    let Prepared { branch, expected_tip, new_tip, .. } = prepared;
     let (expected_tip, new_tip) = (*expected_tip, *new_tip);
-    if branch::checked_out(repository)
-        .map_err(WriteError::Read)?
-        .contains(branch)
-    {
-        return Err(PublishError::CheckedOut {
-            branch: branch.clone(),
-        });
+    if branch::checked_out(repository).map_err(WriteError::Read)?.contains(branch) {
+        return Err(PublishError::CheckedOut { branch: branch.clone() });
     }
     if !branch::is_ancestor(repository, expected_tip, new_tip).map_err(WriteError::Read)? {
-        return Err(PublishError::NotADescendant {
-            new_tip,
-            expected_tip,
-        });
+        return Err(PublishError::NotADescendant { new_tip, expected_tip });
     }
     let moved =
         reference::compare_and_swap(repository, lock, &branch.ref_name(), Some(expected_tip), new_tip);
     match moved {
         Ok(()) => Ok(()),
-        Err(MoveRefError::Elsewhere { found, .. }) => Err(PublishError::TipMoved {
-            branch: branch.clone(),
-            expected: expected_tip,
-            found,
-        }),
+        Err(MoveRefError::Elsewhere { found, .. }) => {
+            Err(PublishError::TipMoved { branch: branch.clone(), expected: expected_tip, found })
+        }
         Err(error) => Err(WriteError::Move(error).into()),
     }
 }
@@ -230,45 +185,200 @@ mod tests {
     #[test]
     fn two_results_from_one_base_land_one_after_the_other() {
         let test = TestRepository::new(&[("a", "1\n2\n3\n4\n5\n"), ("dir/b", "b\n")]);
-        let one = test.pin(
-            test.first,
-            &[write("a", "one\n2\n3\n4\n5\n"), write("new/file", "x")],
-        );
+        let one = test.pin(test.first, &[write("a", "one\n2\n3\n4\n5\n"), write("new/file", "x")]);
         let two = test.pin(test.first, &[write("a", "1\n2\n3\n4\nfive\n"), delete("dir/b")]);
         let mut writer = test.writer();
-        let prepared = writer
-            .prepare(&work(), &[land_request(one), land_request(two)])
-            .unwrap();
-        assert_eq!(
-            test.repository.tip(&work()).unwrap(),
-            Some(test.first),
-            "preparing moves nothing"
-        );
+        let prepared = writer.prepare(&work(), &[land_request(one), land_request(two)]).unwrap();
+        assert_eq!(test.repository.tip(&work()).unwrap(), Some(test.first), "preparing moves nothing");
         writer.publish(&prepared).unwrap();
         assert_eq!(test.repository.tip(&work()).unwrap(), Some(prepared.new_tip));
         let [
-            Preparation::Commit {
-                id: first,
-                parent,
-                merged: false,
-            },
-            Preparation::Commit {
-                id,
-                parent: second,
-                merged: true,
-            },
+            Preparation::Commit { id: first, parent, merged: false },
+            Preparation::Commit { id, parent: second, merged: true },
         ] = prepared.items[..]
         else {
             panic!("{prepared:?}");
         };
         assert_eq!((parent, second, id), (test.first, first, prepared.new_tip));
         let snapshot = test.repository.snapshot(prepared.new_tip).unwrap();
-        assert_eq!(
-            snapshot.read(&path("a")).unwrap().unwrap(),
-            b"one\n2\n3\n4\nfive\n"
-        );
+        assert_eq!(snapshot.read(&path("a")).unwrap().unwrap(), b"one\n2\n3\n4\nfive\n");
         assert_eq!(snapshot.read(&path("dir/b")).unwrap(), None);
         assert!(test.repository.contains(&work(), first).unwrap());
         test.check_invariants();
+    }
+    /// Returns two results that changed the same line.
+    fn rivals(test: &TestRepository) -> [CommitId; 2] {
+        ["one\n", "two\n"].map(|content| test.pin(test.first, &[write("a", content)]))
+    }
+
+    #[test]
+    fn a_conflict_is_data_and_stops_nobody() {
+        let test = TestRepository::new(&[("a", "base\n")]);
+        let [one, two] = rivals(&test);
+        let free = test.pin(test.first, &[write("b", "b")]);
+        let requests = [one, two, free].map(land_request);
+        let prepared = test.writer().prepare(&work(), &requests).unwrap();
+        let [
+            Preparation::Commit { id, .. },
+            Preparation::Conflict(conflict),
+            Preparation::Commit { parent, .. },
+        ] = &prepared.items[..]
+        else {
+            panic!("{prepared:?}");
+        };
+        assert_eq!(parent, id);
+        assert_eq!((conflict.base, conflict.ours, conflict.theirs), (test.first, *id, two));
+        let [at] = &conflict.paths[..] else { panic!("{conflict:?}") };
+        assert_eq!(at.path, "a");
+        let content = |version: Option<crate::Version>| test.repository.blob(version.unwrap().blob).unwrap();
+        assert_eq!(content(at.base), b"base\n");
+        assert_eq!(content(at.ours), b"one\n");
+        assert_eq!(content(at.theirs), b"two\n");
+        test.check_invariants();
+    }
+
+    #[test]
+    fn what_is_there_already_makes_no_commit() {
+        let test = TestRepository::new(&[("a", "a")]);
+        let result = test.pin(test.first, &[write("b", "b")]);
+        let empty = test.pin(test.first, &[]);
+        assert!(matches!(test.land(result), Preparation::Commit { merged: false, .. }));
+        let tip = test.repository.tip(&work()).unwrap();
+        assert_eq!(test.land(result), Preparation::Empty);
+        assert_eq!(test.land(empty), Preparation::Empty);
+        assert_eq!(test.repository.tip(&work()).unwrap(), tip);
+    }
+
+    #[test]
+    fn preparing_gives_the_same_commits_every_time_and_everywhere() {
+        let prepare = || {
+            let test = TestRepository::new(&[("a", "1\n2\n3\n4\n5\n")]);
+            let one = test.pin(test.first, &[write("a", "one\n2\n3\n4\n5\n")]);
+            let two = test.pin(test.first, &[write("a", "1\n2\n3\n4\nfive\n")]);
+            let requests = [one, two].map(land_request);
+            let prepared = test.writer().prepare(&work(), &requests).unwrap();
+            assert_eq!(test.writer().prepare(&work(), &requests).unwrap(), prepared);
+            prepared
+        };
+        assert_eq!(prepare(), prepare());
+    }
+
+    #[test]
+    fn a_branch_that_moved_is_left_alone() {
+        let test = TestRepository::new(&[("a", "a")]);
+        let [one, two] = rivals(&test);
+        let mut writer = test.writer();
+        let first = writer.prepare(&work(), &[land_request(one)]).unwrap();
+        let second = writer.prepare(&work(), &[land_request(two)]).unwrap();
+        writer.publish(&first).unwrap();
+        let refused = writer.publish(&second);
+        let found = Some(first.new_tip);
+        assert!(
+            matches!(refused, Err(PublishError::TipMoved { found: at, .. }) if at == found),
+            "{refused:?}"
+        );
+        assert_eq!(test.repository.tip(&work()).unwrap(), found);
+        writer.publish(&first).expect("what is published can be published again");
+        assert!(test.git(&["update-ref", "-d", "refs/heads/work"]).0);
+        assert!(matches!(writer.publish(&first), Err(PublishError::TipMoved { found: None, .. })));
+    }
+
+    #[test]
+    fn a_branch_in_a_working_copy_is_left_alone() {
+        let test = TestRepository::new(&[("a", "a")]);
+        let [one, _] = rivals(&test);
+        let main = BranchName::new("main").unwrap();
+        let mut writer = test.writer();
+        let on_main = writer.prepare(&main, &[land_request(one)]).unwrap();
+        assert!(matches!(writer.publish(&on_main), Err(PublishError::CheckedOut { .. })));
+        let linked = test.folder.path().join("linked");
+        assert!(test.git(&["worktree", "add", "--quiet", linked.to_str().unwrap(), "work"]).0);
+        assert_eq!(test.repository.checked_out_branches().unwrap(), [main.clone(), work()]);
+        let on_work = writer.prepare(&work(), &[land_request(one)]).unwrap();
+        assert!(matches!(writer.publish(&on_work), Err(PublishError::CheckedOut { .. })));
+        assert!(git(&linked, &["checkout", "--quiet", "--detach"]).0);
+        writer.publish(&on_work).unwrap();
+        assert_eq!(test.repository.tip(&main).unwrap(), Some(test.first));
+    }
+
+    #[test]
+    fn a_branch_only_goes_forward() {
+        let test = TestRepository::new(&[("a", "a")]);
+        let [one, two] = rivals(&test);
+        let items = Vec::new();
+        let prepared = Prepared { branch: work(), expected_tip: one, new_tip: two, items };
+        assert!(matches!(test.writer().publish(&prepared), Err(PublishError::NotADescendant { .. })));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let test = TestRepository::new(&[("a", "a")]);
+        let mut writer = test.writer();
+        let nowhere = BranchName::new("nowhere").unwrap();
+        assert!(matches!(writer.prepare(&nowhere, &[]), Err(WriteError::NoSuchBranch { .. })));
+        let root = writer.prepare(&work(), &[land_request(test.first)]);
+        assert!(matches!(root, Err(WriteError::NotAResult { parents: 0, .. })));
+        let absent = writer.prepare(&work(), &[land_request(CommitId::from_bytes([9; 20]))]);
+        assert!(matches!(absent, Err(WriteError::MissingResult { .. })));
+        let nothing = writer.prepare(&work(), &[]).unwrap();
+        assert_eq!(nothing.new_tip, test.first);
+        writer.publish(&nothing).unwrap();
+    }
+
+    #[test]
+    fn landing_goes_on_after_the_refs_were_packed() {
+        let test = TestRepository::new(&[("a", "a")]);
+        let [one, _] = rivals(&test);
+        assert!(test.git(&["pack-refs", "--all", "--prune"]).0);
+        assert_eq!(test.repository.tip(&work()).unwrap(), Some(test.first));
+        assert!(matches!(test.land(one), Preparation::Commit { .. }));
+        test.check_invariants();
+    }
+
+    #[test]
+    fn a_lock_that_a_dead_writer_left_is_swept_and_that_of_another_program_is_not() {
+        let test = TestRepository::new(&[("a", "a")]);
+        let [one, _] = rivals(&test);
+        let prepared = test.writer().prepare(&work(), &[land_request(one)]).unwrap();
+        let lock = crate::lock::ref_lock_path(test.repository.git_dir(), "refs/heads/work");
+        std::fs::write(&lock, "").unwrap();
+        let refused = test.writer().publish(&prepared);
+        let locked = matches!(&refused, Err(PublishError::Write(WriteError::Move(MoveRefError::Locked { path, .. }))) if *path == lock);
+        assert!(locked && lock.exists(), "{refused:?}");
+        HeldLock::acquire(test.repository.git_dir()).unwrap().announce("refs/heads/work").unwrap();
+        test.writer().publish(&prepared).unwrap();
+        assert!(!lock.exists());
+    }
+
+    #[test]
+    fn two_writers_take_turns() {
+        let test = TestRepository::new(&[("a", "a")]);
+        let mut commits = std::thread::scope(|scope| {
+            let threads = ["x", "y"].map(|name| scope.spawn(|| land_ten(&test, name)));
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        commits.sort();
+        commits.dedup();
+        assert_eq!(commits.len(), 20);
+        assert!(commits.iter().all(|commit| test.repository.contains(&work(), *commit).unwrap()));
+        let (_, count) = test.git(&["rev-list", "--count", "work"]);
+        assert_eq!(count.trim(), "21", "no commit is lost and none is there twice");
+        test.check_invariants();
+    }
+
+    fn land_ten(test: &TestRepository, name: &str) -> Vec<CommitId> {
+        let mut writer = test.writer();
+        let land = |n| {
+            let result = test.pin(test.first, &[write(&format!("{name}{n}"), name)]);
+            loop {
+                let prepared = writer.prepare(&work(), &[land_request(result)]).unwrap();
+                match writer.publish(&prepared) {
+                    Ok(()) => return prepared.new_tip,
+                    Err(PublishError::TipMoved { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        };
+        (0..10).map(land).collect()
     }
 }

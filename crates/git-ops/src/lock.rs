@@ -59,11 +59,7 @@ impl HeldLock {
             Ok(None) => return Err(LockError::Busy { path }),
             Err(source) => return Err(LockError::Io { path, source }),
         };
-        let mut lock = Self {
-            file,
-            path,
-            git_dir: git_dir.to_owned(),
-        };
+        let mut lock = Self { file, path, git_dir: git_dir.to_owned() };
         lock.sweep()?;
         Ok(lock)
     }
@@ -86,14 +82,9 @@ impl HeldLock {
 
     fn sweep(&mut self) -> Result<(), LockError> {
         let mut note = Vec::new();
-        let read = self
-            .file
-            .rewind()
-            .and_then(|()| (&self.file).take(NOTE_BYTES_MAX).read_to_end(&mut note));
+        let read = self.file.rewind().and_then(|()| (&self.file).take(NOTE_BYTES_MAX).read_to_end(&mut note));
         read.map_err(|source| self.failed(source))?;
-        let noted = String::from_utf8(note)
-            .ok()
-            .filter(|name| git2::Reference::is_valid_name(name));
+        let noted = String::from_utf8(note).ok().filter(|name| git2::Reference::is_valid_name(name));
         // Nobody else ever moves our own ref, so its lock needs no note.
         for name in [Some(PINS.to_owned()), noted].into_iter().flatten() {
             let stale = ref_lock_path(&self.git_dir, &name);
@@ -108,10 +99,7 @@ impl HeldLock {
     }
 
     fn failed(&self, source: io::Error) -> LockError {
-        LockError::Io {
-            path: self.path.clone(),
-            source,
-        }
+        LockError::Io { path: self.path.clone(), source }
     }
 }
 
@@ -126,21 +114,14 @@ pub(crate) fn ref_lock_path(git_dir: &Path, ref_name: &str) -> PathBuf {
     reason = "neither flock nor git can wait with a bound, and no driver is here"
 )]
 pub(crate) fn pause(tries: u32) {
-    let longest = Duration::from_micros(500)
-        .saturating_mul(1 << tries.min(10))
-        .min(PAUSE_MAX);
+    let longest = Duration::from_micros(500).saturating_mul(1 << tries.min(10)).min(PAUSE_MAX);
     let random = RandomState::new().hash_one(tries) % 1000;
     std::thread::sleep(longest.mul_f64(0.5 + random as f64 / 2000.0));
 }
 
 /// Returns the locked file, or `None` if somebody held on to it for too long.
 fn lock_file(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let started = Instant::now();
     for tries in 0.. {
         match file.try_lock() {
@@ -164,10 +145,7 @@ mod tests {
         let git_dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(git_dir.path().join("refs/heads")).unwrap();
         std::fs::create_dir_all(git_dir.path().join("refs/super-planner")).unwrap();
-        let stale = [
-            ref_lock_path(git_dir.path(), "refs/heads/main"),
-            ref_lock_path(git_dir.path(), PINS),
-        ];
+        let stale = [ref_lock_path(git_dir.path(), "refs/heads/main"), ref_lock_path(git_dir.path(), PINS)];
         let foreign = ref_lock_path(git_dir.path(), "refs/heads/other");
         for path in stale.iter().chain([&foreign]) {
             std::fs::write(path, "").unwrap();

@@ -1,7 +1,7 @@
 //! Merging three trees in memory: base, ours and theirs. Reads objects, writes none.
 //!
-//! The rules are those of `git merge-tree -X no-renames`: renames are not guessed, because an unattended merge that
-//! guesses wrong corrupts silently. Attributes and merge drivers are not consulted, so that the outcome follows from
+//! The rules are git's own but for renames: those are not guessed, because an unattended merge that guesses wrong
+//! corrupts silently. Attributes and merge drivers are not consulted, so that the outcome follows from
 //! the three trees alone.
 
 use git2::{MergeFileInput, MergeFileOptions, Oid};
@@ -28,11 +28,7 @@ pub(crate) fn merge(objects: &Objects<'_>, base: Oid, ours: Oid, theirs: Oid) ->
     if base == ours || ours == theirs {
         return Ok(Merged::Clean(Draft::new(Some(theirs))));
     }
-    let mut merge = Merge {
-        objects,
-        draft: Draft::new(Some(ours)),
-        conflicts: Vec::new(),
-    };
+    let mut merge = Merge { objects, draft: Draft::new(Some(ours)), conflicts: Vec::new() };
     if base != theirs {
         merge.folder(&[], [Some(base), Some(ours), Some(theirs)], 0)?;
     }
@@ -68,18 +64,12 @@ impl Merge<'_> {
     /// Merges three versions of a folder. Returns whether anything is left in it.
     fn folder(&mut self, path: &[u8], versions: [Option<Oid>; 3], depth: usize) -> Result<bool, ObjectError> {
         if depth > DEPTH_MAX {
-            return Err(ObjectError::TooDeep {
-                path: String::from_utf8_lossy(path).into_owned(),
-            });
+            return Err(ObjectError::TooDeep { path: String::from_utf8_lossy(path).into_owned() });
         }
         let [base, ours, theirs] = versions.map(|id| self.objects.tree(id));
         let mut remains = false;
         for (name, three) in tree::align([base?, ours?, theirs?]) {
-            let path = if path.is_empty() {
-                name
-            } else {
-                [path, &name].join(&b'/')
-            };
+            let path = if path.is_empty() { name } else { [path, &name].join(&b'/') };
             remains |= self.entry(&path, three, depth)?;
         }
         Ok(remains)
@@ -119,24 +109,18 @@ impl Merge<'_> {
     /// Merges three versions of a file, link or submodule that are not three folders.
     fn file(&self, path: &[u8], [base, ours, theirs]: Three) -> Result<FileOutcome, ObjectError> {
         if ours == theirs || base == theirs {
-            return Ok(if ours.is_some() {
-                FileOutcome::Ours
-            } else {
-                FileOutcome::Gone
-            });
+            return Ok(if ours.is_some() { FileOutcome::Ours } else { FileOutcome::Gone });
         }
         if base == ours {
             return Ok(theirs.map_or(FileOutcome::Gone, |item| FileOutcome::Becomes(Node::Stored(item))));
         }
         match (ours, theirs) {
-            (Some(ours), Some(theirs)) if ours.is_file() && theirs.is_file() => {
-                self.content(path, base, ours, theirs)
-            }
+            (Some(ours), Some(theirs)) if ours.same_type(theirs) => self.content(path, base, ours, theirs),
             _ => Ok(FileOutcome::Conflict),
         }
     }
 
-    /// Merges mode and content of two files that both differ from the base.
+    /// Merges mode and content of two items of one type that both differ from the base.
     fn content(
         &self,
         path: &[u8],
@@ -157,33 +141,26 @@ impl Merge<'_> {
         if base_id == Some(theirs.id) {
             return Ok(FileOutcome::Becomes(Node::Stored(Item { mode, id: ours.id })));
         }
+        if !ours.is_file() {
+            return Ok(FileOutcome::Conflict);
+        }
         let base = match base.filter(|item| item.is_file()) {
             Some(item) => self.objects.blob(item.id)?,
             None => Vec::new(),
         };
-        let merged = merge_text(
-            &base,
-            &self.objects.blob(ours.id)?,
-            &self.objects.blob(theirs.id)?,
-        );
+        let merged = merge_text(&base, &self.objects.blob(ours.id)?, &self.objects.blob(theirs.id)?);
         let merged = merged.map_err(|source| ObjectError::MergeFile {
             path: String::from_utf8_lossy(path).into_owned(),
             source,
         })?;
-        Ok(merged.map_or(FileOutcome::Conflict, |content| {
-            FileOutcome::Becomes(Node::Fresh { mode, content })
-        }))
+        Ok(merged
+            .map_or(FileOutcome::Conflict, |content| FileOutcome::Becomes(Node::Fresh { mode, content })))
     }
 
     fn conflict(&mut self, path: &[u8], three: Three) {
         let [base, ours, theirs] = three.map(|item| item.map(Version::of));
         let path = String::from_utf8_lossy(path).into_owned();
-        self.conflicts.push(ConflictedPath {
-            path,
-            base,
-            ours,
-            theirs,
-        });
+        self.conflicts.push(ConflictedPath { path, base, ours, theirs });
     }
 }
 
@@ -211,4 +188,148 @@ fn merge_text(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<Vec<u8>>
 
 fn is_binary(content: &[u8]) -> bool {
     content[..content.len().min(BINARY_SEARCH_BYTES)].contains(&0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::testing::*;
+
+    /// Paths that nest in each other, so that files and folders get in each other's way.
+    const PATHS: [&str; 12] =
+        ["a", "a/a", "a/b", "a/b/c", "a.b", "a0", "b", "b/a", "b/a/c/d", "c", "d/e/f/g", "d/e"];
+
+    /// Lines at the beginning of each file that no other path has.
+    const OWN_LINES: usize = 12;
+
+    /// Returns content unlike that of any other path, because git 2.47 cannot be kept from guessing renames.
+    fn content(random: &mut Random, path: &str) -> Vec<u8> {
+        if random.one_in(12) {
+            return Vec::new();
+        }
+        if random.one_in(12) {
+            return format!("{}\0{}", path.repeat(20), random.below(4)).into_bytes();
+        }
+        let own = (0..OWN_LINES).map(|line| format!("{line} of {path}"));
+        let lines =
+            (0..random.below(9)).map(|_| (*random.pick(&["one", "two", "three", "", "}"])).to_owned());
+        let mut text = own.chain(lines).collect::<Vec<_>>().join("\n");
+        if !random.one_in(6) {
+            text.push('\n');
+        }
+        text.into_bytes()
+    }
+
+    /// Changes, adds or removes some lines.
+    fn edited(random: &mut Random, path: &str, old: &[u8]) -> Vec<u8> {
+        if old.is_empty() {
+            return content(random, path);
+        }
+        let text = String::from_utf8_lossy(old).into_owned();
+        let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+        for _ in 0..=random.below(2) {
+            let at = usize::try_from(random.below(lines.len() as u64 + 1)).unwrap();
+            match random.below(3) {
+                0 if at < lines.len() => drop(lines.remove(at)),
+                1 if at < lines.len() => lines[at] = format!("changed {}\n", random.below(3)),
+                _ => lines.insert(at, format!("new {}\n", random.below(3))),
+            }
+        }
+        lines.concat().into_bytes()
+    }
+
+    fn change(random: &mut Random, objects: &Objects<'_>, draft: &mut Draft) {
+        let name = *random.pick(&PATHS);
+        let path = name.as_bytes();
+        let old = match draft.find(objects, path).unwrap() {
+            Ok(Some(Node::Stored(item))) if item.is_file() => Some(*item),
+            _ => None,
+        };
+        let mode = match random.below(12) {
+            0 => tree::MODE_LINK,
+            1 => tree::MODE_EXECUTABLE,
+            _ => old.map_or(tree::MODE_FILE, |item| item.mode),
+        };
+        let node = match old {
+            _ if random.one_in(4) => {
+                draft.remove(objects, path).unwrap();
+                return;
+            }
+            Some(item) if random.one_in(6) => Node::Stored(Item { mode, id: item.id }),
+            Some(item) => {
+                Node::Fresh { mode, content: edited(random, name, &objects.blob(item.id).unwrap()) }
+            }
+            None => Node::Fresh { mode, content: content(random, name) },
+        };
+        draft.set(objects, path, node).unwrap();
+    }
+
+    fn changed(random: &mut Random, objects: &Objects<'_>, tree: Option<Oid>, changes: u64) -> Oid {
+        let mut draft = Draft::new(tree);
+        for _ in 0..changes {
+            change(random, objects, &mut draft);
+        }
+        draft.write(objects).unwrap()
+    }
+
+    /// Returns the merged tree, or the conflicted paths without the suffixes that git makes up.
+    fn git_merges(test: &TestRepository, [base, ours, theirs]: [Oid; 3]) -> Result<String, BTreeSet<String>> {
+        let base = format!("--merge-base={base}");
+        let options = ["-X", "diff-algorithm=myers", "--name-only", "--no-messages"];
+        let (ours, theirs) = (ours.to_string(), theirs.to_string());
+        let arguments: Vec<&str> =
+            ["-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", &base]
+                .into_iter()
+                .chain(options)
+                .chain([&*ours, &*theirs])
+                .collect();
+        let (clean, said) = test.git(&arguments);
+        let mut lines = said.lines();
+        let tree = lines.next().unwrap_or_default().to_owned();
+        assert_eq!(tree.len(), 40, "{said}");
+        let paths = lines.map(|line| line.split('~').next().unwrap().to_owned()).collect();
+        if clean { Ok(tree) } else { Err(paths) }
+    }
+
+    #[test]
+    fn random_merges_end_as_those_of_git() {
+        let test = TestRepository::new(&[]);
+        let raw = git2::Repository::open_bare(test.repository.git_dir()).unwrap();
+        let objects = Objects::open(&raw).unwrap();
+        let cases = std::env::var("GIT_OPS_MERGE_CASES").map_or(250, |cases| cases.parse().unwrap());
+        let (mut clean, mut conflicts) = (0, 0);
+        for seed in 0..cases {
+            let random = &mut Random(seed);
+            let base = changed(random, &objects, None, 8);
+            let (few, more) = (1 + random.below(2), 1 + random.below(6));
+            let ours = changed(random, &objects, Some(base), more);
+            let theirs = changed(random, &objects, Some(base), few);
+            let expected = git_merges(&test, [base, ours, theirs]);
+            let found = match merge(&objects, base, ours, theirs).unwrap() {
+                Merged::Clean(draft) => Ok(draft.write(&objects).unwrap().to_string()),
+                Merged::Conflict(paths) => Err(paths.into_iter().map(|conflict| conflict.path).collect()),
+            };
+            let listing = |tree: Oid| test.git(&["ls-tree", "-r", &tree.to_string()]).1;
+            let input = || [base, ours, theirs].map(listing).join("--\n");
+            assert_eq!(found, expected, "seed {seed}, base, ours and theirs:\n{}", input());
+            *if found.is_ok() { &mut clean } else { &mut conflicts } += 1;
+        }
+        assert!(
+            clean * 10 > cases && conflicts * 10 > cases,
+            "one-sided: {clean} clean, {conflicts} in conflict"
+        );
+    }
+
+    #[test]
+    fn nobody_reads_attributes() {
+        let test = TestRepository::new(&[("f", "base\n"), (".gitattributes", "* merge=union\n")]);
+        std::fs::create_dir_all(test.repository.git_dir().join("info")).unwrap();
+        std::fs::write(test.repository.git_dir().join("info/attributes"), "* merge=union\n").unwrap();
+        let one = test.pin(test.first, &[write("f", "one\n")]);
+        let two = test.pin(test.first, &[write("f", "two\n")]);
+        test.land(one);
+        assert!(matches!(test.land(two), crate::Preparation::Conflict(_)));
+    }
 }

@@ -36,26 +36,15 @@ impl Message {
     /// as a trailer or as the end of the message is indented, and the text ends with one newline.
     #[must_use]
     pub fn render(&self) -> String {
-        let blocks = [
-            render_subject(&self.subject),
-            render_body(&self.body),
-            self.render_trailers(),
-        ];
-        let filled: Vec<&str> = blocks
-            .iter()
-            .map(String::as_str)
-            .filter(|block| !block.is_empty())
-            .collect();
+        let blocks = [render_subject(&self.subject), render_body(&self.body), self.render_trailers()];
+        let filled: Vec<&str> = blocks.iter().map(String::as_str).filter(|block| !block.is_empty()).collect();
         format!("{}\n", filled.join("\n\n"))
     }
 
     fn render_trailers(&self) -> String {
         let lines = self.trailers.iter().filter_map(|(key, value)| {
-            let key: String = key
-                .chars()
-                .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
-                .take(100)
-                .collect();
+            let key: String =
+                key.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(100).collect();
             let key = key.trim_matches('-');
             let line = format!("{key}: {}", printable::one_line(value, VALUE_CHARS_MAX));
             (!key.is_empty()).then(|| line.trim_end().to_owned())
@@ -70,8 +59,7 @@ impl Signature {
         let clean = |text: &str| {
             let kept: String = text.chars().filter(|c| !matches!(c, '<' | '>')).collect();
             let line = printable::one_line(&kept, VALUE_CHARS_MAX);
-            line.trim_matches(['.', ',', ':', ';', '"', '\\', '\'', ' '])
-                .to_owned()
+            line.trim_matches(['.', ',', ':', ';', '"', '\\', '\'', ' ']).to_owned()
         };
         let (name, email) = (clean(&self.name), clean(&self.email));
         format!("{} <{email}>", if name.is_empty() { "unknown" } else { &name })
@@ -82,27 +70,16 @@ fn render_subject(subject: &str) -> String {
     let line = printable::one_line(subject, SUBJECT_CHARS_MAX);
     // `git interpret-trailers` takes a line that begins with `---` for the end of the message.
     let line = line.trim_start_matches('-').trim_start();
-    if line.is_empty() {
-        "(no subject)".to_owned()
-    } else {
-        line.to_owned()
-    }
+    if line.is_empty() { "(no subject)".to_owned() } else { line.to_owned() }
 }
 
 fn render_body(body: &str) -> String {
-    let cut = (0..=BODY_BYTES_MAX.min(body.len()))
-        .rev()
-        .find(|&at| body.is_char_boundary(at))
-        .unwrap_or(0);
+    let cut = (0..=BODY_BYTES_MAX.min(body.len())).rev().find(|&at| body.is_char_boundary(at)).unwrap_or(0);
     let safe: String = body[..cut]
         .replace("\r\n", "\n")
         .chars()
         .map(|c| {
-            if matches!(c, '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}') {
-                '\n'
-            } else {
-                c
-            }
+            if matches!(c, '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}') { '\n' } else { c }
         })
         .filter(|&c| c == '\n' || c == '\t' || !printable::is_unsafe(c))
         .collect();
@@ -114,11 +91,7 @@ fn render_body(body: &str) -> String {
 /// Returns the line, indented if a reader of trailers could take it for one or for the end of the message.
 fn guard_line(line: &str) -> String {
     let is_divider = line.starts_with("---") || line.starts_with("(cherry picked from commit ");
-    if is_divider || looks_like_trailer(line) {
-        format!(" {line}")
-    } else {
-        line.to_owned()
-    }
+    if is_divider || looks_like_trailer(line) { format!(" {line}") } else { line.to_owned() }
 }
 
 fn looks_like_trailer(line: &str) -> bool {
@@ -138,15 +111,8 @@ mod tests {
     use super::*;
 
     fn message(subject: &str, body: &str, trailers: &[(&str, &str)]) -> Message {
-        let trailers = trailers
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        Message {
-            subject: subject.to_owned(),
-            body: body.to_owned(),
-            trailers,
-        }
+        let trailers = trailers.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Message { subject: subject.to_owned(), body: body.to_owned(), trailers }
     }
 
     /// Returns the trailers that stock git reads in a message.
@@ -159,25 +125,15 @@ mod tests {
             .unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
     }
 
     #[test]
     fn the_parts_are_in_order() {
-        let text = message(
-            "add the parser",
-            "It reads.\n\nIt writes.",
-            &[("Task-Id", "t1"), ("Agent", "a b")],
-        )
-        .render();
-        assert_eq!(
-            text,
-            "add the parser\n\nIt reads.\n\nIt writes.\n\nTask-Id: t1\nAgent: a b\n"
-        );
+        let text =
+            message("add the parser", "It reads.\n\nIt writes.", &[("Task-Id", "t1"), ("Agent", "a b")])
+                .render();
+        assert_eq!(text, "add the parser\n\nIt reads.\n\nIt writes.\n\nTask-Id: t1\nAgent: a b\n");
         assert_eq!(git_reads(&text), ["Task-Id: t1", "Agent: a b"]);
     }
 
@@ -207,29 +163,17 @@ mod tests {
 
     #[test]
     fn a_value_stays_on_its_line() {
-        let text = message(
-            "s",
-            "",
-            &[("Task-Id", "a\nAgent: forged"), ("b\nad: key", "v"), ("::", "v")],
-        )
-        .render();
+        let text =
+            message("s", "", &[("Task-Id", "a\nAgent: forged"), ("b\nad: key", "v"), ("::", "v")]).render();
         assert_eq!(text, "s\n\nTask-Id: a Agent: forged\nbadkey: v\n");
     }
 
     #[test]
     fn a_signature_fits_the_header() {
-        let signature = |name: &str, email: &str| {
-            Signature {
-                name: name.to_owned(),
-                email: email.to_owned(),
-            }
-            .render()
-        };
+        let signature =
+            |name: &str, email: &str| Signature { name: name.to_owned(), email: email.to_owned() }.render();
         assert_eq!(signature("A B", "a@b.c"), "A B <a@b.c>");
-        assert_eq!(
-            signature("A <x>\n\0committer E", "<a@b>\n"),
-            "A x committer E <a@b>"
-        );
+        assert_eq!(signature("A <x>\n\0committer E", "<a@b>\n"), "A x committer E <a@b>");
         assert_eq!(signature("", ""), "unknown <>");
     }
 

@@ -58,16 +58,10 @@ impl BranchName {
             return Err(InvalidBranchName::TooLong { bytes: text.len() });
         }
         if let Some(character) = text.chars().find(|&c| is_forbidden(c)) {
-            return Err(InvalidBranchName::ForbiddenCharacter {
-                name: text.to_owned(),
-                character,
-            });
+            return Err(InvalidBranchName::ForbiddenCharacter { name: text.to_owned(), character });
         }
         match broken_rule(text) {
-            Some(rule) => Err(InvalidBranchName::Reserved {
-                name: text.to_owned(),
-                rule,
-            }),
+            Some(rule) => Err(InvalidBranchName::Reserved { name: text.to_owned(), rule }),
             None => Ok(Self(text.into())),
         }
     }
@@ -85,11 +79,7 @@ impl BranchName {
                 name.push(if character == '.' { '.' } else { '-' });
             }
         }
-        let bounded: String = name
-            .trim_matches(['-', '.'])
-            .chars()
-            .take(SANITISED_CHARS_MAX)
-            .collect();
+        let bounded: String = name.trim_matches(['-', '.']).chars().take(SANITISED_CHARS_MAX).collect();
         let trimmed = bounded.trim_matches(['-', '.']);
         Self::new(trimmed).unwrap_or_else(|_| {
             let escaped = format!("x-{}", trimmed.replace('.', "-"));
@@ -158,25 +148,16 @@ fn broken_rule(name: &str) -> Option<&'static str> {
         (name.contains(".."), "holds `..`"),
         (name.contains("@{"), "holds `@{`"),
         (name.ends_with('.'), "ends with `.`"),
-        (
-            name == "@" || name.eq_ignore_ascii_case("head"),
-            "is a name of git's own",
-        ),
+        (name == "@" || name.eq_ignore_ascii_case("head"), "is a name of git's own"),
         (name.starts_with("refs/"), "begins with `refs/`"),
         (name.split('/').any(str::is_empty), "has an empty component"),
+        (name.split('/').any(|part| part.starts_with('.')), "has a component that begins with `.`"),
         (
-            name.split('/').any(|part| part.starts_with('.')),
-            "has a component that begins with `.`",
-        ),
-        (
-            name.split('/')
-                .any(|part| part.to_ascii_lowercase().ends_with(".lock")),
+            name.split('/').any(|part| part.to_ascii_lowercase().ends_with(".lock")),
             "has a component that ends with `.lock`",
         ),
     ];
-    let ours = rules
-        .into_iter()
-        .find_map(|(broken, rule)| broken.then_some(rule));
+    let ours = rules.into_iter().find_map(|(broken, rule)| broken.then_some(rule));
     ours.or_else(|| (!git2::Branch::name_is_valid(name).unwrap_or(false)).then_some("is not valid for git"))
 }
 
@@ -188,14 +169,7 @@ mod tests {
 
     #[test]
     fn ordinary_names_are_accepted() {
-        for name in [
-            "main",
-            "super-planner/my-project",
-            "feature/ünïcode",
-            "v1.2",
-            "a_b",
-            "x/y/z",
-        ] {
+        for name in ["main", "super-planner/my-project", "feature/ünïcode", "v1.2", "a_b", "x/y/z"] {
             assert_eq!(BranchName::new(name).unwrap().as_str(), name);
         }
         assert_eq!(BranchName::new("main").unwrap().ref_name(), "refs/heads/main");

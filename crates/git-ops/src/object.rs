@@ -96,15 +96,8 @@ pub(crate) struct Objects<'repo> {
 
 impl<'repo> Objects<'repo> {
     pub(crate) fn open(repository: &'repo git2::Repository) -> Result<Self, ObjectError> {
-        let odb = repository.odb().map_err(|source| ObjectError::Write {
-            kind: "database",
-            source,
-        })?;
-        Ok(Self {
-            odb,
-            folder: repository.commondir().join("objects"),
-            flushed: RefCell::default(),
-        })
+        let odb = repository.odb().map_err(|source| ObjectError::Write { kind: "database", source })?;
+        Ok(Self { odb, folder: repository.commondir().join("objects"), flushed: RefCell::default() })
     }
 
     pub(crate) fn blob(&self, id: Oid) -> Result<Vec<u8>, ObjectError> {
@@ -114,8 +107,7 @@ impl<'repo> Objects<'repo> {
     /// Returns the entries of a folder, in no particular order; an absent folder has none.
     pub(crate) fn tree(&self, id: Option<Oid>) -> Result<Vec<TreeEntry>, ObjectError> {
         let Some(id) = id else { return Ok(Vec::new()) };
-        self.read(id, ObjectType::Tree, tree::parse)?
-            .map_err(|reason| damaged(id, "tree", reason))
+        self.read(id, ObjectType::Tree, tree::parse)?.map_err(|reason| damaged(id, "tree", reason))
     }
 
     pub(crate) fn commit(&self, id: CommitId) -> Result<CommitRecord, ObjectError> {
@@ -137,10 +129,8 @@ impl<'repo> Objects<'repo> {
 
     /// Flushes the folder that holds the database's own folders; to be called once before a ref points to new objects.
     pub(crate) fn flush(&self) -> Result<(), ObjectError> {
-        durability::flush(&self.folder).map_err(|source| ObjectError::Flush {
-            path: self.folder.clone(),
-            source,
-        })
+        durability::flush(&self.folder)
+            .map_err(|source| ObjectError::Flush { path: self.folder.clone(), source })
     }
 
     fn read<T>(
@@ -151,18 +141,11 @@ impl<'repo> Objects<'repo> {
     ) -> Result<T, ObjectError> {
         let object = self.odb.read(id).map_err(|source| match source.code() {
             git2::ErrorCode::NotFound => ObjectError::Missing { id: id.to_string() },
-            _ => ObjectError::Read {
-                id: id.to_string(),
-                source,
-            },
+            _ => ObjectError::Read { id: id.to_string(), source },
         })?;
         if object.kind() != expected {
             let (expected, found) = (expected.str(), object.kind().str());
-            return Err(ObjectError::Kind {
-                id: id.to_string(),
-                expected,
-                found,
-            });
+            return Err(ObjectError::Kind { id: id.to_string(), expected, found });
         }
         Ok(parse(object.data()))
     }
@@ -172,10 +155,7 @@ impl<'repo> Objects<'repo> {
     /// libgit2 leaves an object alone that is there already. Its writer may have been git itself, which does not flush
     /// loose objects, or one of us that was killed between the rename and the flush; so it is flushed here.
     fn write(&self, kind: ObjectType, bytes: &[u8]) -> Result<Oid, ObjectError> {
-        let failed = |source| ObjectError::Write {
-            kind: kind.str(),
-            source,
-        };
+        let failed = |source| ObjectError::Write { kind: kind.str(), source };
         let id = Oid::hash_object(kind, bytes).map_err(failed)?;
         if self.flushed.borrow().contains(&id) {
             return Ok(id);
@@ -205,9 +185,5 @@ impl<'repo> Objects<'repo> {
 }
 
 fn damaged(id: Oid, kind: &'static str, reason: &'static str) -> ObjectError {
-    ObjectError::Damaged {
-        id: id.to_string(),
-        kind,
-        reason,
-    }
+    ObjectError::Damaged { id: id.to_string(), kind, reason }
 }

@@ -90,17 +90,12 @@ fn swap(
     expected: Option<CommitId>,
     new: CommitId,
 ) -> Result<(), MoveRefError> {
-    let failed = |source| MoveRefError::Git {
-        name: name.to_owned(),
-        source,
-    };
+    let failed = |source| MoveRefError::Git { name: name.to_owned(), source };
     // To libgit2 the id of zeros means that the ref must not exist.
     let current = expected.map_or(git2::Oid::ZERO_SHA1, CommitId::oid);
     for tries in 0..TRIES_MAX {
-        let error = match repository.reference_matching(name, new.oid(), true, current, "super-planner") {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
+        let moved = repository.reference_matching(name, new.oid(), true, current, "super-planner");
+        let Err(error) = moved else { return Ok(()) };
         match error.code() {
             // A folder can vanish between its creation and its use while another git packs refs.
             ErrorCode::Locked | ErrorCode::NotFound if tries + 1 < TRIES_MAX => {
@@ -133,11 +128,7 @@ fn elsewhere(
     if found == Some(new) {
         return Ok(());
     }
-    Err(MoveRefError::Elsewhere {
-        name: name.to_owned(),
-        expected,
-        found,
-    })
+    Err(MoveRefError::Elsewhere { name: name.to_owned(), expected, found })
 }
 
 /// Flushes the file of a ref and the folders above it. One that is packed has no file, and git flushed it.

@@ -10,7 +10,7 @@ use crate::change::{ApplyError, Edit, EditError};
 use crate::commit::NewCommit;
 use crate::directory::{self, DirectoryError};
 use crate::durability;
-use crate::id::CommitId;
+use crate::id::{BlobId, CommitId};
 use crate::lock::{HeldLock, LockError};
 use crate::message::{Message, Signature};
 use crate::name::BranchName;
@@ -195,25 +195,16 @@ impl Repository {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         durability::enable();
         if !path.exists() {
-            return Err(OpenError::NotFound {
-                path: path.to_owned(),
-            });
+            return Err(OpenError::NotFound { path: path.to_owned() });
         }
         let no_ceilings: [&Path; 0] = [];
         let opened = git2::Repository::open_ext(path, git2::RepositoryOpenFlags::empty(), no_ceilings);
         let repository = opened.map_err(|source| explain_open(path, source))?;
         if repository.is_shallow() {
-            return Err(OpenError::Shallow {
-                path: path.to_owned(),
-            });
+            return Err(OpenError::Shallow { path: path.to_owned() });
         }
         let git_dir = repository.commondir();
-        Ok(Self {
-            git_dir: git_dir
-                .canonicalize()
-                .unwrap_or_else(|_| git_dir.to_owned())
-                .into(),
-        })
+        Ok(Self { git_dir: git_dir.canonicalize().unwrap_or_else(|_| git_dir.to_owned()).into() })
     }
 
     /// Makes a new repository with a first commit on `main`, durably, and returns it.
@@ -222,25 +213,14 @@ impl Repository {
     /// made if it does not exist, and must be empty if it does.
     pub fn init(path: &Path, first: &[Edit], author: &Signature, time: i64) -> Result<Self, InitError> {
         durability::enable();
-        let io = |source| InitError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let git = |source| InitError::Git {
-            path: path.to_owned(),
-            source,
-        };
+        let io = |source| InitError::Io { path: path.to_owned(), source };
+        let git = |source| InitError::Git { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(io)?;
         if std::fs::read_dir(path).map_err(io)?.next().is_some() {
-            return Err(InitError::NotEmpty {
-                path: path.to_owned(),
-            });
+            return Err(InitError::NotEmpty { path: path.to_owned() });
         }
         let mut options = git2::RepositoryInitOptions::new();
-        options
-            .initial_head("main")
-            .no_reinit(true)
-            .external_template(false);
+        options.initial_head("main").no_reinit(true).external_template(false);
         let created = git2::Repository::init_opts(path, &options).map_err(git)?;
         let objects = Objects::open(&created)?;
         let mut draft = Draft::new(None);
@@ -249,17 +229,8 @@ impl Repository {
             ApplyError::Object(error) => InitError::Object(error),
         })?;
         let tree = draft.write(&objects)?;
-        let message = Message {
-            subject: "first commit".to_owned(),
-            ..Message::default()
-        };
-        let commit = NewCommit {
-            tree,
-            parents: &[],
-            author,
-            time,
-            message: &message,
-        };
+        let message = Message { subject: "first commit".to_owned(), ..Message::default() };
+        let commit = NewCommit { tree, parents: &[], author, time, message: &message };
         let commit = objects.write_commit(&commit.encode())?;
         objects.flush()?;
         let repository = Self::open(path)?;
@@ -283,10 +254,7 @@ impl Repository {
         match self.open_raw()?.refname_to_id("HEAD") {
             Ok(id) => Ok(Some(CommitId::from_oid(id))),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(source) => Err(ReadError::Reference {
-                name: "HEAD".to_owned(),
-                source,
-            }),
+            Err(source) => Err(ReadError::Reference { name: "HEAD".to_owned(), source }),
         }
     }
 
@@ -303,33 +271,36 @@ impl Repository {
     /// Creates a branch, durably. One that exists at that very commit is fine, one that exists elsewhere is not moved.
     pub fn create_branch(&self, branch: &BranchName, at: CommitId) -> Result<(), CreateBranchError> {
         let repository = self.open_raw()?;
-        Objects::open(&repository)
-            .and_then(|objects| objects.commit(at))
-            .map_err(ReadError::Object)?;
+        Objects::open(&repository).and_then(|objects| objects.commit(at)).map_err(ReadError::Object)?;
         let mut lock = HeldLock::acquire(&self.git_dir)?;
         match reference::compare_and_swap(&repository, &mut lock, &branch.ref_name(), None, at) {
-            Err(MoveRefError::Elsewhere {
-                found: Some(found), ..
-            }) => Err(CreateBranchError::Exists {
-                branch: branch.clone(),
-                at: found,
-            }),
+            Err(MoveRefError::Elsewhere { found: Some(found), .. }) => {
+                Err(CreateBranchError::Exists { branch: branch.clone(), at: found })
+            }
             moved => Ok(moved?),
         }
     }
 
-    /// Returns whether a commit is reachable from the tip of a branch.
+    /// Returns whether a commit is reachable from the tip of a branch; one that does not exist is not.
     pub fn contains(&self, branch: &BranchName, commit: CommitId) -> Result<bool, ReadError> {
         let repository = self.open_raw()?;
-        match branch::tip(&repository, branch)? {
-            Some(tip) => branch::is_ancestor(&repository, commit, tip),
-            None => Ok(false),
+        let Some(tip) = branch::tip(&repository, branch)? else {
+            return Ok(false);
+        };
+        match branch::is_ancestor(&repository, commit, tip) {
+            Err(ReadError::Object(ObjectError::Missing { .. })) => Ok(false),
+            answer => answer,
         }
     }
 
     /// Returns a view of the files of a commit.
     pub fn snapshot(&self, commit: CommitId) -> Result<Snapshot, ReadError> {
         Snapshot::open(self.open_raw()?, commit)
+    }
+
+    /// Returns the content of one side of a conflict.
+    pub fn blob(&self, id: BlobId) -> Result<Vec<u8>, ReadError> {
+        Ok(Objects::open(&self.open_raw()?)?.blob(id.oid())?)
     }
 
     /// Returns a writer. Any number may exist, in any number of processes; they take turns.
@@ -340,10 +311,8 @@ impl Repository {
     /// Opens the git directory without a working copy, so that nothing in one can matter.
     fn open_raw(&self) -> Result<git2::Repository, ReadError> {
         durability::enable();
-        git2::Repository::open_bare(&self.git_dir).map_err(|source| ReadError::Open {
-            path: self.git_dir.to_path_buf(),
-            source,
-        })
+        git2::Repository::open_bare(&self.git_dir)
+            .map_err(|source| ReadError::Open { path: self.git_dir.to_path_buf(), source })
     }
 }
 
@@ -366,8 +335,5 @@ fn explain_open(path: &Path, source: git2::Error) -> OpenError {
     if extension("refstorage").is_some_and(|format| format != "files") {
         return OpenError::Reftable { path: path_buf };
     }
-    OpenError::Git {
-        path: path_buf,
-        source,
-    }
+    OpenError::Git { path: path_buf, source }
 }

@@ -31,11 +31,7 @@ pub struct Listing {
 impl Snapshot {
     pub(crate) fn open(repository: git2::Repository, commit: CommitId) -> Result<Self, ReadError> {
         let tree = Objects::open(&repository)?.commit(commit)?.tree;
-        Ok(Self {
-            repository,
-            commit,
-            tree,
-        })
+        Ok(Self { repository, commit, tree })
     }
 
     /// Returns the commit.
@@ -59,9 +55,9 @@ impl Snapshot {
         let objects = Objects::open(&self.repository)?;
         directory::walk(&objects, self.tree, &mut |found| {
             match found {
-                Ok((path, item)) => listing
-                    .files
-                    .extend(FileMode::from_raw(item.mode).map(|mode| (path, mode))),
+                Ok((path, item)) => {
+                    listing.files.extend(FileMode::from_raw(item.mode).map(|mode| (path, mode)))
+                }
                 Err(skipped) => listing.skipped.push(skipped),
             }
             Ok::<(), ObjectError>(())
@@ -94,10 +90,7 @@ fn find(objects: &Objects<'_>, tree: Oid, path: &RepoPath) -> Result<Option<Item
     for name in path.components() {
         let Some(id) = folder else { return Ok(None) };
         let entries = objects.tree(Some(id))?;
-        item = entries
-            .into_iter()
-            .find(|entry| entry.name == name.as_bytes())
-            .map(|entry| entry.item);
+        item = entries.into_iter().find(|entry| entry.name == name.as_bytes()).map(|entry| entry.item);
         folder = item.filter(|item| item.is_folder()).map(|item| item.id);
     }
     Ok(item)

@@ -16,16 +16,12 @@ pub(crate) struct TestRepository {
 
 impl TestRepository {
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = temporary_folder();
         let edits: Vec<Edit> = files.iter().map(|(path, content)| write(path, content)).collect();
         let repository = Repository::init(&folder.path().join("repo"), &edits, &author(), TIME).unwrap();
         let first = repository.head().unwrap().unwrap();
         repository.create_branch(&work(), first).unwrap();
-        Self {
-            folder,
-            repository,
-            first,
-        }
+        Self { folder, repository, first }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -60,6 +56,11 @@ impl TestRepository {
     }
 }
 
+/// Returns a new folder, in memory where there is one: flushing costs nothing there, and the tests write a lot.
+pub(crate) fn temporary_folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 pub(crate) fn git(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new("git")
         .arg("-C")
@@ -81,10 +82,7 @@ pub(crate) fn git(folder: &Path, arguments: &[&str]) -> (bool, String) {
         .output()
         .unwrap();
     let said = [output.stdout, output.stderr].concat();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&said).into_owned(),
-    )
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
 pub(crate) fn work() -> BranchName {
@@ -92,10 +90,7 @@ pub(crate) fn work() -> BranchName {
 }
 
 pub(crate) fn author() -> Signature {
-    Signature {
-        name: "Agent".to_owned(),
-        email: "agent@example.org".to_owned(),
-    }
+    Signature { name: "Agent".to_owned(), email: "agent@example.org".to_owned() }
 }
 
 pub(crate) fn path(text: &str) -> RepoPath {
@@ -103,11 +98,7 @@ pub(crate) fn path(text: &str) -> RepoPath {
 }
 
 pub(crate) fn write(at: &str, content: &str) -> Edit {
-    Edit::Write {
-        path: path(at),
-        content: content.as_bytes().to_vec(),
-        mode: FileMode::Regular,
-    }
+    Edit::Write { path: path(at), content: content.as_bytes().to_vec(), mode: FileMode::Regular }
 }
 
 pub(crate) fn delete(at: &str) -> Edit {
@@ -115,34 +106,38 @@ pub(crate) fn delete(at: &str) -> Edit {
 }
 
 pub(crate) fn rename(from: &str, to: &str) -> Edit {
-    Edit::Rename {
-        from: path(from),
-        to: path(to),
-    }
+    Edit::Rename { from: path(from), to: path(to) }
 }
 
 pub(crate) fn message(subject: &str) -> Message {
-    Message {
-        subject: subject.to_owned(),
-        ..Message::default()
-    }
+    Message { subject: subject.to_owned(), ..Message::default() }
 }
 
 pub(crate) fn pin_request(base: CommitId, edits: &[Edit]) -> PinRequest {
-    PinRequest {
-        base,
-        edits: edits.to_vec(),
-        message: message("result"),
-        author: author(),
-        time: TIME,
-    }
+    PinRequest { base, edits: edits.to_vec(), message: message("result"), author: author(), time: TIME }
 }
 
 pub(crate) fn land_request(result: CommitId) -> LandRequest {
-    LandRequest {
-        result,
-        message: message("landed"),
-        author: author(),
-        time: TIME,
+    LandRequest { result, message: message("landed"), author: author(), time: TIME }
+}
+
+/// A small generator of numbers whose seed replays a whole test (SplitMix64).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    pub(crate) fn one_in(&mut self, chances: u64) -> bool {
+        self.below(chances) == 0
+    }
+
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        let at = self.below(from.len() as u64);
+        &from[usize::try_from(at).unwrap()]
     }
 }

@@ -37,6 +37,10 @@ impl Item {
     pub(crate) fn is_file(self) -> bool {
         is_file(self.mode)
     }
+
+    pub(crate) fn same_type(self, other: Self) -> bool {
+        self.mode & TYPE_MASK == other.mode & TYPE_MASK
+    }
 }
 
 pub(crate) fn is_folder(mode: u32) -> bool {
@@ -60,10 +64,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<TreeEntry>, &'static str> {
 }
 
 fn parse_entry(bytes: &[u8]) -> Result<(TreeEntry, &[u8]), &'static str> {
-    let space = bytes
-        .iter()
-        .position(|&b| b == b' ')
-        .ok_or("an entry has no name")?;
+    let space = bytes.iter().position(|&b| b == b' ').ok_or("an entry has no name")?;
     let digits = std::str::from_utf8(&bytes[..space]).map_err(|_| "a mode is not a number")?;
     let mode = u32::from_str_radix(digits, 8).map_err(|_| "a mode is not a number")?;
     let rest = &bytes[space + 1..];
@@ -74,13 +75,7 @@ fn parse_entry(bytes: &[u8]) -> Result<(TreeEntry, &[u8]), &'static str> {
     }
     let id = rest.get(end + 1..end + 21).ok_or("an id is cut off")?;
     let id = Oid::from_bytes(id).map_err(|_| "an id is cut off")?;
-    Ok((
-        TreeEntry {
-            name,
-            item: Item { mode, id },
-        },
-        &rest[end + 21..],
-    ))
+    Ok((TreeEntry { name, item: Item { mode, id } }, &rest[end + 21..]))
 }
 
 /// Returns the tree object with these entries.
@@ -155,10 +150,7 @@ mod tests {
 
     fn entry(name: &str, mode: u32) -> TreeEntry {
         let id = Oid::hash_object(git2::ObjectType::Blob, name.as_bytes()).unwrap();
-        TreeEntry {
-            name: name.as_bytes().to_vec(),
-            item: Item { mode, id },
-        }
+        TreeEntry { name: name.as_bytes().to_vec(), item: Item { mode, id } }
     }
 
     #[test]
@@ -170,10 +162,8 @@ mod tests {
             entry("b", 0o160_000),
         ];
         let parsed = parse(&encode(entries)).unwrap();
-        let names: Vec<_> = parsed
-            .iter()
-            .map(|entry| String::from_utf8_lossy(&entry.name).into_owned())
-            .collect();
+        let names: Vec<_> =
+            parsed.iter().map(|entry| String::from_utf8_lossy(&entry.name).into_owned()).collect();
         assert_eq!(names, ["a.b", "a", "a0", "b"]);
         assert_eq!(parsed[1], entry("a", MODE_FOLDER));
     }

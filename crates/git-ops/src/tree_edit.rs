@@ -45,10 +45,7 @@ impl Node {
         {
             let entries = objects.tree(Some(item.id))?;
             *self = Self::Opened(
-                entries
-                    .into_iter()
-                    .map(|entry| (entry.name, Self::Stored(entry.item)))
-                    .collect(),
+                entries.into_iter().map(|entry| (entry.name, Self::Stored(entry.item))).collect(),
             );
         }
         Ok(match self {
@@ -60,10 +57,7 @@ impl Node {
     fn write(self, objects: &Objects<'_>) -> Result<Option<Item>, ObjectError> {
         match self {
             Self::Stored(item) => Ok(Some(item)),
-            Self::Fresh { mode, content } => Ok(Some(Item {
-                mode,
-                id: objects.write_blob(&content)?,
-            })),
+            Self::Fresh { mode, content } => Ok(Some(Item { mode, id: objects.write_blob(&content)? })),
             Self::Opened(names) => {
                 let mut entries = Vec::with_capacity(names.len());
                 for (name, node) in names {
@@ -74,10 +68,7 @@ impl Node {
                 if entries.is_empty() {
                     return Ok(None);
                 }
-                Ok(Some(Item {
-                    mode: tree::MODE_FOLDER,
-                    id: objects.write_tree(entries)?,
-                }))
+                Ok(Some(Item { mode: tree::MODE_FOLDER, id: objects.write_tree(entries)? }))
             }
         }
     }
@@ -87,10 +78,7 @@ impl Draft {
     /// Returns a draft that starts as the given tree, or empty.
     pub(crate) fn new(tree: Option<Oid>) -> Self {
         let root = match tree {
-            Some(id) => Node::Stored(Item {
-                mode: tree::MODE_FOLDER,
-                id,
-            }),
+            Some(id) => Node::Stored(Item { mode: tree::MODE_FOLDER, id }),
             None => Node::Opened(BTreeMap::new()),
         };
         Self { root }
@@ -106,9 +94,7 @@ impl Draft {
         let mut seen = 0;
         for name in path.split(|&byte| byte == b'/') {
             let Some(names) = node.open(objects)? else {
-                return Ok(Err(Obstacle {
-                    path: path[..seen - 1].to_vec(),
-                }));
+                return Ok(Err(Obstacle { path: path[..seen - 1].to_vec() }));
             };
             match names.get_mut(name) {
                 Some(found) => node = found,
@@ -127,9 +113,7 @@ impl Draft {
                 *at = Node::Opened(BTreeMap::new());
             }
             let names = at.open(objects)?.expect("it was made a folder just now");
-            at = names
-                .entry(name.to_vec())
-                .or_insert_with(|| Node::Opened(BTreeMap::new()));
+            at = names.entry(name.to_vec()).or_insert_with(|| Node::Opened(BTreeMap::new()));
         }
         *at = node;
         Ok(())

@@ -76,10 +76,7 @@ impl WriteError {
 
 impl Writer {
     pub(crate) fn new(repository: git2::Repository) -> Self {
-        Self {
-            repository,
-            spent: false,
-        }
+        Self { repository, spent: false }
     }
 
     /// Writes the tree and the commit of every result and makes them reachable, for good. Durable when it returns.
