@@ -42,20 +42,12 @@ pub struct CapabilitySet(Vec<Capability>);
 impl CapabilitySet {
     /// Returns whether every ability of `required` is in this set.
     pub fn covers(&self, required: &Self) -> bool {
-        required
-            .0
-            .iter()
-            .all(|capability| self.0.binary_search(capability).is_ok())
+        required.0.iter().all(|capability| self.0.binary_search(capability).is_ok())
     }
 
     /// Returns the abilities of `required` that this set lacks.
     pub fn missing(&self, required: &Self) -> Vec<Capability> {
-        required
-            .0
-            .iter()
-            .filter(|capability| self.0.binary_search(capability).is_err())
-            .cloned()
-            .collect()
+        required.0.iter().filter(|capability| self.0.binary_search(capability).is_err()).cloned().collect()
     }
 
     /// Returns the abilities in order.

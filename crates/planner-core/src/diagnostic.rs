@@ -66,22 +66,13 @@ impl Diagnostic {
     }
 
     fn new(code: &'static str, severity: Severity, message: String) -> Self {
-        Self {
-            code,
-            severity,
-            message,
-            labels: Vec::new(),
-            help: None,
-        }
+        Self { code, severity, message, labels: Vec::new(), help: None }
     }
 
     /// Returns it with one more place.
     #[must_use = "the diagnostic is returned, not changed"]
     pub fn at(mut self, span: impl Into<Range<usize>>, text: impl Into<String>) -> Self {
-        self.labels.push(Label {
-            span: span.into(),
-            text: text.into(),
-        });
+        self.labels.push(Label { span: span.into(), text: text.into() });
         self
     }
 
@@ -110,11 +101,7 @@ pub(crate) struct Diagnostics {
 
 impl Diagnostics {
     pub(crate) fn new(per_code_max: usize) -> Self {
-        Self {
-            list: Vec::new(),
-            per_code_max,
-            counts: Vec::new(),
-        }
+        Self { list: Vec::new(), per_code_max, counts: Vec::new() }
     }
 
     /// Takes one in; `tell` is called only if there is room for it.
@@ -170,10 +157,7 @@ mod tests {
 
     #[test]
     fn quotes_hide_what_terminals_would_act_on() {
-        assert_eq!(
-            quoted("a\u{1b}[31m\u{202e}\n'b'"),
-            "`a\\u{1b}[31m\\u{202e}\\n'b'`"
-        );
+        assert_eq!(quoted("a\u{1b}[31m\u{202e}\n'b'"), "`a\\u{1b}[31m\\u{202e}\\n'b'`");
         assert_eq!(quoted(&"x".repeat(100)).len(), 85);
     }
 
@@ -184,13 +168,6 @@ mod tests {
             diagnostics.push("odd", || Diagnostic::note("odd", format!("{n}")));
         }
         let told: Vec<String> = diagnostics.finish().iter().map(ToString::to_string).collect();
-        assert_eq!(
-            told,
-            [
-                "note[odd]: 0",
-                "note[odd]: 1",
-                "note[odd]: 3 more of the kind `odd`"
-            ]
-        );
+        assert_eq!(told, ["note[odd]: 0", "note[odd]: 1", "note[odd]: 3 more of the kind `odd`"]);
     }
 }

@@ -59,23 +59,17 @@ impl Effort {
         if let Ok(hours) = text.trim().parse::<f64>() {
             return Self::from_hours(hours);
         }
-        let invalid = || InvalidEffort::NoDuration {
-            text: text.to_owned(),
-        };
+        let invalid = || InvalidEffort::NoDuration { text: text.to_owned() };
         let mut hours = 0.0;
         let mut rest = text.trim();
         if rest.is_empty() {
             return Err(invalid());
         }
         while !rest.is_empty() {
-            let digits = rest
-                .find(|c: char| !c.is_ascii_digit() && c != '.')
-                .ok_or_else(invalid)?;
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(invalid)?;
             let number: f64 = rest[..digits].parse().map_err(|_| invalid())?;
             rest = rest[digits..].trim_start();
-            let letters = rest
-                .find(|c: char| !c.is_ascii_alphabetic())
-                .unwrap_or(rest.len());
+            let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
             hours += number * hours_per(&rest[..letters]).ok_or_else(invalid)?;
             rest = rest[letters..].trim_start();
         }

@@ -59,10 +59,7 @@ impl TaskId {
             return Err(InvalidTaskId::TooLong { bytes: text.len() });
         }
         if let Some(character) = text.chars().find(|c| is_forbidden(*c)) {
-            return Err(InvalidTaskId::ForbiddenCharacter {
-                id: text.to_owned(),
-                character,
-            });
+            return Err(InvalidTaskId::ForbiddenCharacter { id: text.to_owned(), character });
         }
         if text.trim() != text {
             return Err(InvalidTaskId::SurroundingSpace { id: text.to_owned() });
@@ -139,24 +136,12 @@ mod tests {
     fn ids_that_could_do_harm_are_refused() {
         assert_eq!(TaskId::new(""), Err(InvalidTaskId::Empty));
         for text in ["a\nb", "a\u{1b}[31m", "a\u{202e}b", "\u{0}"] {
-            assert!(
-                matches!(TaskId::new(text), Err(InvalidTaskId::ForbiddenCharacter { .. })),
-                "{text:?}"
-            );
+            assert!(matches!(TaskId::new(text), Err(InvalidTaskId::ForbiddenCharacter { .. })), "{text:?}");
         }
         for text in ["../x", "a/../b", "..", "a\\..\\b"] {
-            assert!(
-                matches!(TaskId::new(text), Err(InvalidTaskId::ParentPath { .. })),
-                "{text:?}"
-            );
+            assert!(matches!(TaskId::new(text), Err(InvalidTaskId::ParentPath { .. })), "{text:?}");
         }
-        assert!(matches!(
-            TaskId::new(" a"),
-            Err(InvalidTaskId::SurroundingSpace { .. })
-        ));
-        assert!(matches!(
-            TaskId::new(&"x".repeat(257)),
-            Err(InvalidTaskId::TooLong { bytes: 257 })
-        ));
+        assert!(matches!(TaskId::new(" a"), Err(InvalidTaskId::SurroundingSpace { .. })));
+        assert!(matches!(TaskId::new(&"x".repeat(257)), Err(InvalidTaskId::TooLong { bytes: 257 })));
     }
 }

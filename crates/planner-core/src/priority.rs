@@ -36,8 +36,6 @@ impl Priority {
 
     /// Returns the class of a name in any case, or `None`.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|class| class.as_str().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|class| class.as_str().eq_ignore_ascii_case(name))
     }
 }

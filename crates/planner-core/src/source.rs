@@ -13,11 +13,7 @@ pub struct Source {
 impl Source {
     /// Returns the source of that name.
     pub fn new(name: &str, text: Arc<str>) -> Self {
-        Self {
-            name: name.to_owned(),
-            text,
-            line_starts: OnceLock::new(),
-        }
+        Self { name: name.to_owned(), text, line_starts: OnceLock::new() }
     }
 
     /// Returns the name of the file, as it was given.
@@ -62,9 +58,7 @@ mod tests {
     #[test]
     fn offsets_have_lines_and_columns_in_characters() {
         let source = Source::new("plan.yaml", "aß\r\nc".into());
-        let places: Vec<_> = [0, 1, 2, 3, 5, 6, 99]
-            .map(|offset| source.line_column(offset))
-            .into();
+        let places: Vec<_> = [0, 1, 2, 3, 5, 6, 99].map(|offset| source.line_column(offset)).into();
         assert_eq!(places, [(1, 1), (1, 2), (1, 2), (1, 3), (2, 1), (2, 2), (2, 2)]);
     }
 }

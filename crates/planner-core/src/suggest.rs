@@ -15,10 +15,7 @@ pub(crate) struct Suggestions<'p> {
 
 impl<'p> Suggestions<'p> {
     pub(crate) fn new(plan: &'p Plan) -> Self {
-        Self {
-            plan,
-            left: SUGGESTIONS_MAX,
-        }
+        Self { plan, left: SUGGESTIONS_MAX }
     }
 
     /// Returns the id that `unknown` most likely stands for: the same but for case, else the only one that begins with it or
@@ -26,13 +23,7 @@ impl<'p> Suggestions<'p> {
     pub(crate) fn nearest(&mut self, unknown: &TaskId) -> Option<&'p TaskId> {
         self.left = self.left.checked_sub(1)?;
         let unknown = unknown.as_str();
-        let ids = || {
-            self.plan
-                .tasks
-                .iter()
-                .take(TASKS_COMPARED_MAX)
-                .map(|task| &task.id)
-        };
+        let ids = || self.plan.tasks.iter().take(TASKS_COMPARED_MAX).map(|task| &task.id);
         let lower = unknown.to_lowercase();
         if let Some(same) = ids().find(|id| id.as_str().to_lowercase() == lower) {
             return Some(same);
@@ -82,13 +73,9 @@ mod tests {
 
     #[test]
     fn distances_count_changed_characters() {
-        for (a, b, changes) in [
-            ("", "", 0),
-            ("ab", "ba", 1),
-            ("kitten", "sitting", 3),
-            ("abc", "", 3),
-            ("größe", "grösse", 2),
-        ] {
+        for (a, b, changes) in
+            [("", "", 0), ("ab", "ba", 1), ("kitten", "sitting", 3), ("abc", "", 3), ("größe", "grösse", 2)]
+        {
             assert_eq!(edit_distance(a, b), changes, "{a} {b}");
         }
     }
@@ -99,16 +86,10 @@ mod tests {
             name: "test".to_owned(),
             description: String::new(),
             agents: Vec::new(),
-            tasks: ["setup-database", "API", "deploy"]
-                .map(|id| Task::new(id.parse().unwrap()))
-                .into(),
+            tasks: ["setup-database", "API", "deploy"].map(|id| Task::new(id.parse().unwrap())).into(),
             extra: serde_json::Map::new(),
         };
-        let nearest = |id: &str| {
-            Suggestions::new(&plan)
-                .nearest(&id.parse().unwrap())
-                .map(TaskId::as_str)
-        };
+        let nearest = |id: &str| Suggestions::new(&plan).nearest(&id.parse().unwrap()).map(TaskId::as_str);
         assert_eq!(nearest("api"), Some("API"));
         assert_eq!(nearest("setup"), Some("setup-database"));
         assert_eq!(nearest("delpoy"), Some("deploy"));

@@ -86,10 +86,7 @@ pub struct Dependency {
 impl Dependency {
     /// Returns the ordinary dependency: on the completion of `on`.
     pub fn on_completion(on: TaskId) -> Self {
-        Self {
-            on,
-            when: When::Completed,
-        }
+        Self { on, when: When::Completed }
     }
 }
 
@@ -125,10 +122,7 @@ impl From<Dependency> for DependencyShape {
     fn from(dependency: Dependency) -> Self {
         match dependency.when {
             When::Completed => Self::Id(dependency.on),
-            when @ When::Failed => Self::Full {
-                on: dependency.on,
-                when,
-            },
+            when @ When::Failed => Self::Full { on: dependency.on, when },
         }
     }
 }

@@ -22,10 +22,7 @@ pub struct Validated {
 impl Validated {
     /// Returns how many errors there are.
     pub fn error_count(&self) -> usize {
-        let errors = self
-            .diagnostics
-            .iter()
-            .filter(|diagnostic| diagnostic.severity == Severity::Error);
+        let errors = self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
         errors.count()
     }
 }
@@ -55,13 +52,8 @@ pub fn validate(reading: &Reading) -> Validated {
     };
     let mut diagnostics = reading.diagnostics.clone();
     diagnostics.extend(report.diagnostics.finish());
-    let is_sound = diagnostics
-        .iter()
-        .all(|diagnostic| diagnostic.severity != Severity::Error);
-    Validated {
-        graph: graph.filter(|_| is_sound),
-        diagnostics,
-    }
+    let is_sound = diagnostics.iter().all(|diagnostic| diagnostic.severity != Severity::Error);
+    Validated { graph: graph.filter(|_| is_sound), diagnostics }
 }
 
 const DIAGNOSTICS_PER_CODE_MAX: usize = 100;
@@ -96,9 +88,7 @@ impl<'r> Report<'r> {
                         .at(first, "given here")
                 });
             }
-            Defect::UnknownDependency {
-                task, position, on, ..
-            } => {
+            Defect::UnknownDependency { task, position, on, .. } => {
                 let place = self.places(*task).dependencies[*position];
                 let nearest = self.suggestions.nearest(on);
                 self.diagnostics.push("unknown-dependency", || {
@@ -136,10 +126,7 @@ impl<'r> Report<'r> {
                     let told = Diagnostic::error("parent-cycle", defect.to_string());
                     tasks.iter().take(CYCLE_LABELS_MAX).fold(told, |told, task| {
                         let places = &places[task.index()];
-                        told.at(
-                            places.parent.unwrap_or(places.id),
-                            "this parent is also a descendant",
-                        )
+                        told.at(places.parent.unwrap_or(places.id), "this parent is also a descendant")
                     })
                 });
             }
@@ -148,11 +135,7 @@ impl<'r> Report<'r> {
     }
 
     fn cycle(&mut self, cycle: &Cycle) {
-        let told = cycle
-            .path
-            .iter()
-            .filter(|edge| is_worth_a_label(edge))
-            .take(CYCLE_LABELS_MAX);
+        let told = cycle.path.iter().filter(|edge| is_worth_a_label(edge)).take(CYCLE_LABELS_MAX);
         let labels: Vec<_> = told.map(|edge| self.edge(edge)).collect();
         let cut = &cycle.path[cycle.cut];
         let (cut_place, _) = self.edge(cut);
@@ -167,12 +150,9 @@ impl<'r> Report<'r> {
         self.diagnostics.push("cycle", || {
             let mut told = Diagnostic::error("cycle", cycle.to_string());
             if others > 0 {
-                told.message
-                    .push_str(&format!("; {others} more are part of it by other ways"));
+                told.message.push_str(&format!("; {others} more are part of it by other ways"));
             }
-            let told = labels
-                .into_iter()
-                .fold(told, |told, (place, text)| told.at(place, text));
+            let told = labels.into_iter().fold(told, |told, (place, text)| told.at(place, text));
             told.at(cut_place, "cut here").help(help)
         });
     }
@@ -186,11 +166,7 @@ impl<'r> Report<'r> {
             ),
             Origin::Parent { child } => {
                 let places = self.places(child);
-                let group = if edge.from.task() == child {
-                    edge.to
-                } else {
-                    edge.from
-                };
+                let group = if edge.from.task() == child { edge.to } else { edge.from };
                 (
                     places.parent.unwrap_or(places.id),
                     format!("{} is part of {}", self.name(child), self.name(group.task())),
@@ -273,14 +249,10 @@ impl<'r> Report<'r> {
 
     fn completed_before_its_dependencies(&mut self, graph: &TaskGraph, index: TaskIndex) {
         let task = self.task(index);
-        let open = task
-            .dependencies
-            .iter()
-            .enumerate()
-            .find_map(|(position, dependency)| {
-                let on = graph.task_index(dependency.on.as_str())?;
-                (is_to_do(self.task(on)) && !graph.is_group(on)).then_some((position, on))
-            });
+        let open = task.dependencies.iter().enumerate().find_map(|(position, dependency)| {
+            let on = graph.task_index(dependency.on.as_str())?;
+            (is_to_do(self.task(on)) && !graph.is_group(on)).then_some((position, on))
+        });
         let Some((position, on)) = open else { return };
         let (name, on) = (self.name(index), self.name(on));
         let place = self.places(index).dependencies[position];

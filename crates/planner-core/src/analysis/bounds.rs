@@ -46,14 +46,8 @@ const SETS_COMPARED_MAX: usize = 2_000;
 ///
 /// Where no agent can do some task, the bound is `Impossible`, with the critical path as its time.
 pub fn makespan_lower_bound(plan: &Plan, graph: &TaskGraph, agents: &[AgentProfile]) -> Bound {
-    let critical = super::bottom_levels(plan, graph)
-        .into_iter()
-        .max()
-        .unwrap_or_default();
-    let mut best = Bound {
-        makespan: critical,
-        reason: BoundReason::CriticalPath,
-    };
+    let critical = super::bottom_levels(plan, graph).into_iter().max().unwrap_or_default();
+    let mut best = Bound { makespan: critical, reason: BoundReason::CriticalPath };
     let work = work_by_capabilities(plan, graph);
     let sets: Vec<(&CapabilitySet, Effort)> = work.iter().map(|(set, effort)| (set, *effort)).collect();
     let slots_of = |required: &CapabilitySet| -> u64 {
@@ -62,26 +56,18 @@ pub fn makespan_lower_bound(plan: &Plan, graph: &TaskGraph, agents: &[AgentProfi
     };
     let (all, slots) = (work.values().copied().sum(), slots_of(&CapabilitySet::default()));
     if slots > 0 && per_slot(all, slots) > best.makespan {
-        best = Bound {
-            makespan: per_slot(all, slots),
-            reason: BoundReason::Work { slots },
-        };
+        best = Bound { makespan: per_slot(all, slots), reason: BoundReason::Work { slots } };
     }
     for (required, own_work) in &sets {
         let slots = slots_of(required);
         if slots == 0 {
             return Bound {
                 makespan: critical,
-                reason: BoundReason::Impossible {
-                    required: (*required).clone(),
-                },
+                reason: BoundReason::Impossible { required: (*required).clone() },
             };
         }
         let asking = if sets.len() <= SETS_COMPARED_MAX {
-            sets.iter()
-                .filter(|(other, _)| other.covers(required))
-                .map(|(_, effort)| *effort)
-                .sum()
+            sets.iter().filter(|(other, _)| other.covers(required)).map(|(_, effort)| *effort).sum()
         } else {
             *own_work
         };
@@ -89,10 +75,7 @@ pub fn makespan_lower_bound(plan: &Plan, graph: &TaskGraph, agents: &[AgentProfi
         if makespan > best.makespan {
             best = Bound {
                 makespan,
-                reason: BoundReason::Capabilities {
-                    required: (*required).clone(),
-                    slots,
-                },
+                reason: BoundReason::Capabilities { required: (*required).clone(), slots },
             };
         }
     }

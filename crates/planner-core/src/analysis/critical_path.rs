@@ -20,16 +20,11 @@ pub(super) fn critical_path(plan: &Plan, graph: &TaskGraph, efforts: &[Effort], 
 /// Returns the longest chain of work, then the longest of the tasks that it leaves, and so on: `count` chains, or as many
 /// as there are with any effort. No task is in two.
 pub fn longest_chains(plan: &Plan, graph: &TaskGraph, count: usize) -> Vec<Chain> {
-    let mut efforts: Vec<Effort> = graph
-        .nodes()
-        .map(|node| remaining_effort(plan, graph, node))
-        .collect();
+    let mut efforts: Vec<Effort> = graph.nodes().map(|node| remaining_effort(plan, graph, node)).collect();
     let mut chains = Vec::new();
     while chains.len() < count {
         let mut chain = chain_along(plan, graph, &efforts, &bottom_levels_of(graph, &efforts));
-        chain
-            .tasks
-            .retain(|task| efforts[graph.start_of(*task).index()] > Effort::ZERO);
+        chain.tasks.retain(|task| efforts[graph.start_of(*task).index()] > Effort::ZERO);
         if chain.tasks.is_empty() {
             break;
         }

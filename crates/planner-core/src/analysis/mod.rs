@@ -37,10 +37,7 @@ pub struct Analysis {
 impl Analysis {
     /// Returns the analysis of the plan, whose graph is `graph`.
     pub fn of(plan: &Plan, graph: &TaskGraph) -> Self {
-        let efforts: Vec<Effort> = graph
-            .nodes()
-            .map(|node| remaining_effort(plan, graph, node))
-            .collect();
+        let efforts: Vec<Effort> = graph.nodes().map(|node| remaining_effort(plan, graph, node)).collect();
         let timing = Timing::of(graph, &efforts);
         Self {
             counts: Counts::of(plan, graph),

@@ -13,10 +13,8 @@ fn plan(tasks: &[(&str, f64, &[&str], &str)]) -> Plan {
             let mut task = Task::new(TaskId::new(id).unwrap());
             task.effort = Some(Effort::from_hours(*hours).unwrap());
             task.parent = TaskId::new(parent).ok();
-            task.dependencies = dependencies
-                .iter()
-                .map(|on| Dependency::on_completion(TaskId::new(on).unwrap()))
-                .collect();
+            task.dependencies =
+                dependencies.iter().map(|on| Dependency::on_completion(TaskId::new(on).unwrap())).collect();
             task
         })
         .collect();
@@ -34,12 +32,7 @@ fn hours(hours: f64) -> Effort {
 }
 
 fn diamond() -> Plan {
-    plan(&[
-        ("a", 1.0, &[], ""),
-        ("b", 4.0, &["a"], ""),
-        ("c", 2.0, &["a"], ""),
-        ("d", 1.0, &["b", "c"], ""),
-    ])
+    plan(&[("a", 1.0, &[], ""), ("b", 4.0, &["a"], ""), ("c", 2.0, &["a"], ""), ("d", 1.0, &["b", "c"], "")])
 }
 
 #[test]
@@ -47,33 +40,18 @@ fn a_diamond_has_three_waves_and_slack_on_its_short_side() {
     let plan = diamond();
     let graph = TaskGraph::new(&plan).unwrap();
     let analysis = Analysis::of(&plan, &graph);
-    let waves: Vec<Vec<u32>> = analysis
-        .waves
-        .iter()
-        .map(|wave| wave.iter().map(|task| task.0).collect())
-        .collect();
+    let waves: Vec<Vec<u32>> =
+        analysis.waves.iter().map(|wave| wave.iter().map(|task| task.0).collect()).collect();
     assert_eq!(waves, [vec![0], vec![1, 2], vec![3]]);
     assert_eq!(analysis.waves.widest(), Some((1, 2)));
-    assert_eq!(
-        analysis.critical_path.tasks,
-        [TaskIndex(0), TaskIndex(1), TaskIndex(3)]
-    );
+    assert_eq!(analysis.critical_path.tasks, [TaskIndex(0), TaskIndex(1), TaskIndex(3)]);
     assert_eq!(analysis.critical_path.effort, hours(6.0));
     assert_eq!(analysis.work, hours(8.0));
     assert_eq!(analysis.timing.slack_of(&graph, TaskIndex(2)), hours(2.0));
-    assert_eq!(
-        analysis.timing.earliest_start(graph.start_of(TaskIndex(3))),
-        hours(5.0)
-    );
-    assert_eq!(
-        analysis.timing.latest_start(graph.start_of(TaskIndex(2))),
-        hours(3.0)
-    );
+    assert_eq!(analysis.timing.earliest_start(graph.start_of(TaskIndex(3))), hours(5.0));
+    assert_eq!(analysis.timing.latest_start(graph.start_of(TaskIndex(2))), hours(3.0));
     assert_eq!(analysis.makespan_lower_bound(NonZeroU32::MIN), hours(8.0));
-    assert_eq!(
-        analysis.makespan_lower_bound(NonZeroU32::new(2).unwrap()),
-        hours(6.0)
-    );
+    assert_eq!(analysis.makespan_lower_bound(NonZeroU32::new(2).unwrap()), hours(6.0));
 }
 
 #[test]
@@ -86,14 +64,7 @@ fn completed_tasks_weigh_nothing_and_are_in_no_wave() {
     assert_eq!(analysis.waves.len(), 2);
     assert_eq!(analysis.critical_path.tasks, [TaskIndex(2), TaskIndex(3)]);
     assert_eq!(analysis.work, hours(3.0));
-    assert_eq!(
-        (
-            analysis.counts.completed,
-            analysis.counts.pending,
-            analysis.counts.total()
-        ),
-        (2, 2, 4)
-    );
+    assert_eq!((analysis.counts.completed, analysis.counts.pending, analysis.counts.total()), (2, 2, 4));
 }
 
 #[test]
@@ -117,10 +88,8 @@ fn longest_chains_share_no_task() {
     let plan = diamond();
     let graph = TaskGraph::new(&plan).unwrap();
     let chains = longest_chains(&plan, &graph, 5);
-    let found: Vec<(Vec<u32>, Effort)> = chains
-        .iter()
-        .map(|chain| (chain.tasks.iter().map(|task| task.0).collect(), chain.effort))
-        .collect();
+    let found: Vec<(Vec<u32>, Effort)> =
+        chains.iter().map(|chain| (chain.tasks.iter().map(|task| task.0).collect(), chain.effort)).collect();
     assert_eq!(found, [(vec![0, 1, 3], hours(6.0)), (vec![2], hours(2.0))]);
 }
 
@@ -139,26 +108,11 @@ fn the_bound_knows_what_agents_can_do() {
     let bound = |agents: &[AgentProfile]| makespan_lower_bound(&plan, &graph, agents);
     assert_eq!(
         bound(&[agent(&["rust", "unsafe"], 1), agent(&[], 2)]),
-        Bound {
-            makespan: hours(8.0),
-            reason: BoundReason::Capabilities {
-                required: rust,
-                slots: 1
-            }
-        }
+        Bound { makespan: hours(8.0), reason: BoundReason::Capabilities { required: rust, slots: 1 } }
     );
-    assert_eq!(
-        bound(&[agent(&["rust", "unsafe"], 3)]).reason,
-        BoundReason::CriticalPath
-    );
-    assert_eq!(
-        bound(&[agent(&["rust", "unsafe"], 1)]).reason,
-        BoundReason::Work { slots: 1 }
-    );
-    assert!(matches!(
-        bound(&[agent(&["rust"], 1)]).reason,
-        BoundReason::Impossible { .. }
-    ));
+    assert_eq!(bound(&[agent(&["rust", "unsafe"], 3)]).reason, BoundReason::CriticalPath);
+    assert_eq!(bound(&[agent(&["rust", "unsafe"], 1)]).reason, BoundReason::Work { slots: 1 });
+    assert!(matches!(bound(&[agent(&["rust"], 1)]).reason, BoundReason::Impossible { .. }));
     assert!(matches!(bound(&[]).reason, BoundReason::Impossible { .. }));
 }
 

@@ -23,11 +23,7 @@ impl Timing {
         }
         let bottom = bottom_levels_of(graph, efforts);
         let critical = bottom.iter().copied().max().unwrap_or_default();
-        Self {
-            earliest,
-            bottom,
-            critical,
-        }
+        Self { earliest, bottom, critical }
     }
 
     /// Returns when everything that the node waits for can be done.
@@ -63,21 +59,15 @@ impl Timing {
 
 /// Returns for each node the longest effort from its start to the end of the plan; this is what urgency is measured by.
 pub fn bottom_levels(plan: &Plan, graph: &TaskGraph) -> Vec<Effort> {
-    let efforts: Vec<Effort> = graph
-        .nodes()
-        .map(|node| remaining_effort(plan, graph, node))
-        .collect();
+    let efforts: Vec<Effort> = graph.nodes().map(|node| remaining_effort(plan, graph, node)).collect();
     bottom_levels_of(graph, &efforts)
 }
 
 pub(super) fn bottom_levels_of(graph: &TaskGraph, efforts: &[Effort]) -> Vec<Effort> {
     let mut bottom = vec![Effort::ZERO; graph.node_count()];
     for node in graph.topological_order().iter().rev() {
-        let after = graph
-            .successors(*node)
-            .map(|(successor, _)| bottom[successor.index()])
-            .max()
-            .unwrap_or_default();
+        let after =
+            graph.successors(*node).map(|(successor, _)| bottom[successor.index()]).max().unwrap_or_default();
         bottom[node.index()] = after + efforts[node.index()];
     }
     bottom

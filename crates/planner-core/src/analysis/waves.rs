@@ -16,11 +16,8 @@ impl Waves {
         let mut waves: Vec<Vec<TaskIndex>> = Vec::new();
         let mut reached = vec![0_usize; graph.node_count()];
         for node in graph.topological_order() {
-            let after = graph
-                .predecessors(*node)
-                .map(|(before, _)| reached[before.index()])
-                .max()
-                .unwrap_or(0);
+            let after =
+                graph.predecessors(*node).map(|(before, _)| reached[before.index()]).max().unwrap_or(0);
             reached[node.index()] = match graph.node(*node) {
                 Node::Task(task) if is_to_do(&plan.tasks[task.index()]) => {
                     if waves.len() == after {

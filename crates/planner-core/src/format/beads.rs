@@ -4,6 +4,8 @@
 //! - `parent-child` (also written `parent_child`) is the parent; a second one is kept as a relation, with a warning;
 //! - every other relation, and what points into another project, is kept in the task's field `relations`.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::fields::Fields;
@@ -13,7 +15,7 @@ use super::reader::{Reader, TaskPlaces};
 use super::status::{Meaning, StatusRule};
 use super::{ReadError, plan_name};
 use crate::diagnostic::{Diagnostic, quoted};
-use crate::{Dependency, Exclusion, Plan, Standing, Task, When};
+use crate::{Dependency, Exclusion, Plan, Standing, Task, TaskId, When};
 
 /// What the statuses and types of an issue mean. A tombstone is one whatever its type; a type that is no work is excluded
 /// whatever its status.
@@ -42,11 +44,7 @@ pub const BEADS_RULES: &[StatusRule] = &[
     StatusRule::new("issue_type", "role", Meaning::Excluded(Exclusion::Agent)),
     StatusRule::new("issue_type", "rig", Meaning::Excluded(Exclusion::Agent)),
     StatusRule::new("issue_type", "convoy", Meaning::Excluded(Exclusion::Message)),
-    StatusRule::new(
-        "issue_type",
-        "merge-request",
-        Meaning::Excluded(Exclusion::Message),
-    ),
+    StatusRule::new("issue_type", "merge-request", Meaning::Excluded(Exclusion::Message)),
     StatusRule::new("issue_type", "gate", Meaning::Excluded(Exclusion::Gate)),
     StatusRule::new("is_template", "true", Meaning::Excluded(Exclusion::Template)),
 ];
@@ -78,6 +76,7 @@ pub(super) fn read(
         }
         start += line.len();
     }
+    drop_lost_parents(reader);
     Ok(Plan {
         name: plan_name(name),
         description: String::new(),
@@ -85,6 +84,32 @@ pub(super) fn read(
         tasks: Vec::new(),
         extra: serde_json::Map::new(),
     })
+}
+
+/// Exports leave out short-lived issues but not the relations to them: a child of one has no parent.
+fn drop_lost_parents(reader: &mut Reader<'_>) {
+    let known: HashSet<TaskId> = reader.tasks.iter().map(|task| task.id.clone()).collect();
+    for index in 0..reader.tasks.len() {
+        let task = &mut reader.tasks[index];
+        if let Some(parent) = task.parent.take_if(|parent| !known.contains(parent)) {
+            let places = &mut reader.places[index];
+            let span = places.parent.take().unwrap_or(places.id);
+            let (id, relation) =
+                (task.id.clone(), serde_json::json!({"type": "parent-child", "depends_on_id": parent}));
+            if let Value::Array(relations) =
+                task.extra.entry("relations").or_insert_with(|| Value::Array(Vec::new()))
+            {
+                relations.push(relation);
+            }
+            reader.warning("lost-parent", span, "left out", || {
+                format!(
+                    "the parent {} of {} is not in the file",
+                    quoted(parent.as_str()),
+                    quoted(id.as_str())
+                )
+            });
+        }
+    }
 }
 
 fn entry(reader: &mut Reader<'_>, node: Node<'_>) -> Result<(), ReadError> {
@@ -96,25 +121,17 @@ fn entry(reader: &mut Reader<'_>, node: Node<'_>) -> Result<(), ReadError> {
         let kind = reader.optional_text(Some(kind), "_type");
         if !kind.eq_ignore_ascii_case("issue") {
             reader.diagnostics.push("no-issue", || {
-                Diagnostic::note(
-                    "no-issue",
-                    format!("a line of the type {} was passed over", quoted(&kind)),
-                )
-                .at(line, "this line")
+                Diagnostic::note("no-issue", format!("a line of the type {} was passed over", quoted(&kind)))
+                    .at(line, "this line")
             });
             return Ok(());
         }
     }
     let Some(id_node) = fields.take(&["id"]) else {
-        reader.error("missing-id", line, "this line", || {
-            "the issue has no id".to_owned()
-        });
+        reader.error("missing-id", line, "this line", || "the issue has no id".to_owned());
         return Ok(());
     };
-    let mut places = TaskPlaces {
-        id: id_node.span,
-        ..TaskPlaces::default()
-    };
+    let mut places = TaskPlaces { id: id_node.span, ..TaskPlaces::default() };
     let Some(id) = reader.id(id_node, "id") else {
         return Ok(());
     };
@@ -143,22 +160,15 @@ fn entry(reader: &mut Reader<'_>, node: Node<'_>) -> Result<(), ReadError> {
 fn standing(reader: &mut Reader<'_>, fields: &mut Fields<'_>, task: &Task) -> Standing {
     let (status, status_span) = text_of(reader, fields, "status");
     let (kind, _) = text_of(reader, fields, "issue_type");
-    let template = matches!(
-        fields.peek("is_template").map(|node| &node.value),
-        Some(NodeValue::Bool(true))
-    );
+    let template = matches!(fields.peek("is_template").map(|node| &node.value), Some(NodeValue::Bool(true)));
     if status.eq_ignore_ascii_case("tombstone") {
-        return reader
-            .meaning("status", &status)
-            .map_or(Standing::Pending, Meaning::standing);
+        return reader.meaning("status", &status).map_or(Standing::Pending, Meaning::standing);
     }
     if let Some(meaning @ Meaning::Excluded(_)) = reader.meaning("issue_type", &kind) {
         return meaning.standing();
     }
     if template {
-        return reader
-            .meaning("is_template", "true")
-            .map_or(Standing::Pending, Meaning::standing);
+        return reader.meaning("is_template", "true").map_or(Standing::Pending, Meaning::standing);
     }
     if status.is_empty() {
         return Standing::Pending;
@@ -167,11 +177,7 @@ fn standing(reader: &mut Reader<'_>, fields: &mut Fields<'_>, task: &Task) -> St
         return meaning.standing();
     }
     reader.warning("unknown-status", status_span, "taken as pending", || {
-        format!(
-            "the status {} of {} is not known",
-            quoted(&status),
-            quoted(task.id.as_str())
-        )
+        format!("the status {} of {} is not known", quoted(&status), quoted(task.id.as_str()))
     });
     Standing::Pending
 }
@@ -203,9 +209,7 @@ fn relations(
             None => "blocks".to_owned(),
         };
         let target = fields.take(&["depends_on_id"]);
-        let owner = fields
-            .take(&["issue_id"])
-            .map(|owner| reader.optional_text(Some(owner), "issue_id"));
+        let owner = fields.take(&["issue_id"]).map(|owner| reader.optional_text(Some(owner), "issue_id"));
         let when = match kind.as_str() {
             "blocks" | "waits-for" | "parent-child" | "parent_child" => When::Completed,
             "conditional-blocks" => When::Failed,
@@ -215,17 +219,13 @@ fn relations(
             }
         };
         let Some(target) = target else {
-            reader.error("bad-value", node.span, "here", || {
-                "a dependency names no `depends_on_id`".to_owned()
-            });
+            reader
+                .error("bad-value", node.span, "here", || "a dependency names no `depends_on_id`".to_owned());
             continue;
         };
         if owner.is_some_and(|owner| !owner.is_empty() && owner != task.id.as_str()) {
             reader.warning("foreign-relation", node.span, "left out", || {
-                format!(
-                    "a dependency of another issue is written in {}",
-                    quoted(task.id.as_str())
-                )
+                format!("a dependency of another issue is written in {}", quoted(task.id.as_str()))
             });
             kept.push(node.into_json());
             continue;
@@ -234,10 +234,7 @@ fn relations(
         let is_external = matches!(&target.value, NodeValue::Text(text) if text.starts_with("external:"));
         if is_external {
             reader.warning("external-dependency", span, "left out", || {
-                format!(
-                    "{} depends on something in another project",
-                    quoted(task.id.as_str())
-                )
+                format!("{} depends on something in another project", quoted(task.id.as_str()))
             });
             kept.push(node.into_json());
             continue;
@@ -253,10 +250,7 @@ fn relations(
             places.parent = Some(span);
         } else if task.parent.as_ref() != Some(&on) {
             reader.warning("second-parent", span, "left out", || {
-                format!(
-                    "{} has more than one parent; the first one counts",
-                    quoted(task.id.as_str())
-                )
+                format!("{} has more than one parent; the first one counts", quoted(task.id.as_str()))
             });
             kept.push(node.into_json());
         }

@@ -47,23 +47,13 @@ pub(super) fn detect<'t>(
 
 /// Returns the format of a JSON document.
 fn shape(node: &Node<'_>) -> Result<Format, ReadError> {
-    let unknown = |found: &str| {
-        Err(ReadError::UnknownFormat {
-            found: found.to_owned(),
-        })
-    };
+    let unknown = |found: &str| Err(ReadError::UnknownFormat { found: found.to_owned() });
     match (&node.value, node.get("tasks").map(|tasks| &tasks.value)) {
         (_, Some(NodeValue::Map(_))) => Ok(Format::SuperPlannerState),
         (_, Some(NodeValue::List(tasks))) => {
-            let is_taskmaster = |task: &Node<'_>| {
-                task.get("testStrategy")
-                    .or_else(|| task.get("subtasks"))
-                    .is_some()
-            };
-            if matches!(
-                node.get("project").map(|project| &project.value),
-                Some(NodeValue::Map(_))
-            ) {
+            let is_taskmaster =
+                |task: &Node<'_>| task.get("testStrategy").or_else(|| task.get("subtasks")).is_some();
+            if matches!(node.get("project").map(|project| &project.value), Some(NodeValue::Map(_))) {
                 Ok(Format::SuperPlannerProject)
             } else if tasks.iter().any(is_taskmaster) {
                 unknown("a Taskmaster file")
@@ -89,16 +79,12 @@ fn shape(node: &Node<'_>) -> Result<Format, ReadError> {
 /// Returns whether the first line that says something is a table header or `key = value`.
 fn looks_like_toml(text: &str) -> bool {
     let lines = text.lines().map(str::trim);
-    let first = lines
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .take(1);
+    let first = lines.filter(|line| !line.is_empty() && !line.starts_with('#')).take(1);
     first.into_iter().any(|line| {
         let is_header = line.starts_with('[') && line.trim_end_matches([' ', '\t']).ends_with(']');
         let is_key = |key: &str| {
             !key.is_empty()
-                && key
-                    .chars()
-                    .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '"' | ' '))
+                && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '"' | ' '))
         };
         is_header || line.split_once('=').is_some_and(|(key, _)| is_key(key.trim()))
     })

@@ -30,29 +30,22 @@ impl<'t> Fields<'t> {
     /// Returns the fields of a map, or the node back if it is none.
     pub(super) fn of(node: Node<'t>) -> Result<Self, Node<'t>> {
         match node.value {
-            NodeValue::Map(members) => Ok(Self {
-                span: node.span,
-                members,
-            }),
+            NodeValue::Map(members) => Ok(Self { span: node.span, members }),
             _ => Err(node),
         }
     }
 
     /// Takes out the first field that has one of the names; `null` counts as absent.
     pub(super) fn take(&mut self, names: &[&str]) -> Option<Node<'t>> {
-        let place = names
-            .iter()
-            .find_map(|name| self.members.iter().position(|member| member.key == *name))?;
+        let place =
+            names.iter().find_map(|name| self.members.iter().position(|member| member.key == *name))?;
         let node = self.members.remove(place).node;
         (node.value != NodeValue::Null).then_some(node)
     }
 
     /// Returns a field and leaves it where it is.
     pub(super) fn peek(&self, name: &str) -> Option<&Node<'t>> {
-        self.members
-            .iter()
-            .find(|member| member.key == name)
-            .map(|member| &member.node)
+        self.members.iter().find(|member| member.key == name).map(|member| &member.node)
     }
 
     /// Returns the places of a key that is given twice, if there is one.

@@ -13,14 +13,7 @@ pub(super) fn read_value(
     offset: usize,
     depth_max: usize,
 ) -> Result<(Node<'_>, usize), SyntaxError> {
-    let mut parser = Parser {
-        text,
-        bytes: text.as_bytes(),
-        at: 0,
-        offset,
-        depth_left: depth_max,
-        depth_max,
-    };
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, offset, depth_left: depth_max, depth_max };
     let node = parser.value()?;
     Ok((node, parser.at))
 }
@@ -32,10 +25,7 @@ pub(super) fn read_document(text: &str, offset: usize, depth_max: usize) -> Resu
         None => Ok(node),
         Some(more) => {
             let at = offset + end + more;
-            Err(SyntaxError::new(
-                Span::new(at, at + 1),
-                "there is more text after the value",
-            ))
+            Err(SyntaxError::new(Span::new(at, at + 1), "there is more text after the value"))
         }
     }
 }
@@ -63,10 +53,7 @@ impl<'t> Parser<'t> {
             Some(b'-' | b'0'..=b'9') => NodeValue::Number(self.number()?),
             _ => return Err(self.unexpected("a value")),
         };
-        Ok(Node {
-            span: self.span(start),
-            value,
-        })
+        Ok(Node { span: self.span(start), value })
     }
 
     fn nested(
@@ -257,11 +244,7 @@ impl<'t> Parser<'t> {
     }
 
     fn here(&self) -> Span {
-        let length = self
-            .text
-            .get(self.at..)
-            .and_then(|rest| rest.chars().next())
-            .map_or(0, char::len_utf8);
+        let length = self.text.get(self.at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
         Span::new(self.offset + self.at, self.offset + self.at + length)
     }
 
@@ -271,10 +254,7 @@ impl<'t> Parser<'t> {
                 let found = crate::diagnostic::quoted(found.encode_utf8(&mut [0; 4]));
                 SyntaxError::new(self.here(), format!("expected {expected}, found {found}"))
             }
-            None => SyntaxError::new(
-                self.here(),
-                format!("expected {expected}, found the end of the text"),
-            ),
+            None => SyntaxError::new(self.here(), format!("expected {expected}, found the end of the text")),
         }
     }
 }

@@ -53,14 +53,8 @@ pub enum Format {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 6] = [
-        Self::Yaml,
-        Self::Json,
-        Self::Toml,
-        Self::SuperPlannerProject,
-        Self::SuperPlannerState,
-        Self::Beads,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Yaml, Self::Json, Self::Toml, Self::SuperPlannerProject, Self::SuperPlannerState, Self::Beads];
 
     /// Returns the name that people choose it by.
     pub const fn as_str(self) -> &'static str {
@@ -184,23 +178,13 @@ pub enum ReadError {
 /// not say, the plan. A byte order mark and any kind of line end are accepted.
 pub fn read(name: &str, bytes: &[u8], forced: Option<Format>, limits: &Limits) -> Result<Reading, ReadError> {
     if bytes.len() > limits.bytes() {
-        return Err(ReadError::TooLarge {
-            bytes: bytes.len(),
-            limit: limits.bytes(),
-        });
+        return Err(ReadError::TooLarge { bytes: bytes.len(), limit: limits.bytes() });
     }
     let text = std::str::from_utf8(bytes).map_err(|error| ReadError::NotUtf8 {
         offset: error.valid_up_to(),
-        line: 1 + bytes[..error.valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count(),
+        line: 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count(),
     })?;
-    let offset = if text.starts_with('\u{feff}') {
-        '\u{feff}'.len_utf8()
-    } else {
-        0
-    };
+    let offset = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let body = &text[offset..];
     if body.trim().is_empty() {
         return Err(ReadError::Empty);
@@ -244,14 +228,7 @@ pub fn read(name: &str, bytes: &[u8], forced: Option<Format>, limits: &Limits) -
     plan.tasks = std::mem::take(&mut reader.tasks);
     let places = std::mem::take(&mut reader.places);
     let diagnostics = reader.diagnostics.finish();
-    Ok(Reading {
-        plan,
-        format,
-        source: source.clone(),
-        diagnostics,
-        rules,
-        places,
-    })
+    Ok(Reading { plan, format, source: source.clone(), diagnostics, rules, places })
 }
 
 /// Returns the name of a plan whose file does not say it: that of the file, without folders and ending.

@@ -89,18 +89,13 @@ fn task<'n>(
     };
     let children = [fields.take(&["children"]), fields.take(&["tasks"])];
     let Some(id_node) = fields.take(&["id"]) else {
-        reader.error("missing-id", fields.span, "this task", || {
-            "the task has no id".to_owned()
-        });
+        reader.error("missing-id", fields.span, "this task", || "the task has no id".to_owned());
         for children in children {
             push_reversed(reader, open, children, group.as_ref());
         }
         return Ok(());
     };
-    let mut places = TaskPlaces {
-        id: id_node.span,
-        ..TaskPlaces::default()
-    };
+    let mut places = TaskPlaces { id: id_node.span, ..TaskPlaces::default() };
     let Some(id) = reader.id(id_node, "id") else {
         return Ok(());
     };
@@ -121,18 +116,13 @@ fn task<'n>(
     if let Some((group, place)) = group {
         if task.parent.as_ref().is_some_and(|parent| *parent != group) {
             let span = places.parent.unwrap_or(places.id);
-            reader.error(
-                "two-parents",
-                span,
-                "another parent than the task that it is nested in",
-                || {
-                    format!(
-                        "{} is nested in {} and names another parent",
-                        quoted(task.id.as_str()),
-                        quoted(group.as_str())
-                    )
-                },
-            );
+            reader.error("two-parents", span, "another parent than the task that it is nested in", || {
+                format!(
+                    "{} is nested in {} and names another parent",
+                    quoted(task.id.as_str()),
+                    quoted(group.as_str())
+                )
+            });
         }
         places.parent = Some(places.parent.unwrap_or(place));
         task.parent = Some(group);
@@ -213,17 +203,12 @@ fn agents(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Vec<AgentProfile> 
         let span = fields.span;
         let name = reader.optional_text(fields.take(&["name", "id"]), "name");
         if name.is_empty() {
-            reader.error("bad-value", span, "this agent", || {
-                "the agent has no name".to_owned()
-            });
+            reader.error("bad-value", span, "this agent", || "the agent has no name".to_owned());
             continue;
         }
         if name.chars().any(char::is_control) {
             reader.error("bad-value", span, "this agent", || {
-                format!(
-                    "the name of the agent {} holds a control character",
-                    quoted(&name)
-                )
+                format!("the name of the agent {} holds a control character", quoted(&name))
             });
             continue;
         }
@@ -234,14 +219,8 @@ fn agents(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Vec<AgentProfile> 
             continue;
         }
         let capabilities = reader.capabilities(fields.take(&["capabilities"]), "capabilities");
-        let slots = fields
-            .take(&["slots"])
-            .map_or(Some(1), |node| slots(reader, &node));
-        agents.push(AgentProfile {
-            name,
-            capabilities,
-            slots: slots.unwrap_or(1),
-        });
+        let slots = fields.take(&["slots"]).map_or(Some(1), |node| slots(reader, &node));
+        agents.push(AgentProfile { name, capabilities, slots: slots.unwrap_or(1) });
     }
     agents
 }
@@ -251,13 +230,9 @@ fn slots(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<u32> {
         NodeValue::Number(number) => number.as_u64(),
         _ => None,
     };
-    let slots = number
-        .and_then(|slots| u32::try_from(slots).ok())
-        .filter(|slots| *slots > 0);
+    let slots = number.and_then(|slots| u32::try_from(slots).ok()).filter(|slots| *slots > 0);
     if slots.is_none() {
-        reader.error("bad-value", node.span, "here", || {
-            "`slots` is a whole number above 0".to_owned()
-        });
+        reader.error("bad-value", node.span, "here", || "`slots` is a whole number above 0".to_owned());
     }
     slots
 }

@@ -15,10 +15,7 @@ pub(crate) struct Span {
 impl Span {
     /// Returns the span; offsets are below 4 GiB because of [`super::Limits`].
     pub(super) fn new(start: usize, end: usize) -> Self {
-        Self {
-            start: start as u32,
-            end: end.max(start) as u32,
-        }
+        Self { start: start as u32, end: end.max(start) as u32 }
     }
 }
 
@@ -68,10 +65,9 @@ impl<'t> Node<'t> {
     /// Returns the value of a key, if this is a map that has it.
     pub(super) fn get(&self, key: &str) -> Option<&Node<'t>> {
         match &self.value {
-            NodeValue::Map(members) => members
-                .iter()
-                .find(|member| member.key == key)
-                .map(|member| &member.node),
+            NodeValue::Map(members) => {
+                members.iter().find(|member| member.key == key).map(|member| &member.node)
+            }
             _ => None,
         }
     }
@@ -85,9 +81,8 @@ impl<'t> Node<'t> {
             NodeValue::Text(text) => Value::String(text.into_owned()),
             NodeValue::List(nodes) => nodes.into_iter().map(Node::into_json).collect(),
             NodeValue::Map(members) => {
-                let members = members
-                    .into_iter()
-                    .map(|member| (member.key.into_owned(), member.node.into_json()));
+                let members =
+                    members.into_iter().map(|member| (member.key.into_owned(), member.node.into_json()));
                 Value::Object(members.collect::<Map<_, _>>())
             }
         }
@@ -104,18 +99,10 @@ pub(super) struct SyntaxError {
 
 impl SyntaxError {
     pub(super) fn new(span: Span, message: impl Into<String>) -> Self {
-        Self {
-            code: "syntax",
-            span,
-            message: message.into(),
-        }
+        Self { code: "syntax", span, message: message.into() }
     }
 
     pub(super) fn too_deep(span: Span, limit: usize) -> Self {
-        Self {
-            code: "too-deep",
-            span,
-            message: format!("values are nested more than {limit} deep here"),
-        }
+        Self { code: "too-deep", span, message: format!("values are nested more than {limit} deep here") }
     }
 }

@@ -66,10 +66,7 @@ impl<'t> Reader<'t> {
 
     pub(super) fn rule_counts(&self) -> Vec<RuleCount> {
         let counts = self.rules.iter().zip(&self.rule_hits);
-        let counts = counts.map(|(rule, entries)| RuleCount {
-            rule: *rule,
-            entries: *entries,
-        });
+        let counts = counts.map(|(rule, entries)| RuleCount { rule: *rule, entries: *entries });
         counts.filter(|count| count.entries > 0).collect()
     }
 
@@ -90,8 +87,7 @@ impl<'t> Reader<'t> {
         label: &str,
         message: impl FnOnce() -> String,
     ) {
-        self.diagnostics
-            .push(code, || Diagnostic::error(code, message()).at(span, label));
+        self.diagnostics.push(code, || Diagnostic::error(code, message()).at(span, label));
     }
 
     pub(super) fn warning(
@@ -101,16 +97,13 @@ impl<'t> Reader<'t> {
         label: &str,
         message: impl FnOnce() -> String,
     ) {
-        self.diagnostics
-            .push(code, || Diagnostic::warning(code, message()).at(span, label));
+        self.diagnostics.push(code, || Diagnostic::warning(code, message()).at(span, label));
     }
 
     /// Tells that a value is of the wrong kind.
     fn wrong_kind(&mut self, node: &Node<'_>, field: &str, expected: &str) {
         let kind = node.kind();
-        self.error("bad-value", node.span, "here", || {
-            format!("{} is {expected}, not {kind}", quoted(field))
-        });
+        self.error("bad-value", node.span, "here", || format!("{} is {expected}, not {kind}", quoted(field)));
     }
 
     /// Returns the fields of a map.
@@ -146,11 +139,7 @@ impl<'t> Reader<'t> {
 
     /// Returns a text. A number or a truth value counts as the text that it was written as, so that `1.10` stays `1.10`.
     pub(super) fn text(&mut self, node: Node<'_>, field: &str) -> Option<String> {
-        let written = self
-            .text
-            .get(Range::from(node.span))
-            .map(str::trim)
-            .unwrap_or_default();
+        let written = self.text.get(Range::from(node.span)).map(str::trim).unwrap_or_default();
         match node.value {
             NodeValue::Text(text) => Some(text.into_owned()),
             NodeValue::Number(_) | NodeValue::Bool(_) if !written.is_empty() => Some(written.to_owned()),
@@ -188,19 +177,14 @@ impl<'t> Reader<'t> {
         field: &str,
     ) -> (Vec<Dependency>, Vec<Span>) {
         let nodes = node.map(|node| self.list(node)).unwrap_or_default();
-        nodes
-            .into_iter()
-            .filter_map(|node| self.dependency(node, field))
-            .unzip()
+        nodes.into_iter().filter_map(|node| self.dependency(node, field)).unzip()
     }
 
     fn dependency(&mut self, node: Node<'_>, field: &str) -> Option<(Dependency, Span)> {
         let span = node.span;
         let mut fields = match Fields::of(node) {
             Err(node) => {
-                return self
-                    .id(node, field)
-                    .map(|id| (Dependency::on_completion(id), span));
+                return self.id(node, field).map(|id| (Dependency::on_completion(id), span));
             }
             Ok(fields) => fields,
         };
@@ -241,11 +225,7 @@ impl<'t> Reader<'t> {
                 return None;
             }
         };
-        self.told(
-            "bad-effort",
-            node.span,
-            effort.map_err(|error| escaped(&error.to_string())),
-        )
+        self.told("bad-effort", node.span, effort.map_err(|error| escaped(&error.to_string())))
     }
 
     /// Returns an effort in minutes.
@@ -263,9 +243,7 @@ impl<'t> Reader<'t> {
     }
 
     fn told<T>(&mut self, code: &'static str, span: Span, result: Result<T, String>) -> Option<T> {
-        result
-            .map_err(|message| self.error(code, span, "here", || message))
-            .ok()
+        result.map_err(|message| self.error(code, span, "here", || message)).ok()
     }
 
     /// Returns a priority class by its name, or by its number from 0, the most urgent, to 4.
@@ -311,15 +289,10 @@ impl<'t> Reader<'t> {
         };
         let command = command.map(|node| self.command(node)).unwrap_or_default();
         if command.first().is_none_or(String::is_empty) {
-            self.error("empty-check", span, "here", || {
-                "the check names no program".to_owned()
-            });
+            self.error("empty-check", span, "here", || "the check names no program".to_owned());
             return None;
         }
-        Some(Check {
-            command,
-            timeout_seconds,
-        })
+        Some(Check { command, timeout_seconds })
     }
 
     fn timeout_seconds(&mut self, node: &Node<'_>) -> Option<u64> {
@@ -336,10 +309,7 @@ impl<'t> Reader<'t> {
     fn command(&mut self, node: Node<'_>) -> Vec<String> {
         let span = node.span;
         match node.value {
-            NodeValue::List(nodes) => nodes
-                .into_iter()
-                .filter_map(|node| self.text(node, "check"))
-                .collect(),
+            NodeValue::List(nodes) => nodes.into_iter().filter_map(|node| self.text(node, "check")).collect(),
             NodeValue::Text(text) => {
                 if text.contains(['|', '&', ';', '<', '>', '$', '`', '"', '\'']) {
                     self.diagnostics.push("check-is-no-shell-line", || {

@@ -15,11 +15,7 @@ pub struct StatusRule {
 
 impl StatusRule {
     pub(super) const fn new(field: &'static str, value: &'static str, meaning: Meaning) -> Self {
-        Self {
-            field,
-            value,
-            meaning,
-        }
+        Self { field, value, meaning }
     }
 }
 

@@ -38,17 +38,10 @@ pub(super) fn read_project(reader: &mut Reader<'_>, name: &str, root: Node<'_>) 
     let Some(mut fields) = reader.fields(root, "the file") else {
         return Ok(plan);
     };
-    if let Some(project) = fields
-        .take(&["project"])
-        .and_then(|node| reader.fields(node, "project"))
-    {
+    if let Some(project) = fields.take(&["project"]).and_then(|node| reader.fields(node, "project")) {
         take_name(reader, &mut plan, project);
     }
-    for node in fields
-        .take(&["tasks"])
-        .map(|node| reader.list(node))
-        .unwrap_or_default()
-    {
+    for node in fields.take(&["tasks"]).map(|node| reader.list(node)).unwrap_or_default() {
         if let Some(fields) = reader.fields(node, "a task") {
             project_task(reader, fields)?;
         }
@@ -74,10 +67,9 @@ pub(super) fn read_state(reader: &mut Reader<'_>, name: &str, root: Node<'_>) ->
         let Some(mut fields) = reader.fields(member.node, "a task") else {
             continue;
         };
-        let id = fields.take(&["id"]).unwrap_or(Node {
-            span: member.key_span,
-            value: NodeValue::Text(member.key.clone()),
-        });
+        let id = fields
+            .take(&["id"])
+            .unwrap_or(Node { span: member.key_span, value: NodeValue::Text(member.key.clone()) });
         if !matches!(&id.value, NodeValue::Text(id) if *id == member.key) {
             reader.warning("id-is-not-its-key", id.span, "this id counts", || {
                 format!("the task under {} has another id", quoted(&member.key))
@@ -109,9 +101,7 @@ fn take_name(reader: &mut Reader<'_>, plan: &mut Plan, mut fields: Fields<'_>) {
 
 fn project_task(reader: &mut Reader<'_>, mut fields: Fields<'_>) -> Result<(), ReadError> {
     let Some(id) = fields.take(&["id"]) else {
-        reader.error("missing-id", fields.span, "this task", || {
-            "the task has no id".to_owned()
-        });
+        reader.error("missing-id", fields.span, "this task", || "the task has no id".to_owned());
         return Ok(());
     };
     let Some((mut task, mut places)) = named_task(reader, &mut fields, id, "name") else {
@@ -140,9 +130,7 @@ fn state_task(reader: &mut Reader<'_>, mut fields: Fields<'_>, id: Node<'_>) -> 
         reader.dependencies(fields.take(&["depends_on"]), "depends_on");
     let command = fields.take(&["test_command"]);
     let is_blank = |node: &Node<'_>| matches!(&node.value, NodeValue::Text(text) if text.trim().is_empty());
-    task.check = command
-        .filter(|node| !is_blank(node))
-        .and_then(|node| reader.check(node));
+    task.check = command.filter(|node| !is_blank(node)).and_then(|node| reader.check(node));
     task.standing = standing(reader, &fields, "state");
     task.extra = fields.rest_of_task();
     reader.add(task, places)
@@ -155,10 +143,7 @@ fn named_task(
     id: Node<'_>,
     title: &str,
 ) -> Option<(Task, TaskPlaces)> {
-    let mut places = TaskPlaces {
-        id: id.span,
-        ..TaskPlaces::default()
-    };
+    let mut places = TaskPlaces { id: id.span, ..TaskPlaces::default() };
     let mut task = Task::new(reader.id(id, "id")?);
     if let Some(node) = fields.take(&[title]) {
         task.title = reader.optional_text(Some(node), title);
@@ -173,11 +158,7 @@ fn named_task(
 
 /// Returns where the task stands; its status stays readable among the kept fields.
 fn standing(reader: &mut Reader<'_>, fields: &Fields<'_>, field: &str) -> Standing {
-    let Some(node) = fields
-        .peek(field)
-        .filter(|node| node.value != NodeValue::Null)
-        .cloned()
-    else {
+    let Some(node) = fields.peek(field).filter(|node| node.value != NodeValue::Null).cloned() else {
         return Standing::Pending;
     };
     let span = node.span;
@@ -198,12 +179,7 @@ fn compare(reader: &mut Reader<'_>, expected: &Node<'_>) {
     let total: Effort = reader.tasks.iter().filter_map(|task| task.effort).sum();
     let count = reader.tasks.len() as f64;
     compare_number(reader, expected.get("total_tasks"), "tasks", count);
-    compare_number(
-        reader,
-        expected.get("total_effort"),
-        "hours of effort",
-        total.as_hours(),
-    );
+    compare_number(reader, expected.get("total_effort"), "hours of effort", total.as_hours());
 
     let mut asked: BTreeMap<String, f64> = BTreeMap::new();
     for capability in reader.tasks.iter().flat_map(|task| task.capabilities.iter()) {
@@ -245,11 +221,9 @@ fn compare_path(reader: &mut Reader<'_>, path: &Node<'_>) {
     };
     let broken: Option<(Span, String, String)> = steps.windows(2).find_map(|pair| {
         let (before, after) = (name(&pair[0]), name(&pair[1]));
-        let waits = tasks.get(after.as_str()).is_some_and(|task| {
-            task.dependencies
-                .iter()
-                .any(|dependency| dependency.on.as_str() == before)
-        });
+        let waits = tasks
+            .get(after.as_str())
+            .is_some_and(|task| task.dependencies.iter().any(|dependency| dependency.on.as_str() == before));
         (!waits).then_some((pair[1].span, before, after))
     });
     if let Some((span, before, after)) = broken {

@@ -14,17 +14,11 @@ fn told(reading: &Reading) -> Vec<String> {
         Some(format!(" at {line}:{column} {:?}", &reading.source.text()[span]))
     };
     let list = reading.diagnostics.iter();
-    list.map(|diagnostic| format!("{diagnostic}{}", place(diagnostic).unwrap_or_default()))
-        .collect()
+    list.map(|diagnostic| format!("{diagnostic}{}", place(diagnostic).unwrap_or_default())).collect()
 }
 
 fn task<'r>(reading: &'r Reading, id: &str) -> &'r Task {
-    reading
-        .plan
-        .tasks
-        .iter()
-        .find(|task| task.id.as_str() == id)
-        .unwrap()
+    reading.plan.tasks.iter().find(|task| task.id.as_str() == id).unwrap()
 }
 
 const NATIVE_YAML: &str = "\
@@ -88,17 +82,11 @@ fn the_native_format_is_the_same_in_its_three_syntaxes() {
     assert_eq!(first.effort, Some(Effort::from_millis(1_800_000)));
     assert_eq!(first.check.as_ref().unwrap().command, ["cargo", "test"]);
     let group = task(&yaml, "group");
-    assert_eq!(
-        group.dependencies,
-        [Dependency::on_completion("1.10".parse().unwrap())]
-    );
+    assert_eq!(group.dependencies, [Dependency::on_completion("1.10".parse().unwrap())]);
     assert_eq!(group.standing, Standing::OnHold);
     let child = task(&yaml, "child");
     assert_eq!(child.parent, Some("group".parse().unwrap()));
-    assert_eq!(
-        (child.priority, child.landing),
-        (Priority::Critical, Landing::None)
-    );
+    assert_eq!((child.priority, child.landing), (Priority::Critical, Landing::None));
     assert_eq!(child.dependencies[0].when, When::Failed);
     assert_eq!(child.check.as_ref().unwrap().timeout_seconds, Some(5));
     assert_eq!(child.extra["note"][0], "kept");
@@ -177,14 +165,8 @@ fn beads_issues_are_tasks_by_the_table() {
     assert_eq!(child.dependencies.len(), 1);
     assert_eq!(child.dependencies[0].when, When::Failed);
     assert_eq!(child.extra["relations"].as_array().unwrap().len(), 2);
-    assert_eq!(
-        task(&reading, "bd-2").standing,
-        Standing::Excluded(Exclusion::Event)
-    );
-    assert_eq!(
-        task(&reading, "bd-3").standing,
-        Standing::Excluded(Exclusion::Tombstone)
-    );
+    assert_eq!(task(&reading, "bd-2").standing, Standing::Excluded(Exclusion::Event));
+    assert_eq!(task(&reading, "bd-3").standing, Standing::Excluded(Exclusion::Tombstone));
     assert_eq!(
         told(&reading),
         [
@@ -195,21 +177,10 @@ fn beads_issues_are_tasks_by_the_table() {
             "error[unreadable-line]: line 8 is no JSON: expected a key in double quotes, found the end of the text at 8:34 \"\"",
         ]
     );
-    let counts: Vec<_> = reading
-        .rules
-        .iter()
-        .map(|count| (count.rule.value, count.entries))
-        .collect();
+    let counts: Vec<_> = reading.rules.iter().map(|count| (count.rule.value, count.entries)).collect();
     assert_eq!(
         counts,
-        [
-            ("open", 1),
-            ("closed", 1),
-            ("tombstone", 1),
-            ("task", 2),
-            ("epic", 1),
-            ("event", 1)
-        ]
+        [("open", 1), ("closed", 1), ("tombstone", 1), ("task", 2), ("epic", 1), ("event", 1)]
     );
 }
 
@@ -222,16 +193,10 @@ fn a_project_file_is_read_and_its_wrong_totals_are_told() {
   {"id": "c", "name": "C", "status": "CANCELLED", "dependencies": []}],
  "expected_outcomes": {"total_tasks": 4, "total_effort": 6, "capabilities_distribution": {"python": 2}, "critical_path": ["a", "b", "c"]}}"#;
     let reading = read_text("shop.json", text);
-    assert_eq!(
-        (reading.format, reading.plan.name.as_str()),
-        (Format::SuperPlannerProject, "Shop")
-    );
+    assert_eq!((reading.format, reading.plan.name.as_str()), (Format::SuperPlannerProject, "Shop"));
     assert_eq!(reading.plan.extra["max_parallel_agents"], 2);
     assert_eq!(task(&reading, "a").extra["metadata"]["team"], "x");
-    assert_eq!(
-        task(&reading, "c").standing,
-        Standing::Excluded(Exclusion::Cancelled)
-    );
+    assert_eq!(task(&reading, "c").standing, Standing::Excluded(Exclusion::Cancelled));
     assert_eq!(
         told(&reading),
         [
@@ -250,10 +215,7 @@ fn a_state_file_is_read() {
   "c": {"id": "d", "title": "C", "state": "lost", "depends_on": []}}}"#;
     let reading = read_text("shop.json", text);
     assert_eq!(reading.format, Format::SuperPlannerState);
-    assert_eq!(
-        task(&reading, "a").check.as_ref().unwrap().command,
-        ["pytest", "-q"]
-    );
+    assert_eq!(task(&reading, "a").check.as_ref().unwrap().command, ["pytest", "-q"]);
     assert_eq!(task(&reading, "b").extra["assigned_to"], "qa");
     assert_eq!(
         told(&reading),
@@ -267,19 +229,14 @@ fn a_state_file_is_read() {
 #[test]
 fn what_no_reader_takes_is_named() {
     let error = |name: &str, text: &str| {
-        read(name, text.as_bytes(), None, &Limits::default())
-            .unwrap_err()
-            .to_string()
+        read(name, text.as_bytes(), None, &Limits::default()).unwrap_err().to_string()
     };
     assert!(
         error("x.json", r#"{"master": {"tasks": [{"id": 1}]}}"#).starts_with("this is a Taskmaster file")
     );
     assert!(error("x.json", "{\"a\": 1}").starts_with("this is JSON without `tasks`"));
     assert_eq!(error("x", " \n"), "the file is empty");
-    assert_eq!(
-        error("x.json", "{\"tasks\": [1,]}"),
-        "expected a value, found `]`"
-    );
+    assert_eq!(error("x.json", "{\"tasks\": [1,]}"), "expected a value, found `]`");
 }
 
 #[test]
@@ -293,49 +250,20 @@ fn hostile_bytes_end_in_an_error() {
     };
     let error = |name: &str, bytes: &[u8]| read(name, bytes, None, &limits).unwrap_err();
     let error_of = |name: &str, text: &str| error(name, text.as_bytes()).to_string();
-    assert!(matches!(
-        error("x", &vec![b'x'; 20_000_001]),
-        ReadError::TooLarge { .. }
-    ));
-    assert_eq!(
-        error("x", b"a: 1\nb: \xff"),
-        ReadError::NotUtf8 { offset: 8, line: 2 }
-    );
+    assert!(matches!(error("x", &vec![b'x'; 20_000_001]), ReadError::TooLarge { .. }));
+    assert_eq!(error("x", b"a: 1\nb: \xff"), ReadError::NotUtf8 { offset: 8, line: 2 });
     let deep_json = format!("{{\"tasks\": {}{}}}", "[".repeat(10_000), "]".repeat(10_000));
-    assert_eq!(
-        error_of("x.json", &deep_json),
-        "values are nested more than 100 deep here"
-    );
+    assert_eq!(error_of("x.json", &deep_json), "values are nested more than 100 deep here");
     let deep_yaml = format!("tasks: {}{}", "[".repeat(10_000), "]".repeat(10_000));
-    assert!(matches!(
-        error("x.yaml", deep_yaml.as_bytes()),
-        ReadError::Syntax { .. }
-    ));
+    assert!(matches!(error("x.yaml", deep_yaml.as_bytes()), ReadError::Syntax { .. }));
     let deep_block: String = (0..2_000).map(|n| format!("{}- a:\n", " ".repeat(n))).collect();
-    assert!(matches!(
-        error("x.yaml", deep_block.as_bytes()),
-        ReadError::Syntax { .. }
-    ));
+    assert!(matches!(error("x.yaml", deep_block.as_bytes()), ReadError::Syntax { .. }));
     let deep_toml = format!("tasks = {}{}", "[".repeat(10_000), "]".repeat(10_000));
-    assert!(matches!(
-        error("x.toml", deep_toml.as_bytes()),
-        ReadError::Syntax { .. }
-    ));
-    let long_line = format!(
-        "{{\"id\":\"a\",\"status\":\"open\",\"x\":\"{}\"}}\n{{}}\n",
-        "y".repeat(2_000)
-    );
-    assert!(matches!(
-        error("x.jsonl", long_line.as_bytes()),
-        ReadError::LineTooLong { line: 1, .. }
-    ));
-    let many: String = (0..4)
-        .map(|n| format!("{{\"id\":\"a{n}\",\"status\":\"open\"}}\n"))
-        .collect();
-    assert_eq!(
-        error_of("x.jsonl", &many),
-        "the file holds more than the 3 tasks allowed"
-    );
+    assert!(matches!(error("x.toml", deep_toml.as_bytes()), ReadError::Syntax { .. }));
+    let long_line = format!("{{\"id\":\"a\",\"status\":\"open\",\"x\":\"{}\"}}\n{{}}\n", "y".repeat(2_000));
+    assert!(matches!(error("x.jsonl", long_line.as_bytes()), ReadError::LineTooLong { line: 1, .. }));
+    let many: String = (0..4).map(|n| format!("{{\"id\":\"a{n}\",\"status\":\"open\"}}\n")).collect();
+    assert_eq!(error_of("x.jsonl", &many), "the file holds more than the 3 tasks allowed");
     assert_eq!(
         error_of("x.yaml", "tasks: [{id: a, dependencies: [b, c, d]}]"),
         "the file holds more than the 2 dependencies allowed"
@@ -343,19 +271,12 @@ fn hostile_bytes_end_in_an_error() {
     let bomb: String = (1..9)
         .map(|n| format!("l{n}: &l{n} [{}]\n", vec![format!("*l{}", n - 1); 9].join(",")))
         .fold("l0: &l0 [x]\n".to_owned(), |text, line| text + &line);
-    assert!(matches!(
-        error("x.yaml", format!("{bomb}tasks: *l8\n").as_bytes()),
-        ReadError::Syntax { .. }
-    ));
+    assert!(matches!(error("x.yaml", format!("{bomb}tasks: *l8\n").as_bytes()), ReadError::Syntax { .. }));
 }
 
 #[test]
 fn byte_order_marks_and_line_ends_of_all_kinds_are_accepted() {
-    for (name, text) in [
-        ("x.yaml", NATIVE_YAML),
-        ("x.toml", NATIVE_TOML),
-        ("x.jsonl", BEADS),
-    ] {
+    for (name, text) in [("x.yaml", NATIVE_YAML), ("x.toml", NATIVE_TOML), ("x.jsonl", BEADS)] {
         let plain = read_text(name, text);
         let other = read_text(name, &format!("\u{feff}{}", text.replace('\n', "\r\n")));
         assert_eq!(other.plan, plain.plan, "{name}");
@@ -378,8 +299,5 @@ fn aliases_and_merge_keys_of_yaml_work() {
 fn strings_of_json_are_unescaped() {
     let text = r#"{"tasks":[{"id":"a","title":"q\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00\ud800x\ud800\u0041"}]}"#;
     let reading = read_text("x.json", text);
-    assert_eq!(
-        task(&reading, "a").title,
-        "q\"\\/\u{8}\u{c}\n\r\té😀\u{fffd}x\u{fffd}A"
-    );
+    assert_eq!(task(&reading, "a").title, "q\"\\/\u{8}\u{c}\n\r\té😀\u{fffd}x\u{fffd}A");
 }

@@ -37,9 +37,7 @@ impl Reader {
             return Err(SyntaxError::too_deep(span, self.depth_max));
         };
         let number = |number: Option<Number>| {
-            number
-                .map(NodeValue::Number)
-                .ok_or_else(|| SyntaxError::new(span, "no number that can be kept"))
+            number.map(NodeValue::Number).ok_or_else(|| SyntaxError::new(span, "no number that can be kept"))
         };
         let value = match value.into_inner() {
             DeValue::String(text) => NodeValue::Text(text),
@@ -51,10 +49,7 @@ impl Reader {
             DeValue::Boolean(value) => NodeValue::Bool(value),
             DeValue::Datetime(time) => NodeValue::Text(Cow::Owned(time.to_string())),
             DeValue::Array(values) => NodeValue::List(
-                values
-                    .into_iter()
-                    .map(|value| self.node(value, below))
-                    .collect::<Result<_, _>>()?,
+                values.into_iter().map(|value| self.node(value, below)).collect::<Result<_, _>>()?,
             ),
             DeValue::Table(table) => NodeValue::Map(self.members(table, below)?),
         };

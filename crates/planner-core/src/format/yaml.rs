@@ -16,10 +16,7 @@ pub(super) fn read_document(
     offset: usize,
 ) -> Result<Node<'static>, SyntaxError> {
     // Every event but a replayed one takes at least a byte of the text, so only aliases need a budget of their own.
-    let events_max = text
-        .len()
-        .saturating_add(limits.alias_values_max)
-        .saturating_add(16);
+    let events_max = text.len().saturating_add(limits.alias_values_max).saturating_add(16);
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_events: events_max,
@@ -39,9 +36,7 @@ pub(super) fn read_document(
         with_snippet: false,
     };
     let tree: Tree = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let span = error
-            .location()
-            .map_or(Span::default(), |place| span_of(place, offset));
+        let span = error.location().map_or(Span::default(), |place| span_of(place, offset));
         SyntaxError::new(span, error.to_string())
     })?;
     Ok(tree.into_node(offset))

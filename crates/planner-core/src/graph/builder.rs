@@ -29,9 +29,7 @@ pub(super) fn build(plan: &Plan) -> Result<TaskGraph, Vec<Defect>> {
     if order.len() < layout.nodes.len() {
         let origin = |from: NodeIndex, to: NodeIndex| layout.origin(plan, &by_id, from, to);
         defects.extend(
-            find_cycles(plan, &layout.nodes, &successors, &order, origin)
-                .into_iter()
-                .map(Defect::Cycle),
+            find_cycles(plan, &layout.nodes, &successors, &order, origin).into_iter().map(Defect::Cycle),
         );
     }
     if !defects.is_empty() {
@@ -59,11 +57,7 @@ fn index_ids(plan: &Plan, defects: &mut Vec<Defect>) -> HashMap<TaskId, TaskInde
         let second = TaskIndex::from_usize(index);
         let first = *by_id.entry(task.id.clone()).or_insert(second);
         if first != second {
-            defects.push(Defect::DuplicateId {
-                id: task.id.clone(),
-                first,
-                second,
-            });
+            defects.push(Defect::DuplicateId { id: task.id.clone(), first, second });
         }
     }
     by_id
@@ -87,10 +81,7 @@ fn hierarchy(plan: &Plan, by_id: &HashMap<TaskId, TaskIndex>, defects: &mut Vec<
         written.push(parent);
     }
     for tasks in parent_cycles(&written) {
-        let ids = tasks
-            .iter()
-            .map(|task| plan.tasks[task.index()].id.clone())
-            .collect();
+        let ids = tasks.iter().map(|task| plan.tasks[task.index()].id.clone()).collect();
         // Cut, so that the rest of the plan can be looked at.
         written[tasks[0].index()] = None;
         defects.push(Defect::ParentCycle { tasks, ids });
@@ -143,19 +134,10 @@ fn resolve(
     defects: &mut Vec<Defect>,
 ) -> Vec<Resolved> {
     let mut resolved = Vec::with_capacity(plan.tasks.iter().map(|task| task.dependencies.len()).sum());
-    for (index, from) in plan
-        .tasks
-        .iter()
-        .enumerate()
-        .filter(|(_, task)| !is_excluded(task))
-    {
+    for (index, from) in plan.tasks.iter().enumerate().filter(|(_, task)| !is_excluded(task)) {
         let task = TaskIndex::from_usize(index);
         for (position, dependency) in from.dependencies.iter().enumerate() {
-            let without_edge = |reason| Ignored {
-                task,
-                position,
-                reason,
-            };
+            let without_edge = |reason| Ignored { task, position, reason };
             match by_id.get(&dependency.on).copied() {
                 None => defects.push(Defect::UnknownDependency {
                     task,
@@ -163,11 +145,9 @@ fn resolve(
                     position,
                     on: dependency.on.clone(),
                 }),
-                Some(on) if on == task => defects.push(Defect::SelfDependency {
-                    task,
-                    id: from.id.clone(),
-                    position,
-                }),
+                Some(on) if on == task => {
+                    defects.push(Defect::SelfDependency { task, id: from.id.clone(), position });
+                }
                 Some(on) if is_excluded(&plan.tasks[on.index()]) => {
                     ignored.push(without_edge(IgnoredReason::OnExcluded));
                 }
@@ -177,11 +157,7 @@ fn resolve(
                 Some(on) if hierarchy.is_ancestor(task, on) => {
                     ignored.push(without_edge(IgnoredReason::OwnDescendant));
                 }
-                Some(on) => resolved.push(Resolved {
-                    task,
-                    on,
-                    when: dependency.when,
-                }),
+                Some(on) => resolved.push(Resolved { task, on, when: dependency.when }),
             }
         }
     }
@@ -227,16 +203,8 @@ impl Layout {
         for (index, parent) in parents.iter().enumerate() {
             let Some(group) = *parent else { continue };
             let child = TaskIndex::from_usize(index);
-            edges.push(Edge {
-                from: self.start(group),
-                to: self.start(child),
-                when: When::Completed,
-            });
-            edges.push(Edge {
-                from: self.finish(child),
-                to: self.finish(group),
-                when: When::Completed,
-            });
+            edges.push(Edge { from: self.start(group), to: self.start(child), when: When::Completed });
+            edges.push(Edge { from: self.finish(child), to: self.finish(group), when: When::Completed });
         }
         edges.extend(dependencies.iter().map(|dependency| Edge {
             from: self.finish(dependency.on),
@@ -264,10 +232,7 @@ impl Layout {
                     .iter()
                     .position(|dependency| by_id.get(&dependency.on) == Some(&from.task()))
                     .expect("every other edge comes from a dependency");
-                Origin::Dependency {
-                    task: to.task(),
-                    position,
-                }
+                Origin::Dependency { task: to.task(), position }
             }
         }
     }
@@ -276,13 +241,10 @@ impl Layout {
 /// Returns the nodes that can be put in order; all of them unless there is a cycle.
 fn topological_order(successors: &Csr, predecessors: &Csr) -> Vec<NodeIndex> {
     let count = successors.node_count();
-    let mut waits_for: Vec<u32> = (0..count)
-        .map(|node| predecessors.degree(NodeIndex::from_usize(node)) as u32)
-        .collect();
-    let mut order: Vec<NodeIndex> = (0..count)
-        .map(NodeIndex::from_usize)
-        .filter(|node| waits_for[node.index()] == 0)
-        .collect();
+    let mut waits_for: Vec<u32> =
+        (0..count).map(|node| predecessors.degree(NodeIndex::from_usize(node)) as u32).collect();
+    let mut order: Vec<NodeIndex> =
+        (0..count).map(NodeIndex::from_usize).filter(|node| waits_for[node.index()] == 0).collect();
     order.reserve(count - order.len());
     let mut next = 0;
     while let Some(node) = order.get(next).copied() {

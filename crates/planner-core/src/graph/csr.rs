@@ -15,11 +15,7 @@ pub(super) struct Edge {
 
 impl Edge {
     pub(super) fn reversed(self) -> Self {
-        Self {
-            from: self.to,
-            to: self.from,
-            when: self.when,
-        }
+        Self { from: self.to, to: self.from, when: self.when }
     }
 }
 
@@ -41,10 +37,7 @@ impl Csr {
         for node in 0..node_count {
             offsets[node + 1] += offsets[node];
         }
-        Self {
-            offsets,
-            targets: edges.iter().map(|edge| (edge.to, edge.when)).collect(),
-        }
+        Self { offsets, targets: edges.iter().map(|edge| (edge.to, edge.when)).collect() }
     }
 
     pub(super) fn of(&self, node: NodeIndex) -> &[(NodeIndex, When)] {

@@ -20,10 +20,8 @@ pub(super) fn find_cycles(
     for node in ordered {
         left[node.index()] = false;
     }
-    let candidates: Vec<NodeIndex> = (0..nodes.len())
-        .map(NodeIndex::from_usize)
-        .filter(|node| left[node.index()])
-        .collect();
+    let candidates: Vec<NodeIndex> =
+        (0..nodes.len()).map(NodeIndex::from_usize).filter(|node| left[node.index()]).collect();
     let mut search = Search::new(successors);
     let mut components = search.components(&candidates, None);
     for component in &mut components {
@@ -40,26 +38,14 @@ pub(super) fn find_cycles(
                 .enumerate()
                 .map(|(place, from)| {
                     let to = way[(place + 1) % way.len()];
-                    CycleEdge {
-                        from: nodes[from.index()],
-                        to: nodes[to.index()],
-                        origin: origin(*from, to),
-                    }
+                    CycleEdge { from: nodes[from.index()], to: nodes[to.index()], origin: origin(*from, to) }
                 })
                 .collect();
             let cut = search.cheapest_cut(plan, component, &way, &path);
             let mut tasks: Vec<_> = component.iter().map(|node| nodes[node.index()].task()).collect();
             tasks.dedup();
-            let ids = path
-                .iter()
-                .map(|edge| plan.tasks[edge.from.task().index()].id.clone())
-                .collect();
-            Cycle {
-                path,
-                cut,
-                tasks_involved: tasks.len(),
-                ids,
-            }
+            let ids = path.iter().map(|edge| plan.tasks[edge.from.task().index()].id.clone()).collect();
+            Cycle { path, cut, tasks_involved: tasks.len(), ids }
         })
         .collect()
 }
@@ -156,10 +142,8 @@ impl<'g> Search<'g> {
                     continue;
                 }
                 if self.low[node.index()] == self.order[node.index()] {
-                    let place = open
-                        .iter()
-                        .rposition(|other| *other == node)
-                        .expect("opened when first seen");
+                    let place =
+                        open.iter().rposition(|other| *other == node).expect("opened when first seen");
                     let component = open.split_off(place);
                     for member in &component {
                         self.order[member.index()] = DONE;
@@ -253,11 +237,7 @@ impl<'g> Search<'g> {
                     0
                 };
                 let importance = plan.tasks[path[*place].from.task().index()].priority;
-                (
-                    still_in_cycles,
-                    std::cmp::Reverse(importance),
-                    std::cmp::Reverse(path[*place].origin),
-                )
+                (still_in_cycles, std::cmp::Reverse(importance), std::cmp::Reverse(path[*place].origin))
             })
             .expect("parents alone form no cycle")
     }

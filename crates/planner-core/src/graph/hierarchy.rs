@@ -48,12 +48,7 @@ impl Hierarchy {
                 }
             }
         }
-        Self {
-            has_children: first_child.iter().map(Option::is_some).collect(),
-            parents,
-            enter,
-            leave,
-        }
+        Self { has_children: first_child.iter().map(Option::is_some).collect(), parents, enter, leave }
     }
 
     pub(super) fn is_group(&self, task: TaskIndex) -> bool {

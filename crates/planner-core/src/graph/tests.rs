@@ -73,11 +73,7 @@ fn names(graph: &TaskGraph, plan: &Plan) -> Vec<String> {
 }
 
 fn defects(lines: &[&str]) -> Vec<String> {
-    TaskGraph::new(&plan(lines))
-        .unwrap_err()
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    TaskGraph::new(&plan(lines)).unwrap_err().iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -96,11 +92,7 @@ fn a_dependency_on_ones_own_group_or_member_is_left_out() {
     let plan = plan(&["g: x", "x: g < g", "h: < g", "y: g, h < h"]);
     let graph = TaskGraph::new(&plan).unwrap();
     check(&graph);
-    let reasons: Vec<_> = graph
-        .ignored()
-        .iter()
-        .map(|ignored| (ignored.task.0, ignored.reason))
-        .collect();
+    let reasons: Vec<_> = graph.ignored().iter().map(|ignored| (ignored.task.0, ignored.reason)).collect();
     assert_eq!(
         reasons,
         [
@@ -114,14 +106,8 @@ fn a_dependency_on_ones_own_group_or_member_is_left_out() {
 
 #[test]
 fn nothing_waits_for_an_excluded_task_and_its_children_move_up() {
-    let plan = plan(&[
-        "top",
-        "gone: unknown, b < top !",
-        "a: gone < gone",
-        "b: a",
-        "alone",
-        "grave: < alone !",
-    ]);
+    let plan =
+        plan(&["top", "gone: unknown, b < top !", "a: gone < gone", "b: a", "alone", "grave: < alone !"]);
     let graph = TaskGraph::new(&plan).unwrap();
     check(&graph);
     assert_eq!(graph.parent_of(TaskIndex(2)), Some(TaskIndex(0)));
@@ -133,26 +119,14 @@ fn nothing_waits_for_an_excluded_task_and_its_children_move_up() {
 #[test]
 fn an_edge_is_kept_once_for_each_of_its_meanings() {
     let mut plan = plan(&["a", "b: a, a"]);
-    plan.tasks[1].dependencies.push(Dependency {
-        on: TaskId::new("a").unwrap(),
-        when: When::Failed,
-    });
+    plan.tasks[1].dependencies.push(Dependency { on: TaskId::new("a").unwrap(), when: When::Failed });
     assert_eq!(TaskGraph::new(&plan).unwrap().edge_count(), 2);
 }
 
 #[test]
 fn all_defects_are_told_at_once() {
     assert_eq!(
-        defects(&[
-            "a: a",
-            "b: nowhere",
-            "b",
-            "c: < nobody",
-            "d: < e",
-            "e: < d",
-            "f: g",
-            "g: f"
-        ]),
+        defects(&["a: a", "b: nowhere", "b", "c: < nobody", "d: < e", "e: < d", "f: g", "g: f"]),
         [
             "the id `b` is given twice",
             "the parent `nobody` of `c` is not in the plan",
@@ -180,13 +154,7 @@ fn each_cycle_is_told_by_a_shortest_way_and_its_cheapest_cut() {
     assert_eq!(cycles[0].path.len(), 3);
     assert_eq!(cycles[0].tasks_involved, 5);
     let cut = cycles[0].path[cycles[0].cut];
-    assert_eq!(
-        cut.origin,
-        Origin::Dependency {
-            task: TaskIndex(1),
-            position: 0
-        }
-    );
+    assert_eq!(cut.origin, Origin::Dependency { task: TaskIndex(1), position: 0 });
 }
 
 #[test]
@@ -195,23 +163,15 @@ fn a_cycle_through_a_group_names_the_parents_on_its_way() {
     let Defect::Cycle(cycle) = TaskGraph::new(&plan).unwrap_err().remove(0) else {
         panic!("expected a cycle")
     };
-    assert_eq!(
-        cycle.to_string(),
-        "these tasks wait for each other: `g` -> `x` -> `g` -> `b` -> `g`"
-    );
-    let parents = cycle
-        .path
-        .iter()
-        .filter(|edge| edge.origin == Origin::Parent { child: TaskIndex(1) });
+    assert_eq!(cycle.to_string(), "these tasks wait for each other: `g` -> `x` -> `g` -> `b` -> `g`");
+    let parents = cycle.path.iter().filter(|edge| edge.origin == Origin::Parent { child: TaskIndex(1) });
     assert_eq!(parents.count(), 2);
 }
 
 #[test]
 fn a_chain_of_a_million_tasks_needs_no_deep_stack() {
     let long = |closed: bool| {
-        let ids: Vec<TaskId> = (0..1_000_000)
-            .map(|n| TaskId::new(&format!("t{n}")).unwrap())
-            .collect();
+        let ids: Vec<TaskId> = (0..1_000_000).map(|n| TaskId::new(&format!("t{n}")).unwrap()).collect();
         let tasks = ids
             .iter()
             .enumerate()
@@ -219,8 +179,7 @@ fn a_chain_of_a_million_tasks_needs_no_deep_stack() {
                 let mut task = Task::new(id.clone());
                 let before = if n == 0 { ids.len() - 1 } else { n - 1 };
                 if n > 0 || closed {
-                    task.dependencies
-                        .push(Dependency::on_completion(ids[before].clone()));
+                    task.dependencies.push(Dependency::on_completion(ids[before].clone()));
                 }
                 task
             })
@@ -238,21 +197,12 @@ fn a_chain_of_a_million_tasks_needs_no_deep_stack() {
         let defects = TaskGraph::new(&long(true)).unwrap_err();
         assert!(matches!(&defects[..], [Defect::Cycle(cycle)] if cycle.path.len() == 1_000_000));
     };
-    std::thread::Builder::new()
-        .stack_size(2 << 20)
-        .spawn(run)
-        .unwrap()
-        .join()
-        .unwrap();
+    std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
 }
 
 /// Plans of up to 14 tasks with groups, excluded entries and dependencies in every direction.
 fn any_plan() -> impl Strategy<Value = Plan> {
-    let task = (
-        prop::collection::vec(0..14_usize, 0..3),
-        prop::option::weighted(0.3, 0..14_usize),
-        0..8_u8,
-    );
+    let task = (prop::collection::vec(0..14_usize, 0..3), prop::option::weighted(0.3, 0..14_usize), 0..8_u8);
     prop::collection::vec(task, 1..14).prop_map(|tasks| {
         let count = tasks.len();
         let lines: Vec<String> = tasks
@@ -268,11 +218,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
                 // A parent comes before its children, so that parents form no cycle.
                 let parent = parent.map(|parent| parent % count).filter(|parent| *parent < n);
                 let parent = parent.map_or(String::new(), |parent| format!("< t{parent}"));
-                format!(
-                    "t{n}: {} {parent} {}",
-                    dependencies.join(","),
-                    if kind == 0 { "!" } else { "" }
-                )
+                format!("t{n}: {} {parent} {}", dependencies.join(","), if kind == 0 { "!" } else { "" })
             })
             .collect();
         plan(&lines.iter().map(String::as_str).collect::<Vec<_>>())
@@ -283,19 +229,12 @@ fn any_plan() -> impl Strategy<Value = Plan> {
 /// every leaf under what the group depends on.
 fn plain_meaning(plan: &Plan) -> BTreeSet<(usize, usize)> {
     let excluded = |n: usize| matches!(plan.tasks[n].standing, Standing::Excluded(_));
-    let at: HashMap<&str, usize> = plan
-        .tasks
-        .iter()
-        .enumerate()
-        .map(|(n, task)| (task.id.as_str(), n))
-        .collect();
+    let at: HashMap<&str, usize> =
+        plan.tasks.iter().enumerate().map(|(n, task)| (task.id.as_str(), n)).collect();
     let parent = |n: usize| {
         let mut up = plan.tasks[n].parent.as_ref().map(|parent| at[parent.as_str()]);
         while let Some(group) = up.filter(|group| excluded(*group)) {
-            up = plan.tasks[group]
-                .parent
-                .as_ref()
-                .map(|parent| at[parent.as_str()]);
+            up = plan.tasks[group].parent.as_ref().map(|parent| at[parent.as_str()]);
         }
         up.filter(|_| !excluded(n))
     };
@@ -311,11 +250,8 @@ fn plain_meaning(plan: &Plan) -> BTreeSet<(usize, usize)> {
     };
     let all = 0..plan.tasks.len();
     let is_leaf = |n: usize| !all.clone().any(|child| parent(child) == Some(n));
-    let leaves = |group: usize| -> Vec<usize> {
-        all.clone()
-            .filter(|n| is_leaf(*n) && is_under(*n, group))
-            .collect()
-    };
+    let leaves =
+        |group: usize| -> Vec<usize> { all.clone().filter(|n| is_leaf(*n) && is_under(*n, group)).collect() };
     let mut waits = BTreeSet::new();
     for n in all.clone().filter(|n| !excluded(*n)) {
         for dependency in &plan.tasks[n].dependencies {

@@ -15,15 +15,9 @@ fn report(name: &str, text: &str) -> String {
         report += &format!("{diagnostic}\n");
         for label in diagnostic.labels {
             let (line, column) = reading.source.line_column(label.span.start);
-            report += &format!(
-                "  {line}:{column} {} - {}\n",
-                &reading.source.text()[label.span],
-                label.text
-            );
+            report += &format!("  {line}:{column} {} - {}\n", &reading.source.text()[label.span], label.text);
         }
-        report += &diagnostic
-            .help
-            .map_or(String::new(), |help| format!("  help: {help}\n"));
+        report += &diagnostic.help.map_or(String::new(), |help| format!("  help: {help}\n"));
     }
     report
 }
@@ -143,9 +137,8 @@ note[group-with-effort]: the effort of one group does not count (8h in all): onl
 
 #[test]
 fn a_flood_of_errors_stays_readable_and_fast() {
-    let tasks: Vec<String> = (0..20_000)
-        .map(|n| format!("{{\"id\":\"t{n}\",\"depends_on\":[\"u{n}\"]}}"))
-        .collect();
+    let tasks: Vec<String> =
+        (0..20_000).map(|n| format!("{{\"id\":\"t{n}\",\"depends_on\":[\"u{n}\"]}}")).collect();
     let report = report("plan.json", &format!("{{\"tasks\":[{}]}}", tasks.join(",")));
     assert!(report.ends_with("error[unknown-dependency]: 19900 more of the kind `unknown-dependency`\n"));
 }
