@@ -379,3 +379,149 @@ fn usable_name(prefix: &str, name: &[u8]) -> Result<RepoPath, Skipped> {
 fn failed(path: &Path, source: io::Error) -> DirectoryError {
     DirectoryError::Io { path: path.to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+    use crate::testing::*;
+    use crate::tree::{MODE_FILE, MODE_FOLDER, TreeEntry};
+
+    const NO_BOUND: u64 = u64::MAX;
+
+    fn exported(test: &TestRepository) -> (crate::Snapshot, PathBuf) {
+        let snapshot = test.repository.snapshot(test.first).unwrap();
+        let folder = test.folder.path().join("exported");
+        snapshot.export_to(&folder).unwrap();
+        (snapshot, folder)
+    }
+
+    fn reasons(skipped: &[Skipped]) -> Vec<(&str, &SkippedBecause)> {
+        skipped.iter().map(|skipped| (skipped.path.as_str(), &skipped.because)).collect()
+    }
+
+    #[test]
+    fn what_is_exported_and_not_touched_has_no_changes() {
+        let test = TestRepository::new(&[
+            ("a", "1"),
+            ("dir/sub/b", ""),
+            ("ignored.log", "x"),
+            (".gitignore", "*.log\n"),
+        ]);
+        let (snapshot, folder) = exported(&test);
+        assert_eq!(snapshot.edits_from_dir(&folder, 0).unwrap(), DirectoryChanges::default());
+        assert!(matches!(snapshot.export_to(&folder), Err(DirectoryError::NotEmpty { .. })));
+    }
+
+    #[test]
+    fn changes_become_edits_that_give_the_same_files() {
+        let test = TestRepository::new(&[("a", "1"), ("b", "2"), ("dir/c", "3"), ("dir/d", "4"), ("f", "5")]);
+        let (snapshot, folder) = exported(&test);
+        std::fs::write(folder.join("a"), "one").unwrap();
+        std::fs::set_permissions(folder.join("b"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::remove_dir_all(folder.join("dir")).unwrap();
+        std::fs::write(folder.join("dir"), "a file now").unwrap();
+        std::fs::remove_file(folder.join("f")).unwrap();
+        std::fs::create_dir_all(folder.join("f/new")).unwrap();
+        std::fs::write(folder.join("f/new/file"), "new").unwrap();
+        std::fs::create_dir(folder.join(".git")).unwrap();
+        std::fs::write(folder.join(".git/config"), "hostile").unwrap();
+        let changes = snapshot.edits_from_dir(&folder, NO_BOUND).unwrap();
+        assert_eq!(changes.skipped, []);
+        assert_eq!(changes.edits.len(), 7);
+        let result = test.repository.snapshot(test.pin(test.first, &changes.edits)).unwrap();
+        let again = test.folder.path().join("again");
+        result.export_to(&again).unwrap();
+        assert_eq!(std::fs::read(again.join("dir")).unwrap(), b"a file now");
+        assert_eq!(result.edits_from_dir(&folder, NO_BOUND).unwrap(), DirectoryChanges::default());
+        assert!(std::fs::metadata(again.join("b")).unwrap().permissions().mode() & 0o100 != 0);
+    }
+
+    #[test]
+    fn links_and_odd_things_are_reported_and_never_followed() {
+        let test = TestRepository::new(&[("a", "1"), ("dir/b", "2"), ("kept", "3")]);
+        let (snapshot, folder) = exported(&test);
+        let secret = test.folder.path().join("secret");
+        std::fs::create_dir(&secret).unwrap();
+        std::fs::write(secret.join("b"), "secret").unwrap();
+        std::fs::remove_file(folder.join("a")).unwrap();
+        symlink(secret.join("b"), folder.join("a")).unwrap();
+        std::fs::remove_dir_all(folder.join("dir")).unwrap();
+        symlink(&secret, folder.join("dir")).unwrap();
+        std::fs::create_dir_all(folder.join("nested/.git")).unwrap();
+        std::fs::write(folder.join("nested/.git/config"), "hostile").unwrap();
+        std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
+        let changes = snapshot.edits_from_dir(&folder, NO_BOUND).unwrap();
+        assert_eq!(changes.edits, [], "what a link hides is neither changed nor deleted");
+        let found = reasons(&changes.skipped);
+        assert_eq!(found[0], ("a", &SkippedBecause::Link));
+        assert_eq!(found[1], ("dir", &SkippedBecause::Link));
+        assert!(matches!(found[2], ("nested/.git", SkippedBecause::UnsafePath(_))));
+        assert_eq!(found[3], ("socket", &SkippedBecause::Special));
+    }
+
+    #[test]
+    fn ignored_paths_are_left_out_unless_they_are_in_the_commit() {
+        let test = TestRepository::new(&[
+            (".gitignore", "target/\n*.log\n"),
+            ("kept.log", "1"),
+            ("target/kept", "2"),
+        ]);
+        let (snapshot, folder) = exported(&test);
+        for (file, content) in [
+            ("new.log", "x"),
+            ("kept.log", "changed"),
+            ("target/kept", "changed"),
+            ("target/new", "x"),
+            ("new", "x"),
+        ] {
+            std::fs::write(folder.join(file), content).unwrap();
+        }
+        let edits = snapshot.edits_from_dir(&folder, NO_BOUND).unwrap().edits;
+        assert_eq!(edits, [write("kept.log", "changed"), write("new", "x"), write("target/kept", "changed")]);
+    }
+
+    #[test]
+    fn too_much_is_an_error() {
+        let test = TestRepository::new(&[("a", "1")]);
+        let (snapshot, folder) = exported(&test);
+        std::fs::write(folder.join("b"), "12345678").unwrap();
+        assert_eq!(snapshot.edits_from_dir(&folder, 9).unwrap().edits, [write("b", "12345678")]);
+        assert!(matches!(
+            snapshot.edits_from_dir(&folder, 8),
+            Err(DirectoryError::TooLarge { bytes_max: 8, .. })
+        ));
+    }
+
+    #[test]
+    fn a_hostile_tree_writes_nothing_outside_its_folder() {
+        let test = TestRepository::new(&[]);
+        let raw = git2::Repository::open_bare(test.repository.git_dir()).unwrap();
+        let objects = Objects::open(&raw).unwrap();
+        let id = objects.write_blob(b"../../outside").unwrap();
+        let entry =
+            |name: &str, mode, id| TreeEntry { name: name.as_bytes().to_vec(), item: Item { mode, id } };
+        let inner =
+            objects.write_tree(vec![entry("config", MODE_FILE, id), entry("hooks", MODE_FILE, id)]).unwrap();
+        let tree = objects
+            .write_tree(vec![
+                entry("..", MODE_FOLDER, inner),
+                entry(".git", MODE_FOLDER, inner),
+                entry("GIT~1", MODE_FOLDER, inner),
+                entry("link", tree::MODE_LINK, id),
+                entry("module", 0o160_000, id),
+                entry("good", MODE_FILE, id),
+            ])
+            .unwrap();
+        let folder = test.folder.path().join("a/b");
+        prepare_empty(&folder).unwrap();
+        let exported = export(&objects, tree, &folder).unwrap();
+        assert_eq!((exported.files, exported.bytes, exported.skipped.len()), (1, 13, 8));
+        let names = |folder: &Path| {
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&folder), ["good"]);
+        assert_eq!(names(&test.folder.path().join("a")), ["b"]);
+    }
+}

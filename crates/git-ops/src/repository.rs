@@ -337,3 +337,125 @@ fn explain_open(path: &Path, source: git2::Error) -> OpenError {
     }
     OpenError::Git { path: path_buf, source }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn a_new_repository_is_clean_for_git() {
+        let test = TestRepository::new(&[("a", "1"), ("dir/b", "2")]);
+        let (fine, status) = test.git(&["status", "--porcelain", "--branch"]);
+        assert_eq!((fine, status.trim()), (true, "## main"));
+        assert_eq!(std::fs::read(test.path().join("dir/b")).unwrap(), b"2");
+        assert_eq!(
+            test.git(&["log", "--format=%H %an %at"]).1.trim(),
+            format!("{} Agent {TIME}", test.first)
+        );
+        let again = Repository::init(&test.path(), &[], &author(), TIME);
+        assert!(matches!(again, Err(InitError::NotEmpty { .. })));
+        test.check_invariants();
+    }
+
+    #[test]
+    fn every_way_into_a_repository_leads_to_the_same_one() {
+        let test = TestRepository::new(&[("dir/a", "1")]);
+        let linked = test.folder.path().join("linked");
+        assert!(test.git(&["worktree", "add", "--quiet", "-b", "linked", linked.to_str().unwrap()]).0);
+        for place in [test.path(), test.path().join("dir"), test.path().join(".git"), linked] {
+            assert_eq!(Repository::open(&place).unwrap(), test.repository, "{}", place.display());
+        }
+        let bare = test.folder.path().join("bare");
+        assert!(test.git(&["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()]).0);
+        let bare = Repository::open(&bare).unwrap();
+        assert_eq!(bare.head().unwrap(), Some(test.first));
+        assert_eq!(bare.checked_out_branches().unwrap(), []);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_with_its_reason() {
+        let test = TestRepository::new(&[("a", "1")]);
+        let root = test.folder.path();
+        let make = |name: &str, arguments: &[&str]| {
+            let path = root.join(name);
+            let (made, said) = git(root, &[arguments, &[path.to_str().unwrap()]].concat());
+            assert!(made, "{said}");
+            path
+        };
+        assert!(matches!(Repository::open(&root.join("absent")), Err(OpenError::NotFound { .. })));
+        assert!(matches!(Repository::open(root), Err(OpenError::NotARepository { .. })));
+        let sha256 = make("sha256", &["init", "--quiet", "--object-format=sha256"]);
+        assert!(matches!(Repository::open(&sha256), Err(OpenError::Sha256 { .. })));
+        let reftable = make("reftable", &["init", "--quiet", "--ref-format=reftable"]);
+        assert!(matches!(Repository::open(&reftable), Err(OpenError::Reftable { .. })));
+        std::fs::write(test.path().join("a"), "2").unwrap();
+        assert!(test.git(&["commit", "--quiet", "-am", "second"]).0);
+        let origin = format!("file://{}", test.path().display());
+        let shallow = make("shallow", &["clone", "--quiet", "--depth=1", &origin]);
+        assert!(matches!(Repository::open(&shallow), Err(OpenError::Shallow { .. })));
+        let foreign = make("foreign", &["init", "--quiet"]);
+        let nobody = rustix::fs::Uid::from_raw(65_534);
+        let given = [foreign.clone(), foreign.join(".git")]
+            .iter()
+            .all(|path| rustix::fs::chown(path, Some(nobody), None).is_ok());
+        if given {
+            assert!(matches!(Repository::open(&foreign), Err(OpenError::OwnedBySomeoneElse { .. })));
+        }
+    }
+
+    #[test]
+    fn an_empty_repository_has_no_head() {
+        let folder = temporary_folder();
+        assert!(git(folder.path(), &["init", "--quiet", "-b", "main"]).0);
+        let repository = Repository::open(folder.path()).unwrap();
+        assert_eq!(repository.head().unwrap(), None);
+        assert_eq!(repository.checked_out_branches().unwrap(), [BranchName::new("main").unwrap()]);
+    }
+
+    #[test]
+    fn a_branch_is_created_once() {
+        let test = TestRepository::new(&[("a", "1")]);
+        let other = test.pin(test.first, &[write("a", "2")]);
+        test.repository.create_branch(&work(), test.first).expect("it is there already");
+        let refused = test.repository.create_branch(&work(), other);
+        assert!(
+            matches!(refused, Err(CreateBranchError::Exists { at, .. }) if at == test.first),
+            "{refused:?}"
+        );
+        let deep = BranchName::new("super-planner/deep/er").unwrap();
+        test.repository.create_branch(&deep, other).unwrap();
+        assert_eq!(test.repository.tip(&deep).unwrap(), Some(other));
+        let absent =
+            test.repository.create_branch(&BranchName::new("x").unwrap(), CommitId::from_bytes([8; 20]));
+        assert!(matches!(
+            absent,
+            Err(CreateBranchError::Read(ReadError::Object(ObjectError::Missing { .. })))
+        ));
+    }
+
+    #[test]
+    fn a_branch_contains_its_history_and_nothing_else() {
+        let test = TestRepository::new(&[("a", "1")]);
+        let result = test.pin(test.first, &[write("a", "2")]);
+        let contains = |commit| test.repository.contains(&work(), commit).unwrap();
+        assert!(contains(test.first) && !contains(result) && !contains(CommitId::from_bytes([5; 20])));
+        test.land(result);
+        assert!(contains(test.first));
+        assert!(!test.repository.contains(&BranchName::new("absent").unwrap(), test.first).unwrap());
+    }
+
+    #[test]
+    fn a_flipped_bit_is_an_error() {
+        let test = TestRepository::new(&[("a", "some content")]);
+        let (_, id) = test.git(&["rev-parse", "HEAD:a"]);
+        let file = test.repository.git_dir().join("objects").join(&id[..2]).join(id.trim().split_at(2).1);
+        let mut bytes = std::fs::read(&file).unwrap();
+        let last = bytes.len() - 6;
+        bytes[last] ^= 1;
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, bytes).unwrap();
+        let read = test.repository.snapshot(test.first).unwrap().read(&path("a"));
+        assert!(matches!(read, Err(ReadError::Object(ObjectError::Read { .. }))), "{read:?}");
+    }
+}

@@ -1,0 +1,149 @@
+//! Several processes write to one repository, and one of them is killed at any moment.
+//!
+//! The program of the tests starts itself again as the other process: with the variable set, the test
+//! `another_process` lands results and says so on its output; without it that test does nothing.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use git_ops::*;
+
+const PLACE: &str = "GIT_OPS_TEST_PLACE";
+const NAME: &str = "GIT_OPS_TEST_NAME";
+const COUNT: &str = "GIT_OPS_TEST_COUNT";
+const TIME: i64 = 1_700_000_000;
+
+fn author() -> Signature {
+    Signature { name: "Agent".to_owned(), email: "agent@example.org".to_owned() }
+}
+
+fn work() -> BranchName {
+    BranchName::new("work").unwrap()
+}
+
+fn message(subject: &str) -> Message {
+    Message { subject: subject.to_owned(), ..Message::default() }
+}
+
+fn write(path: &str, content: &str) -> Edit {
+    Edit::Write { path: RepoPath::new(path).unwrap(), content: content.into(), mode: FileMode::Regular }
+}
+
+fn make(place: &Path) -> Repository {
+    let first: Vec<Edit> = (0..20).map(|n| write(&format!("dir{}/file{n}", n % 4), "first\n")).collect();
+    let repository = Repository::init(place, &first, &author(), TIME).unwrap();
+    repository.create_branch(&work(), repository.head().unwrap().unwrap()).unwrap();
+    repository
+}
+
+/// Pins one result, lands it and returns the landed commit.
+fn land(repository: &Repository, writer: &mut Writer, base: CommitId, file: &str) -> CommitId {
+    let edits = vec![write(file, file)];
+    let pin = PinRequest { base, edits, message: message("result"), author: author(), time: TIME };
+    let pinned = writer.pin(&[pin]).unwrap().remove(0).unwrap();
+    let landing =
+        || LandRequest { result: pinned.commit, message: message(file), author: author(), time: TIME };
+    loop {
+        let prepared = writer.prepare(&work(), &[landing()]).unwrap();
+        match writer.publish(&prepared) {
+            Ok(()) => return prepared.new_tip,
+            Err(PublishError::TipMoved { .. }) => {}
+            Err(error) => panic!("{}: {error:?}", repository.git_dir().display()),
+        }
+    }
+}
+
+#[test]
+fn another_process() {
+    let Ok(place) = std::env::var(PLACE) else { return };
+    let (name, count) = (std::env::var(NAME).unwrap(), std::env::var(COUNT).unwrap());
+    let repository = Repository::open(Path::new(&place)).unwrap();
+    let base = repository.head().unwrap().unwrap();
+    let mut writer = repository.writer().unwrap();
+    for n in 0..count.parse::<usize>().unwrap() {
+        let landed = land(&repository, &mut writer, base, &format!("{name}/{n}"));
+        println!("\nlanded {landed}");
+    }
+}
+
+fn start(place: &Path, name: &str, count: usize) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["another_process", "--exact", "--nocapture"])
+        .envs([(PLACE, place.to_str().unwrap()), (NAME, name), (COUNT, &count.to_string())])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Returns the commits that a process says it has landed, as it says so.
+fn landings(child: &mut Child) -> impl Iterator<Item = CommitId> {
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("landed ")?.parse().ok())
+}
+
+fn git(place: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git").arg("-C").arg(place).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    said.trim().to_owned()
+}
+
+fn check_invariants(place: &Path, repository: &Repository, landed: &[CommitId]) {
+    assert_eq!(git(place, &["fsck", "--full", "--strict", "--no-dangling"]), "");
+    for commit in landed {
+        assert!(repository.contains(&work(), *commit).unwrap(), "{commit} was acknowledged and is lost");
+    }
+    let subjects = git(place, &["log", "--format=%s", "work"]);
+    let mut once: Vec<&str> = subjects.lines().collect();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), subjects.lines().count(), "a result landed twice");
+}
+
+fn temporary_folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+#[test]
+fn processes_take_turns() {
+    let folder = temporary_folder();
+    let repository = make(folder.path());
+    let mut children = ["one", "two", "three"].map(|name| start(folder.path(), name, 12));
+    let landed: Vec<CommitId> = children.iter_mut().flat_map(landings).collect();
+    assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
+    assert_eq!(landed.len(), 36);
+    check_invariants(folder.path(), &repository, &landed);
+}
+
+/// On a real file system, where a flush takes long enough for the kill to hit every step.
+#[test]
+fn a_killed_process_loses_nothing_and_blocks_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = make(folder.path());
+    let base = repository.head().unwrap().unwrap();
+    let mut landed = Vec::new();
+    for round in 0..15 {
+        let mut child = start(folder.path(), &format!("round{round}"), usize::MAX);
+        let said = landings(&mut child);
+        let before = landed.len();
+        landed.extend(said.take(1 + round % 4));
+        assert!(landed.len() > before, "it died by itself");
+        // It is somewhere in its next landing, further on in every round.
+        for _ in 0..3 * round {
+            repository.tip(&work()).unwrap();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        landed.push(land(&repository, &mut repository.writer().unwrap(), base, &format!("after/{round}")));
+    }
+    check_invariants(folder.path(), &repository, &landed);
+    assert_eq!(locks_below(&repository.git_dir().join("refs")), [""; 0]);
+}
+
+fn locks_below(folder: &Path) -> Vec<String> {
+    let paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let below = paths.iter().filter(|path| path.is_dir()).flat_map(|path| locks_below(path));
+    let here = paths.iter().map(|path| path.display().to_string()).filter(|path| path.ends_with(".lock"));
+    below.chain(here).collect()
+}
