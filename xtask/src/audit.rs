@@ -7,15 +7,11 @@ pub(crate) fn run() -> Result<(), StepFailed> {
         println!("cargo-deny is missing; installing it.");
         Step::cargo().words("install cargo-deny --locked").run()?;
     }
-    Step::cargo()
-        .words("deny --workspace check --hide-inclusion-graph bans licenses sources")
-        .run()?;
+    Step::cargo().words("deny --workspace check --hide-inclusion-graph bans licenses sources").run()?;
     // The database is fetched apart from the check, so that a missing network is not taken for a vulnerability.
     if let Err(failure) = Step::cargo().words("deny --workspace fetch db").run() {
         println!("\nThe database of vulnerabilities cannot be reached, so they are NOT checked: {failure}");
         return Ok(());
     }
-    Step::cargo()
-        .words("deny --workspace check --disable-fetch --hide-inclusion-graph advisories")
-        .run()
+    Step::cargo().words("deny --workspace check --disable-fetch --hide-inclusion-graph advisories").run()
 }

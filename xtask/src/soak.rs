@@ -22,8 +22,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
 }
 
 fn is_positive_number(text: &str) -> bool {
-    text.parse()
-        .is_ok_and(|number: f64| number.is_finite() && number > 0.0)
+    text.parse().is_ok_and(|number: f64| number.is_finite() && number > 0.0)
 }
 
 #[cfg(test)]

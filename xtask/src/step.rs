@@ -23,17 +23,10 @@ pub(crate) enum StepFailed {
     Ended { line: String, status: ExitStatus },
     /// Something that the chore needs is missing and cannot be installed here.
     #[error("{program} is missing: {remedy}")]
-    Missing {
-        program: &'static str,
-        remedy: &'static str,
-    },
+    Missing { program: &'static str, remedy: &'static str },
     /// An environment variable holds no usable value.
     #[error("{variable} is {value:?}: {expected}")]
-    Variable {
-        variable: &'static str,
-        value: String,
-        expected: &'static str,
-    },
+    Variable { variable: &'static str, value: String, expected: &'static str },
 }
 
 impl Step {
@@ -107,9 +100,7 @@ impl Step {
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask is a folder of the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
 }
 
 #[cfg(test)]
@@ -128,9 +119,6 @@ mod tests {
     #[test]
     fn a_program_that_is_not_there_is_a_failure_and_no_panic() {
         assert!(!Step::new("/nowhere/at/all").succeeds_silently());
-        assert!(matches!(
-            Step::new("/nowhere/at/all").run(),
-            Err(StepFailed::NotStarted { .. })
-        ));
+        assert!(matches!(Step::new("/nowhere/at/all").run(), Err(StepFailed::NotStarted { .. })));
     }
 }

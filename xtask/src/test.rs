@@ -9,10 +9,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
     );
     find_or_install_git()?;
     Step::cargo().words("test -p super-planner --examples").run()?;
-    Step::cargo()
-        .words("test --workspace --no-fail-fast")
-        .arguments(arguments)
-        .run()
+    Step::cargo().words("test --workspace --no-fail-fast").arguments(arguments).run()
 }
 
 /// The tests compare what the project writes with what stock git reads.
@@ -30,14 +27,8 @@ fn find_or_install_git() -> Result<(), StepFailed> {
     }
     println!("git is missing; installing the Debian package.");
     let as_root = || {
-        if has("sudo") {
-            Step::new("sudo").words("apt-get")
-        } else {
-            Step::new("apt-get")
-        }
+        if has("sudo") { Step::new("sudo").words("apt-get") } else { Step::new("apt-get") }
     };
     as_root().words("update --quiet").run()?;
-    as_root()
-        .words("install --yes --quiet --no-install-recommends git")
-        .run()
+    as_root().words("install --yes --quiet --no-install-recommends git").run()
 }
