@@ -1,3 +1,4 @@
 //! Tests that need more than one crate.
 
 mod dependency_edges;
+mod sample_plan;

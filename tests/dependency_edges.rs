@@ -82,12 +82,7 @@ fn crates_depend_on_one_another_as_the_architecture_says() {
     let crates: Vec<&Package> = metadata
         .packages
         .iter()
-        .filter(|package| {
-            package
-                .manifest_path
-                .components()
-                .any(|part| part.as_str() == "crates")
-        })
+        .filter(|package| package.manifest_path.components().any(|part| part.as_str() == "crates"))
         .collect();
     let edges: Edges = crates.iter().map(|package| edges_of(package)).collect();
     let violations = violations(&edges);
@@ -107,10 +102,7 @@ fn edges_of(package: &Package) -> (String, BTreeSet<String>) {
 /// Returns a sentence for every edge that is forbidden or missing, and for every crate without a room.
 fn violations(edges: &Edges) -> Vec<String> {
     let mut found = Vec::new();
-    for name in edges
-        .keys()
-        .filter(|name| !ROOMS.iter().any(|room| room.name == *name))
-    {
+    for name in edges.keys().filter(|name| !ROOMS.iter().any(|room| room.name == *name)) {
         found.push(format!("{name} has no room: say in ROOMS what it may use"));
     }
     for room in &ROOMS {
@@ -166,10 +158,7 @@ fn intended() -> Edges {
                 Uses::Exactly(names) => names,
                 Uses::AnyBut(_) => &["planner-core"],
             };
-            (
-                room.name.to_owned(),
-                targets.iter().map(|name| (*name).to_owned()).collect(),
-            )
+            (room.name.to_owned(), targets.iter().map(|name| (*name).to_owned()).collect())
         })
         .collect()
 }
@@ -188,16 +177,10 @@ fn every_planted_edge_is_named_with_its_reason() {
         ("perf-suite", "super-planner", "from outside"),
     ] {
         let mut edges = intended();
-        edges
-            .get_mut(from)
-            .expect("every room has edges")
-            .insert(to.to_owned());
+        edges.get_mut(from).expect("every room has edges").insert(to.to_owned());
         let found = violations(&edges);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(
-            found[0].starts_with(&format!("{from} -> {to} is forbidden: ")),
-            "{found:?}"
-        );
+        assert!(found[0].starts_with(&format!("{from} -> {to} is forbidden: ")), "{found:?}");
         assert!(found[0].contains(reason), "{found:?}");
     }
 }
@@ -206,15 +189,9 @@ fn every_planted_edge_is_named_with_its_reason() {
 fn a_missing_edge_and_a_new_crate_are_named() {
     let mut edges = intended();
     edges.insert("newcomer".to_owned(), BTreeSet::new());
-    edges
-        .get_mut("state-store")
-        .expect("every room has edges")
-        .remove("planner-core");
+    edges.get_mut("state-store").expect("every room has edges").remove("planner-core");
     let found = violations(&edges);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].starts_with("newcomer has no room"), "{found:?}");
-    assert!(
-        found[1].starts_with("state-store -> planner-core is missing"),
-        "{found:?}"
-    );
+    assert!(found[1].starts_with("state-store -> planner-core is missing"), "{found:?}");
 }
