@@ -1,9 +1,24 @@
 //! Who does what: leases, assignment, retries and recovery. A pure engine and one driver around it.
 //!
-//! [`engine`] decides; [`turn`] makes what it decides durable; the driver carries out what follows.
+//! [`engine`] decides; [`turn()`] makes what it decides durable; the driver behind a [`Coordinator`] carries out what
+//! follows, by an [`executor`] that the embedding program chooses, and is asked through a [`Handle`].
 
+mod attempt;
+mod driver;
 pub mod engine;
+pub mod executor;
+mod handle;
+mod host;
+mod landing;
+mod metrics;
+mod process;
 mod random;
 mod turn;
+mod verification;
 
+pub use driver::{Coordinator, DriverError, Running};
+pub use handle::{CommandError, Handle, ShutDown, Stopped};
+pub use landing::LandingStopped;
+pub use metrics::Metrics;
+pub use process::ProcessLimits;
 pub use turn::{RecordedEvent, Turn, TurnError, load, turn};

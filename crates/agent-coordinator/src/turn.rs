@@ -63,16 +63,11 @@ pub fn load(engine: &mut Engine, store: &dyn StateStore, stream: &StreamName) ->
     let mut visit = |recorded: Recorded| match engine.apply_recorded(&recorded) {
         Ok(_) => std::ops::ControlFlow::Continue(()),
         Err(source) => {
-            unfit = Err(TurnError::Unfit {
-                at: recorded.seq,
-                source,
-            });
+            unfit = Err(TurnError::Unfit { at: recorded.seq, source });
             std::ops::ControlFlow::Break(())
         }
     };
-    store
-        .read(stream, after, &mut visit)
-        .map_err(TurnError::NotBegun)?;
+    store.read(stream, after, &mut visit).map_err(TurnError::NotBegun)?;
     unfit
 }
 
@@ -99,41 +94,28 @@ pub fn turn(
         apply(engine, event, now, &mut decided);
     }
     if !decided.is_empty() {
-        transaction
-            .commit(decided.iter().map(Event::to_entry).collect())
-            .map_err(|error| match error {
-                CommitError::Conflict { .. } | CommitError::Refused(_) => TurnError::NotRecorded(error),
-                CommitError::Unknown(_) => TurnError::InDoubt(error),
-            })?;
+        transaction.commit(decided.iter().map(Event::to_entry).collect()).map_err(|error| match error {
+            CommitError::Conflict { .. } | CommitError::Refused(_) => TurnError::NotRecorded(error),
+            CommitError::Unknown(_) => TurnError::InDoubt(error),
+        })?;
     }
-    let own = (1..).zip(decided).map(|(offset, event)| RecordedEvent {
-        seq: first.plus(offset),
-        at: now,
-        event,
-    });
+    let own =
+        (1..).zip(decided).map(|(offset, event)| RecordedEvent { seq: first.plus(offset), at: now, event });
     events.extend(own);
     let effects = engine.effects_of(events.iter().map(|recorded| &recorded.event));
-    Ok(Turn {
-        answers,
-        effects,
-        events,
-    })
+    Ok(Turn { answers, effects, events })
 }
 
 fn read_on(engine: &mut Engine, news: &[Recorded]) -> Result<Vec<RecordedEvent>, TurnError> {
     let applied = news.iter().map(|recorded| {
         let (seq, at) = (recorded.seq, recorded.at);
-        let event = engine
-            .apply_recorded(recorded)
-            .map_err(|source| TurnError::Unfit { at: seq, source })?;
+        let event = engine.apply_recorded(recorded).map_err(|source| TurnError::Unfit { at: seq, source })?;
         Ok(RecordedEvent { seq, at, event })
     });
     applied.collect()
 }
 
 fn apply(engine: &mut Engine, event: Event, now: Timestamp, decided: &mut Vec<Event>) {
-    engine
-        .apply(&event, now)
-        .expect("every event that is decided applies");
+    engine.apply(&event, now).expect("every event that is decided applies");
     decided.push(event);
 }

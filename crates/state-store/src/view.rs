@@ -1,15 +1,14 @@
 //! A look at single tasks for any number of readers, beside the one writer and without its lock.
 
 use dashmap::DashMap;
-use planner_core::TaskId;
 
 use crate::Seq;
-use crate::task::StateName;
+use crate::task::{StateName, TaskKey};
 
-/// Where the tasks of one project stand. Shared by an `Arc`; readers never wait for a batch to be decided or flushed.
+/// Where the tasks of a workspace stand. Shared by an `Arc`; readers never wait for a batch to be decided or flushed.
 #[derive(Debug, Default)]
 pub struct TaskView {
-    tasks: DashMap<TaskId, TaskGlance>,
+    tasks: DashMap<TaskKey, TaskGlance>,
 }
 
 /// Where a task stood at a place in the log.
@@ -25,13 +24,13 @@ pub struct TaskGlance {
 
 impl TaskView {
     /// Returns where a task stands, as of the last batch that is durable.
-    pub fn get(&self, task: &str) -> Option<TaskGlance> {
-        self.tasks.get(task).map(|glance| *glance)
+    pub fn get(&self, task: TaskKey) -> Option<TaskGlance> {
+        self.tasks.get(&task).map(|glance| *glance)
     }
 
     /// Shows where a task stands now. An older look than the one that is shown is ignored.
-    pub fn show(&self, task: &TaskId, glance: TaskGlance) {
-        let mut shown = self.tasks.entry(task.clone()).or_insert(glance);
+    pub fn show(&self, task: TaskKey, glance: TaskGlance) {
+        let mut shown = self.tasks.entry(task).or_insert(glance);
         if shown.seq <= glance.seq {
             *shown = glance;
         }
@@ -41,21 +40,18 @@ impl TaskView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::ProjectKey;
 
     #[test]
     fn a_later_look_replaces_an_earlier_one_and_not_the_other_way() {
         let view = TaskView::default();
-        let id = TaskId::new("T-1").unwrap();
-        let glance = |seq, state| TaskGlance {
-            seq: Seq::new(seq),
-            state,
-            attempts: 1,
-        };
-        view.show(&id, glance(2, StateName::Running));
-        view.show(&id, glance(1, StateName::Assigned));
-        assert_eq!(view.get("T-1"), Some(glance(2, StateName::Running)));
-        view.show(&id, glance(3, StateName::Verifying));
-        assert_eq!(view.get("T-1").unwrap().state, StateName::Verifying);
-        assert_eq!(view.get("T-2"), None);
+        let [first, second] = [0, 1].map(|task| TaskKey { project: ProjectKey(0), task });
+        let glance = |seq, state| TaskGlance { seq: Seq::new(seq), state, attempts: 1 };
+        view.show(first, glance(2, StateName::Running));
+        view.show(first, glance(1, StateName::Assigned));
+        assert_eq!(view.get(first), Some(glance(2, StateName::Running)));
+        view.show(first, glance(3, StateName::Verifying));
+        assert_eq!(view.get(first).unwrap().state, StateName::Verifying);
+        assert_eq!(view.get(second), None);
     }
 }

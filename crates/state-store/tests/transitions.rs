@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use state_store::Timestamp;
 use state_store::task::{
     AfterFailure, AgentKey, CancelReason, CheckRecord, CommitHash, Completion, ConflictRecord, Deliverable,
-    FailureReason, FencingToken, IllegalTransition, InstanceKey, Landed, Lease, TaskRecord, TaskState,
-    Transition, transition,
+    Delivery, FailureReason, FencingToken, IllegalTransition, InstanceKey, Intent, Landed, Lease, TaskRecord,
+    TaskState, Transition, transition,
 };
 
 fn lease(token: u64) -> Lease {
@@ -20,35 +20,23 @@ fn lease(token: u64) -> Lease {
 
 fn conflict() -> ConflictRecord {
     let commit = CommitHash([1; 20]);
-    ConflictRecord {
-        theirs: commit,
-        base: commit,
-        ours: commit,
-        paths: vec!["a".to_owned()],
-    }
+    ConflictRecord { theirs: commit, base: commit, ours: commit, paths: vec!["a".to_owned()] }
 }
 
 fn states() -> Vec<TaskState> {
-    let (lease, deliverable) = (lease(1), Deliverable::NoFiles);
+    let delivery = Delivery { deliverable: Deliverable::NoFiles, at: Timestamp::default() };
+    let lease = lease(1);
     vec![
         TaskState::Pending,
         TaskState::Assigned(lease),
         TaskState::Running(lease),
-        TaskState::Verifying { lease, deliverable },
-        TaskState::Landing {
-            lease,
-            deliverable,
-            intents: Vec::new(),
-        },
+        TaskState::Verifying { lease, delivery },
+        TaskState::Landing { lease, delivery, intents: Vec::new() },
         TaskState::Completed(Completion::Beforehand),
-        TaskState::Backoff {
-            until: Timestamp::default(),
-        },
+        TaskState::Backoff { until: Timestamp::default() },
         TaskState::InConflict(conflict()),
         TaskState::OnHold,
-        TaskState::Failed {
-            reason: FailureReason::Timeout,
-        },
+        TaskState::Failed { reason: FailureReason::Timeout },
         TaskState::Cancelled(CancelReason::NotNeeded),
     ]
 }
@@ -59,51 +47,23 @@ fn steps(token: u64) -> Vec<Transition> {
     vec![
         Transition::Assign(next),
         Transition::Start(token),
-        Transition::Renew {
-            token,
-            expires_at: Timestamp::from_millis(90_000),
-        },
-        Transition::Deliver {
-            token,
-            deliverable: Deliverable::NoFiles,
-        },
-        Transition::Verify {
-            token,
-            check: CheckRecord::NotNamed,
-        },
-        Transition::Intend {
-            token,
-            commit: CommitHash([2; 20]),
-        },
-        Transition::Land {
-            token,
-            landed: Landed::Empty,
-        },
-        Transition::Conflict {
-            token,
-            conflict: conflict(),
-        },
+        Transition::Renew { token, expires_at: Timestamp::from_millis(90_000) },
+        Transition::Deliver { token, deliverable: Deliverable::NoFiles },
+        Transition::Verify { token, check: CheckRecord::NotNamed },
+        Transition::Intend { token, intent: Intent { commit: CommitHash([2; 20]), merged: false } },
+        Transition::Land { token, landed: Landed::Empty },
+        Transition::Conflict { token, conflict: conflict() },
         Transition::Fail {
             token,
             reason: FailureReason::Timeout,
             then: AfterFailure::Retry(Timestamp::from_millis(5)),
         },
-        Transition::Fail {
-            token,
-            reason: FailureReason::Timeout,
-            then: AfterFailure::GiveUp,
-        },
-        Transition::Lose {
-            token,
-            why: transition::Lost::LeaseExpired,
-        },
+        Transition::Fail { token, reason: FailureReason::Timeout, then: AfterFailure::GiveUp },
+        Transition::Lose { token, why: transition::Lost::LeaseExpired },
         Transition::Hold,
         Transition::Resume,
         Transition::Cancel(CancelReason::NotNeeded),
-        Transition::Adopt {
-            token,
-            instance: InstanceKey(1),
-        },
+        Transition::Adopt { token, instance: InstanceKey(1) },
     ]
 }
 
@@ -166,10 +126,7 @@ fn an_old_token_moves_nothing_and_is_told_the_present_one() {
                 given: old,
                 current: new,
             };
-            assert_eq!(
-                transition::next(&state, new, &step, Timestamp::default()),
-                Err(expected)
-            );
+            assert_eq!(transition::next(&state, new, &step, Timestamp::default()), Err(expected));
         }
     }
 }

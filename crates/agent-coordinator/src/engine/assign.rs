@@ -17,10 +17,7 @@ impl Engine {
             return None;
         }
         let (rank, agent) = self.best_pair()?;
-        let record = self
-            .state
-            .task(rank.key)
-            .expect("the ready queue holds tasks of the state");
+        let record = self.state.task(rank.key).expect("the ready queue holds tasks of the state");
         let lease = Lease {
             agent,
             instance,
@@ -28,21 +25,13 @@ impl Engine {
             attempt: record.attempts + 1,
             expires_at: now + self.policy.lease,
         };
-        Some(Event::Task {
-            task: rank.key,
-            transition: Transition::Assign(lease),
-        })
+        Some(Event::Task { task: rank.key, transition: Transition::Assign(lease) })
     }
 
     /// Returns the first ready task that a free agent can do, with that agent.
     fn best_pair(&self) -> Option<(Rank, AgentKey)> {
-        let firsts: BTreeSet<_> = self
-            .ready
-            .kinds()
-            .filter_map(|(kind, mut ranks)| Some((ranks.next()?, kind)))
-            .collect();
-        firsts
-            .into_iter()
-            .find_map(|(rank, kind)| Some((rank, self.roster.pick(kind)?)))
+        let firsts: BTreeSet<_> =
+            self.ready.kinds().filter_map(|(kind, mut ranks)| Some((ranks.next()?, kind))).collect();
+        firsts.into_iter().find_map(|(rank, kind)| Some((rank, self.roster.pick(kind)?)))
     }
 }

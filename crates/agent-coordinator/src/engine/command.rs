@@ -3,8 +3,8 @@
 use planner_core::{CapabilitySet, Plan};
 use state_store::Timestamp;
 use state_store::task::{
-    AgentKey, CommitHash, ConflictRecord, Deliverable, Event, FailureReason, FencingToken, Host,
-    IllegalTransition, InstanceKey, Landed, ProjectKey, ProjectSettings, TaskKey,
+    AgentKey, ConflictRecord, Deliverable, Event, FailureReason, FencingToken, Host, IllegalTransition,
+    InstanceKey, Intent, Landed, ProjectKey, ProjectSettings, TaskKey,
 };
 
 /// Something that is asked of the engine.
@@ -22,6 +22,8 @@ pub enum Command {
         /// Which.
         instance: InstanceKey,
     },
+    /// This coordinator looks after the results of those that have ended.
+    AdoptOrphans,
     /// This coordinator ends: its attempts are given up.
     End,
     /// A plan becomes a project.
@@ -79,7 +81,7 @@ pub enum Command {
         took_ms: u64,
     },
     /// Results are about to become these commits.
-    Intend(Vec<(TaskKey, FencingToken, CommitHash)>),
+    Intend(Vec<(TaskKey, FencingToken, Intent)>),
     /// A result is where it belongs.
     Land {
         /// The task.

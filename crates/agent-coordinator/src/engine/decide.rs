@@ -5,8 +5,8 @@ use planner_core::graph::TaskGraph;
 use state_store::Timestamp;
 use state_store::task::{
     AgentKey, AgentStatus, CancelReason, CheckRecord, Completion, Deliverable, Event, FailureReason,
-    FencingToken, IllegalTransition, InstanceKey, InstanceStatus, Landed, Lost, ProjectKey, ProjectSettings,
-    TaskKey, TaskState, Transition, transition,
+    FencingToken, IllegalTransition, InstanceKey, InstanceStatus, Landed, Lease, Lost, ProjectKey,
+    ProjectSettings, TaskKey, TaskState, Transition, transition,
 };
 
 use crate::engine::{Accepted, AgentSpec, Command, Decision, Engine, Refusal, retry};
@@ -18,12 +18,7 @@ impl Engine {
     pub fn decide(&self, command: &Command, now: Timestamp) -> Decision {
         let events = match command {
             Command::AddProject { plan, settings } => return self.decide_project(plan, settings),
-            Command::Deliver {
-                task,
-                token,
-                agent,
-                deliverable,
-            } => {
+            Command::Deliver { task, token, agent, deliverable } => {
                 return self.decide_delivery(*task, *token, *agent, *deliverable, now);
             }
             Command::Begin { host } => Ok(self
@@ -36,12 +31,10 @@ impl Engine {
                 .into_iter()
                 .collect()),
             Command::RenewInstance => self.begun().map(|instance| {
-                vec![Event::InstanceRenewed {
-                    instance,
-                    expires_at: now + self.policy.instance_lease,
-                }]
+                vec![Event::InstanceRenewed { instance, expires_at: now + self.policy.instance_lease }]
             }),
             Command::TakeOver { instance } => self.decide_take_over(*instance),
+            Command::AdoptOrphans => self.begun().map(|me| self.adoptions(me)),
             Command::End => self.begun().map(|me| self.end_of(me, Lost::ShutDown)),
             Command::ConfigureProject { project, settings } => self.decide_settings(*project, settings),
             Command::RegisterAgents(agents) => self.decide_agents(agents, now),
@@ -53,44 +46,21 @@ impl Engine {
             }
             Command::Intend(intents) => intents
                 .iter()
-                .map(|(task, token, commit)| {
-                    self.one_step(
-                        *task,
-                        Transition::Intend {
-                            token: *token,
-                            commit: *commit,
-                        },
-                        now,
-                    )
+                .map(|(task, token, intent)| {
+                    self.one_step(*task, Transition::Intend { token: *token, intent: *intent }, now)
                 })
                 .collect(),
-            Command::Land { task, token, landed } => self.step(
-                *task,
-                Transition::Land {
-                    token: *token,
-                    landed: *landed,
-                },
-                now,
-            ),
-            Command::Conflict {
-                task,
-                token,
-                conflict,
-            } => self.step(
-                *task,
-                Transition::Conflict {
-                    token: *token,
-                    conflict: conflict.clone(),
-                },
-                now,
-            ),
+            Command::Land { task, token, landed } => {
+                self.step(*task, Transition::Land { token: *token, landed: *landed }, now)
+            }
+            Command::Conflict { task, token, conflict } => {
+                self.step(*task, Transition::Conflict { token: *token, conflict: conflict.clone() }, now)
+            }
             Command::Hold(task) => self.step(*task, Transition::Hold, now),
             Command::Resume(task) => self.step(*task, Transition::Resume, now),
-            Command::Cancel { task, reason } => self.step(
-                *task,
-                Transition::Cancel(CancelReason::Operator(reason.clone())),
-                now,
-            ),
+            Command::Cancel { task, reason } => {
+                self.step(*task, Transition::Cancel(CancelReason::Operator(reason.clone())), now)
+            }
         };
         Decision::of(events, Accepted::Done)
     }
@@ -103,32 +73,18 @@ impl Engine {
                 transition: Transition::Cancel(CancelReason::NotNeeded),
             });
         }
-        self.next_expiry(now)
-            .or_else(|| self.next_retry(now))
-            .or_else(|| self.next_assignment(now))
+        self.next_expiry(now).or_else(|| self.next_retry(now)).or_else(|| self.next_assignment(now))
     }
 
     fn next_retry(&self, now: Timestamp) -> Option<Event> {
         let (_, task) = self.delayed.first().filter(|(until, _)| *until <= now)?;
-        Some(Event::Task {
-            task: *task,
-            transition: Transition::Resume,
-        })
+        Some(Event::Task { task: *task, transition: Transition::Resume })
     }
 
     fn next_expiry(&self, now: Timestamp) -> Option<Event> {
-        let (_, task) = self
-            .expiries
-            .first()
-            .filter(|(expires_at, _)| *expires_at <= now)?;
+        let (_, task) = self.expiries.first().filter(|(expires_at, _)| *expires_at <= now)?;
         let token = self.state.task(*task)?.state.lease()?.token;
-        Some(Event::Task {
-            task: *task,
-            transition: Transition::Lose {
-                token,
-                why: Lost::LeaseExpired,
-            },
-        })
+        Some(Event::Task { task: *task, transition: Transition::Lose { token, why: Lost::LeaseExpired } })
     }
 
     fn begun(&self) -> Result<InstanceKey, Refusal> {
@@ -143,10 +99,7 @@ impl Engine {
             return Err(Refusal::IsGroup { task: key });
         }
         transition::next(&record.state, record.last_token, &step, now)?;
-        Ok(Event::Task {
-            task: key,
-            transition: step,
-        })
+        Ok(Event::Task { task: key, transition: step })
     }
 
     fn step(&self, key: TaskKey, step: Transition, now: Timestamp) -> Events {
@@ -156,16 +109,10 @@ impl Engine {
     fn decide_project(&self, plan: &Plan, settings: &ProjectSettings) -> Decision {
         let key = ProjectKey(self.state.projects().len() as u32);
         let events = if self.state.project_named(&plan.name).is_some() {
-            Err(Refusal::NameTaken {
-                name: plan.name.clone(),
-            })
+            Err(Refusal::NameTaken { name: plan.name.clone() })
         } else if let Err(defects) = TaskGraph::new(plan) {
             let first = defects.first().map(ToString::to_string).unwrap_or_default();
-            Err(Refusal::UnsoundPlan {
-                name: plan.name.clone(),
-                defects: defects.len(),
-                first,
-            })
+            Err(Refusal::UnsoundPlan { name: plan.name.clone(), defects: defects.len(), first })
         } else {
             let stored = serde_json::to_vec(plan).expect("a plan has string keys only");
             Ok(vec![Event::ProjectAdded {
@@ -178,26 +125,16 @@ impl Engine {
     }
 
     fn decide_settings(&self, project: ProjectKey, settings: &ProjectSettings) -> Events {
-        let present = &self
-            .state
-            .project(project)
-            .ok_or(Refusal::NoSuchProject { project })?
-            .settings;
+        let present = &self.state.project(project).ok_or(Refusal::NoSuchProject { project })?.settings;
         if present == settings {
             return Ok(Vec::new());
         }
-        Ok(vec![Event::ProjectSettingsChanged {
-            project,
-            settings: settings.clone(),
-        }])
+        Ok(vec![Event::ProjectSettingsChanged { project, settings: settings.clone() }])
     }
 
     fn decide_agents(&self, agents: &[AgentSpec], now: Timestamp) -> Events {
         let instance = self.begun()?;
-        agents
-            .iter()
-            .map(|agent| self.decide_agent(agent, instance, now))
-            .collect()
+        agents.iter().map(|agent| self.decide_agent(agent, instance, now)).collect()
     }
 
     fn decide_agent(
@@ -206,10 +143,7 @@ impl Engine {
         instance: InstanceKey,
         now: Timestamp,
     ) -> Result<Event, Refusal> {
-        let present = self
-            .state
-            .agent_named(&agent.name)
-            .and_then(|key| self.state.agent(key));
+        let present = self.state.agent_named(&agent.name).and_then(|key| self.state.agent(key));
         if let Some(present) = present
             && present.status == AgentStatus::Active
             && present.instance != instance
@@ -244,29 +178,40 @@ impl Engine {
         Ok(self.end_of(gone, Lost::CoordinatorGone))
     }
 
-    /// What becomes of the tasks of a coordinator that ends: attempts are given up; results stay, and another
-    /// coordinator adopts them.
+    /// What becomes of the tasks of a coordinator that ends: attempts are given up; results stay, for another one to
+    /// adopt.
     fn end_of(&self, instance: InstanceKey, why: Lost) -> Vec<Event> {
-        let mut events = Vec::new();
-        for (project, found) in (0..).map(ProjectKey).zip(self.state.projects()) {
-            for (task, record) in (0..).zip(&found.tasks) {
-                let Some(lease) = record.state.lease().filter(|lease| lease.instance == instance) else {
-                    continue;
-                };
-                let token = lease.token;
-                let transition = match (&record.state, self.me) {
-                    (TaskState::Assigned(_) | TaskState::Running(_), _) => Transition::Lose { token, why },
-                    (_, Some(me)) if me != instance => Transition::Adopt { token, instance: me },
-                    _ => continue,
-                };
-                events.push(Event::Task {
-                    task: TaskKey { project, task },
-                    transition,
-                });
-            }
-        }
-        events.push(Event::InstanceEnded { instance });
-        events
+        let given_up = self.leased().filter(|(_, state, lease)| {
+            lease.instance == instance && matches!(state, TaskState::Assigned(_) | TaskState::Running(_))
+        });
+        given_up
+            .map(|(task, _, lease)| Event::Task {
+                task,
+                transition: Transition::Lose { token: lease.token, why },
+            })
+            .chain(std::iter::once(Event::InstanceEnded { instance }))
+            .collect()
+    }
+
+    fn adoptions(&self, me: InstanceKey) -> Vec<Event> {
+        let is_orphan = |instance: InstanceKey| {
+            self.state.instance(instance).is_none_or(|owner| owner.status == InstanceStatus::Ended)
+        };
+        let orphans = self.leased().filter(|(_, state, lease)| {
+            matches!(state, TaskState::Verifying { .. } | TaskState::Landing { .. })
+                && is_orphan(lease.instance)
+        });
+        let adopt = |lease: &Lease| Transition::Adopt { token: lease.token, instance: me };
+        orphans.map(|(task, _, lease)| Event::Task { task, transition: adopt(lease) }).collect()
+    }
+
+    /// Returns the tasks that are under a lease.
+    fn leased(&self) -> impl Iterator<Item = (TaskKey, &TaskState, &Lease)> {
+        let projects = (0..).map(ProjectKey).zip(self.state.projects());
+        let tasks = projects.flat_map(|(project, found)| {
+            (0..).zip(&found.tasks).map(move |(task, record)| (TaskKey { project, task }, &record.state))
+        });
+        tasks.filter_map(|(task, state)| Some((task, state, state.lease()?)))
     }
 
     /// Renewals of attempts that are not the present ones any more are passed over: their agents are told to stop by
@@ -276,15 +221,7 @@ impl Engine {
         leases
             .iter()
             .filter_map(|(task, token)| {
-                self.one_step(
-                    *task,
-                    Transition::Renew {
-                        token: *token,
-                        expires_at,
-                    },
-                    now,
-                )
-                .ok()
+                self.one_step(*task, Transition::Renew { token: *token, expires_at }, now).ok()
             })
             .collect()
     }
@@ -298,15 +235,7 @@ impl Engine {
     ) -> Events {
         let failures = self.state.task(task).map_or(0, |record| record.failures) + 1;
         let then = retry::after_failure(&self.policy, task, token, failures, now);
-        self.step(
-            task,
-            Transition::Fail {
-                token,
-                reason: reason.clone(),
-                then,
-            },
-            now,
-        )
+        self.step(task, Transition::Fail { token, reason: reason.clone(), then }, now)
     }
 
     /// A result is taken at once as far as it needs nothing from outside: without a check it is accepted, without files
@@ -322,15 +251,7 @@ impl Engine {
         let delivered = match self.step(task, Transition::Deliver { token, deliverable }, now) {
             Ok(events) => events,
             Err(Refusal::Illegal(illegal)) => {
-                return self.keep_late_result(
-                    &LateDelivery {
-                        task,
-                        token,
-                        agent,
-                        deliverable,
-                    },
-                    illegal,
-                );
+                return self.keep_late_result(&LateDelivery { task, token, agent, deliverable }, illegal);
             }
             Err(refusal) => return Decision::of(Err(refusal), Accepted::Done),
         };
@@ -340,10 +261,7 @@ impl Engine {
             return Decision::of(Ok(delivered), Accepted::Done);
         }
         let accepted = self.accept(task, token, deliverable, CheckRecord::NotNamed);
-        Decision::of(
-            Ok(delivered.into_iter().chain(accepted).collect()),
-            Accepted::Done,
-        )
+        Decision::of(Ok(delivered.into_iter().chain(accepted).collect()), Accepted::Done)
     }
 
     fn decide_verified(
@@ -354,12 +272,11 @@ impl Engine {
         now: Timestamp,
     ) -> Events {
         self.one_step(task, Transition::Verify { token, check }, now)?;
-        let Some(TaskState::Verifying { deliverable, .. }) =
-            self.state.task(task).map(|record| &record.state)
+        let Some(TaskState::Verifying { delivery, .. }) = self.state.task(task).map(|record| &record.state)
         else {
             return Err(Refusal::NoSuchTask { task });
         };
-        Ok(self.accept(task, token, *deliverable, check))
+        Ok(self.accept(task, token, delivery.deliverable, check))
     }
 
     /// The events by which a result is accepted and, where it has nothing to land, completed.
@@ -382,21 +299,9 @@ impl Engine {
 
     /// A result is late only if its attempt was there once; one that shows a token of the future is not kept.
     fn keep_late_result(&self, late: &LateDelivery, illegal: IllegalTransition) -> Decision {
-        let LateDelivery {
-            task,
-            token,
-            agent,
-            deliverable,
-        } = *late;
-        let is_kept = self
-            .state
-            .late_results()
-            .iter()
-            .any(|kept| kept.task == task && kept.token == token);
-        let was_there = self
-            .state
-            .task(task)
-            .is_some_and(|record| token <= record.last_token);
+        let LateDelivery { task, token, agent, deliverable } = *late;
+        let is_kept = self.state.late_results().iter().any(|kept| kept.task == task && kept.token == token);
+        let was_there = self.state.task(task).is_some_and(|record| token <= record.last_token);
         let is_accepted = match self.state.task(task).map(|record| &record.state) {
             Some(TaskState::Verifying { lease, .. } | TaskState::Landing { lease, .. }) => {
                 lease.token == token
@@ -405,21 +310,10 @@ impl Engine {
             _ => false,
         };
         if is_kept || !was_there || is_accepted {
-            return Decision {
-                events: Vec::new(),
-                answer: Err(Refusal::Illegal(illegal)),
-            };
+            return Decision { events: Vec::new(), answer: Err(Refusal::Illegal(illegal)) };
         }
-        let event = Event::LateResult {
-            task,
-            token,
-            agent,
-            deliverable,
-        };
-        Decision {
-            events: vec![event],
-            answer: Err(Refusal::Late(illegal)),
-        }
+        let event = Event::LateResult { task, token, agent, deliverable };
+        Decision { events: vec![event], answer: Err(Refusal::Late(illegal)) }
     }
 }
 
@@ -434,14 +328,8 @@ struct LateDelivery {
 impl Decision {
     fn of(events: Events, accepted: Accepted) -> Self {
         match events {
-            Ok(events) => Self {
-                events,
-                answer: Ok(accepted),
-            },
-            Err(refusal) => Self {
-                events: Vec::new(),
-                answer: Err(refusal),
-            },
+            Ok(events) => Self { events, answer: Ok(accepted) },
+            Err(refusal) => Self { events: Vec::new(), answer: Err(refusal) },
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use state_store::Timestamp;
 use state_store::task::{
-    CommitHash, Deliverable, Event, FencingToken, Lease, ProjectKey, TaskKey, TaskState, Transition,
+    CommitHash, Deliverable, Event, FencingToken, Intent, Lease, TaskKey, TaskState, Transition,
 };
 
 use crate::engine::Engine;
@@ -42,10 +43,10 @@ pub enum Effect {
         lease: Lease,
         /// The result.
         result: CommitHash,
-        /// What it was based on.
-        base: CommitHash,
+        /// When it was delivered.
+        delivered_at: Timestamp,
         /// What it was about to become, if that was recorded before.
-        intents: Vec<CommitHash>,
+        intents: Vec<Intent>,
     },
 }
 
@@ -66,17 +67,10 @@ impl Engine {
                     entered.insert(*task);
                 }
                 Transition::Fail { token, .. } | Transition::Lose { token, .. } => {
-                    effects.push(Effect::StopAttempt {
-                        task: *task,
-                        token: *token,
-                    });
+                    effects.push(Effect::StopAttempt { task: *task, token: *token });
                 }
                 Transition::Cancel(_) => {
-                    let token = self
-                        .state
-                        .task(*task)
-                        .map(|record| record.last_token)
-                        .unwrap_or_default();
+                    let token = self.state.task(*task).map(|record| record.last_token).unwrap_or_default();
                     effects.push(Effect::StopAttempt { task: *task, token });
                 }
                 Transition::Start(_)
@@ -92,15 +86,6 @@ impl Engine {
         effects
     }
 
-    /// Returns everything that the state wants done by this coordinator.
-    pub fn implied_effects(&self) -> Vec<Effect> {
-        let projects = (0..).map(ProjectKey).zip(self.state.projects());
-        let tasks = projects.flat_map(|(project, found)| {
-            (0..found.tasks.len() as u32).map(move |task| TaskKey { project, task })
-        });
-        tasks.filter_map(|task| self.implied_effect(task)).collect()
-    }
-
     fn implied_effect(&self, task: TaskKey) -> Option<Effect> {
         let state = &self.state.task(task)?.state;
         let lease = *state.lease()?;
@@ -109,24 +94,20 @@ impl Engine {
         }
         match state {
             TaskState::Assigned(_) => Some(Effect::StartAttempt { task, lease }),
-            TaskState::Verifying { deliverable, .. } => {
-                let result = match deliverable {
+            TaskState::Verifying { delivery, .. } => {
+                let result = match &delivery.deliverable {
                     Deliverable::Commit { result, .. } => Some(*result),
                     Deliverable::NoFiles | Deliverable::Unchanged => None,
                 };
                 Some(Effect::RunCheck { task, lease, result })
             }
-            TaskState::Landing {
-                deliverable: Deliverable::Commit { result, base },
-                intents,
-                ..
-            } => Some(Effect::Land {
-                task,
-                lease,
-                result: *result,
-                base: *base,
-                intents: intents.clone(),
-            }),
+            TaskState::Landing { delivery, intents, .. } => match delivery.deliverable {
+                Deliverable::Commit { result, .. } => {
+                    let (delivered_at, intents) = (delivery.at, intents.clone());
+                    Some(Effect::Land { task, lease, result, delivered_at, intents })
+                }
+                Deliverable::NoFiles | Deliverable::Unchanged => None,
+            },
             _ => None,
         }
     }

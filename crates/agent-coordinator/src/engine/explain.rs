@@ -120,16 +120,13 @@ impl Engine {
             return Some(self.explain_group(project, key));
         }
         Some(match &record.state {
-            TaskState::Completed(completion) => Explanation::Completed {
-                beforehand: matches!(completion, Completion::Beforehand),
-            },
-            TaskState::Failed { reason } => Explanation::Failed {
-                message: reason.to_string(),
-                attempts: record.attempts,
-            },
-            TaskState::Cancelled(reason) => Explanation::Cancelled {
-                message: reason.to_string(),
-            },
+            TaskState::Completed(completion) => {
+                Explanation::Completed { beforehand: matches!(completion, Completion::Beforehand) }
+            }
+            TaskState::Failed { reason } => {
+                Explanation::Failed { message: reason.to_string(), attempts: record.attempts }
+            }
+            TaskState::Cancelled(reason) => Explanation::Cancelled { message: reason.to_string() },
             TaskState::OnHold => Explanation::OnHold,
             TaskState::Assigned(lease)
             | TaskState::Running(lease)
@@ -139,39 +136,27 @@ impl Engine {
                 agent: self.agent_name(lease.agent),
                 attempt: lease.attempt,
             },
-            TaskState::Backoff { until } if *until > now => Explanation::Backoff {
-                until: *until,
-                failures: record.failures,
-            },
+            TaskState::Backoff { until } if *until > now => {
+                Explanation::Backoff { until: *until, failures: record.failures }
+            }
             TaskState::Backoff { .. } => Explanation::Next,
             TaskState::Pending | TaskState::InConflict(_) => {
                 if self.progress[key.project.index()].is_free(project, key.task()) {
                     self.explain_ready(project, key, now)
                 } else {
-                    Explanation::Waiting {
-                        blockers: self.blockers(project, key),
-                    }
+                    Explanation::Waiting { blockers: self.blockers(project, key) }
                 }
             }
         })
     }
 
     fn explain_group(&self, project: &Project, key: TaskKey) -> Explanation {
-        let leaves: Vec<_> = project
-            .graph
-            .tasks()
-            .filter(|task| is_leaf_of(project, *task, key.task()))
-            .collect();
+        let leaves: Vec<_> =
+            project.graph.tasks().filter(|task| is_leaf_of(project, *task, key.task())).collect();
         let settled = leaves.iter().filter(|leaf| {
-            matches!(
-                project.task(**leaf).state,
-                TaskState::Completed(_) | TaskState::Cancelled(_)
-            )
+            matches!(project.task(**leaf).state, TaskState::Completed(_) | TaskState::Cancelled(_))
         });
-        Explanation::Group {
-            settled: settled.count(),
-            total: leaves.len(),
-        }
+        Explanation::Group { settled: settled.count(), total: leaves.len() }
     }
 
     fn explain_ready(&self, project: &Project, key: TaskKey, now: Timestamp) -> Explanation {
@@ -187,24 +172,16 @@ impl Engine {
         if agents.is_empty() {
             return Explanation::NoCoordinator;
         }
-        let able: Vec<_> = agents
-            .iter()
-            .filter(|agent| agent.capabilities.covers(required))
-            .collect();
+        let able: Vec<_> = agents.iter().filter(|agent| agent.capabilities.covers(required)).collect();
         if able.is_empty() {
             let lacks = agents.iter().map(|agent| agent.capabilities.missing(required));
-            return Explanation::NoAgent {
-                missing: lacks.min_by_key(Vec::len).unwrap_or_default(),
-            };
+            return Explanation::NoAgent { missing: lacks.min_by_key(Vec::len).unwrap_or_default() };
         }
         if self.roster.pick(required).is_some() {
             return Explanation::Next;
         }
         let agents = able.iter().map(|agent| agent.name.clone()).collect();
-        Explanation::AgentsBusy {
-            agents,
-            ahead: self.ready.ahead_of(key),
-        }
+        Explanation::AgentsBusy { agents, ahead: self.ready.ahead_of(key) }
     }
 
     /// Returns what a task waits for: the unsatisfied edges into it, and those into the groups around it.
@@ -238,9 +215,7 @@ impl Engine {
         });
         let is_hopeless = match when {
             When::Completed => has_failed || matches!(state, TaskState::Cancelled(_)),
-            When::Failed => self
-                .progress_of(project)
-                .is_some_and(|progress| progress.is_reached(finish)),
+            When::Failed => self.progress_of(project).is_some_and(|progress| progress.is_reached(finish)),
         };
         Blocker {
             task: project.plan.tasks[task.0 as usize].id.to_string(),
@@ -259,9 +234,7 @@ impl Engine {
     pub fn explain_agent(&self, key: AgentKey) -> Option<IdleReason> {
         let agent = self.state.agent(key)?;
         if let Some(tasks) = self.roster.uses().get(&key) {
-            return Some(IdleReason::Busy {
-                tasks: tasks.iter().map(|task| self.task_id(*task)).collect(),
-            });
+            return Some(IdleReason::Busy { tasks: tasks.iter().map(|task| self.task_id(*task)).collect() });
         }
         if agent.status == AgentStatus::Retired {
             return Some(IdleReason::Retired);
@@ -269,29 +242,18 @@ impl Engine {
         if self.ready.len() == 0 {
             return Some(IdleReason::NothingReady);
         }
-        let can_do_some = self
-            .ready
-            .kinds()
-            .any(|(kind, _)| agent.capabilities.covers(kind));
-        Some(if can_do_some {
-            IdleReason::Next
-        } else {
-            IdleReason::NothingItCanDo
-        })
+        let can_do_some = self.ready.kinds().any(|(kind, _)| agent.capabilities.covers(kind));
+        Some(if can_do_some { IdleReason::Next } else { IdleReason::NothingItCanDo })
     }
 
     fn agent_name(&self, key: AgentKey) -> String {
-        self.state
-            .agent(key)
-            .map_or_else(|| key.to_string(), |agent| agent.name.clone())
+        self.state.agent(key).map_or_else(|| key.to_string(), |agent| agent.name.clone())
     }
 
     /// Returns the id of a task, as its plan has it.
     pub fn task_id(&self, key: TaskKey) -> String {
-        let task = self
-            .state
-            .project(key.project)
-            .and_then(|project| project.plan.tasks.get(key.task as usize));
+        let task =
+            self.state.project(key.project).and_then(|project| project.plan.tasks.get(key.task as usize));
         task.map_or_else(|| key.to_string(), |task| task.id.to_string())
     }
 }

@@ -58,10 +58,7 @@ pub struct Engine {
 impl Engine {
     /// Returns the engine of a coordinator, before its first entry of the log.
     pub fn new(id: [u8; 16], policy: Policy) -> Self {
-        Self {
-            id: Some(id),
-            ..Self::observer(policy)
-        }
+        Self { id: Some(id), ..Self::observer(policy) }
     }
 
     /// Returns an engine that hands out nothing and only answers questions.
@@ -108,10 +105,8 @@ impl Engine {
 
     /// Applies an entry of the log that somebody else, or an earlier run, appended.
     pub fn apply_recorded(&mut self, recorded: &Recorded) -> Result<Event, UnfitEvent> {
-        let event = Event::from_entry(&recorded.entry).map_err(|source| UnfitEvent::Unreadable {
-            seq: recorded.seq,
-            source,
-        })?;
+        let event = Event::from_entry(&recorded.entry)
+            .map_err(|source| UnfitEvent::Unreadable { seq: recorded.seq, source })?;
         self.apply(&event, recorded.at)?;
         Ok(event)
     }
@@ -184,15 +179,7 @@ impl Engine {
             self.expiries.insert((lease.expires_at, key));
             let effort = project.plan.tasks[key.task as usize].effort_or_default();
             let is_new = matches!(transition, Transition::Assign(_));
-            self.roster.occupy(
-                lease.agent,
-                key,
-                if is_new {
-                    effort
-                } else {
-                    planner_core::Effort::ZERO
-                },
-            );
+            self.roster.occupy(lease.agent, key, if is_new { effort } else { planner_core::Effort::ZERO });
         }
         let news = match after {
             TaskState::Completed(_) => self.progress[key.project.index()].complete(project, key.task()),
@@ -213,11 +200,7 @@ impl Engine {
         }
         for task in &news.not_needed {
             let key = TaskKey::new(project, *task);
-            if self
-                .state
-                .task(key)
-                .is_some_and(|record| !record.state.is_settled())
-            {
+            if self.state.task(key).is_some_and(|record| !record.state.is_settled()) {
                 self.not_needed.insert(key);
             }
         }
@@ -239,8 +222,7 @@ impl Engine {
         match &project.task(key.task()).state {
             TaskState::Pending | TaskState::InConflict(_) => {
                 let task = &project.plan.tasks[key.task as usize];
-                self.ready
-                    .insert(key, task, progress.bottom_level(project, key.task()));
+                self.ready.insert(key, task, progress.bottom_level(project, key.task()));
             }
             TaskState::Backoff { until } => {
                 self.delayed.insert((*until, key));
@@ -269,9 +251,7 @@ impl Engine {
             TaskState::Backoff { .. } | TaskState::Pending | TaskState::InConflict(_) => {
                 let task = TaskIndex(place as u32);
                 self.progress[key.index()].is_free(project, task)
-                    && self
-                        .roster
-                        .has_somebody_for(&project.plan.tasks[place].capabilities)
+                    && self.roster.has_somebody_for(&project.plan.tasks[place].capabilities)
             }
             TaskState::Completed(_)
             | TaskState::OnHold
@@ -295,14 +275,7 @@ impl Engine {
         let fresh = self.derived_again();
         let same = |place: &str, holds: bool| {
             let what = "what is kept differs from what follows from the state".to_owned();
-            if holds {
-                Ok(())
-            } else {
-                Err(BrokenInvariant {
-                    place: place.to_owned(),
-                    what,
-                })
-            }
+            if holds { Ok(()) } else { Err(BrokenInvariant { place: place.to_owned(), what }) }
         };
         same("progress", self.progress == fresh.progress)?;
         same("the ready tasks", self.ready == fresh.ready)?;
@@ -350,10 +323,7 @@ impl Engine {
         }
         self.progress.push(progress);
         for (place, record) in (0..).zip(&project.tasks) {
-            let task = TaskKey {
-                project: key,
-                task: place,
-            };
+            let task = TaskKey { project: key, task: place };
             self.enqueue(task);
             if let Some(lease) = record.state.occupying_lease() {
                 self.expiries.insert((lease.expires_at, task));

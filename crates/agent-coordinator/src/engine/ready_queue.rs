@@ -23,15 +23,8 @@ pub(super) struct Rank {
 
 impl ReadyQueue {
     pub(super) fn insert(&mut self, key: TaskKey, task: &Task, bottom_level: Effort) {
-        let rank = Rank {
-            priority: task.priority,
-            bottom_level: Reverse(bottom_level),
-            key,
-        };
-        self.kinds
-            .entry(task.capabilities.clone())
-            .or_default()
-            .insert(rank);
+        let rank = Rank { priority: task.priority, bottom_level: Reverse(bottom_level), key };
+        self.kinds.entry(task.capabilities.clone()).or_default().insert(rank);
         self.ranks.insert(key, (task.capabilities.clone(), rank));
     }
 
@@ -49,9 +42,7 @@ impl ReadyQueue {
 
     /// Returns each kind of ready task with its tasks in order.
     pub(super) fn kinds(&self) -> impl Iterator<Item = (&CapabilitySet, impl Iterator<Item = Rank> + '_)> {
-        self.kinds
-            .iter()
-            .map(|(kind, ranks)| (kind, ranks.iter().copied()))
+        self.kinds.iter().map(|(kind, ranks)| (kind, ranks.iter().copied()))
     }
 
     /// Returns how many tasks are ready.
@@ -64,9 +55,6 @@ impl ReadyQueue {
         let Some((_, rank)) = self.ranks.get(&key) else {
             return 0;
         };
-        self.kinds
-            .values()
-            .map(|ranks| ranks.range(..*rank).count())
-            .sum()
+        self.kinds.values().map(|ranks| ranks.range(..*rank).count()).sum()
     }
 }

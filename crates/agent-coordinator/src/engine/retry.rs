@@ -22,16 +22,8 @@ pub(super) fn after_failure(
     if failures >= policy.failures_max {
         return AfterFailure::GiveUp;
     }
-    let bound = policy
-        .backoff_base
-        .saturating_mul(1 << (failures - 1).min(20))
-        .min(policy.backoff_max);
-    let mut random = Random::of([
-        policy.seed,
-        u64::from(task.project.0),
-        u64::from(task.task),
-        token.get(),
-    ]);
+    let bound = policy.backoff_base.saturating_mul(1 << (failures - 1).min(20)).min(policy.backoff_max);
+    let mut random = Random::of([policy.seed, u64::from(task.project.0), u64::from(task.task), token.get()]);
     AfterFailure::Retry(now + Duration::from_secs_f64(bound.as_secs_f64() * random.unit()))
 }
 
@@ -42,21 +34,9 @@ mod tests {
     use super::*;
 
     fn wait(failures: u32, token: u64) -> Option<Duration> {
-        let task = TaskKey {
-            project: ProjectKey(0),
-            task: 7,
-        };
-        let policy = Policy {
-            failures_max: 30,
-            ..Policy::default()
-        };
-        match after_failure(
-            &policy,
-            task,
-            FencingToken::new(token),
-            failures,
-            Timestamp::default(),
-        ) {
+        let task = TaskKey { project: ProjectKey(0), task: 7 };
+        let policy = Policy { failures_max: 30, ..Policy::default() };
+        match after_failure(&policy, task, FencingToken::new(token), failures, Timestamp::default()) {
             AfterFailure::Retry(until) => Some(until.since(Timestamp::default())),
             AfterFailure::GiveUp => None,
         }
@@ -65,9 +45,8 @@ mod tests {
     #[test]
     fn waits_stay_below_a_bound_that_doubles_up_to_the_longest() {
         for failures in 1..30 {
-            let bound = Duration::from_millis(500)
-                .saturating_mul(1 << (failures - 1))
-                .min(Duration::from_secs(60));
+            let bound =
+                Duration::from_millis(500).saturating_mul(1 << (failures - 1)).min(Duration::from_secs(60));
             for token in 0..50 {
                 let wait = wait(failures, token).unwrap();
                 assert!(wait <= bound, "{wait:?} is above {bound:?}");

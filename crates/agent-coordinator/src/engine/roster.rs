@@ -31,13 +31,7 @@ impl Roster {
         self.agents.remove(&key);
         if let Some(agent) = agent {
             let kind = (agent.capabilities.len(), agent.capabilities.clone());
-            self.agents.insert(
-                key,
-                Place {
-                    kind,
-                    slots: agent.slots as usize,
-                },
-            );
+            self.agents.insert(key, Place { kind, slots: agent.slots as usize });
             self.insert_free(key);
         }
     }
@@ -66,15 +60,12 @@ impl Roster {
     /// that has been given the least work.
     pub(super) fn pick(&self, required: &CapabilitySet) -> Option<AgentKey> {
         let free = self.free.iter().find(|((_, can), _)| can.covers(required));
-        free.and_then(|(_, agents)| agents.first())
-            .map(|(_, agent)| *agent)
+        free.and_then(|(_, agents)| agents.first()).map(|(_, agent)| *agent)
     }
 
     /// Returns whether some agent of this coordinator, busy or not, could do it.
     pub(super) fn has_somebody_for(&self, required: &CapabilitySet) -> bool {
-        self.agents
-            .values()
-            .any(|place| place.slots > 0 && place.kind.1.covers(required))
+        self.agents.values().any(|place| place.slots > 0 && place.kind.1.covers(required))
     }
 
     /// Returns whether some agent has a free slot.
@@ -92,10 +83,7 @@ impl Roster {
         for (key, place) in &self.agents {
             if self.in_use(*key) > place.slots {
                 let what = format!("{} tasks in {} slots", self.in_use(*key), place.slots);
-                return Err(BrokenInvariant {
-                    place: key.to_string(),
-                    what,
-                });
+                return Err(BrokenInvariant { place: key.to_string(), what });
             }
         }
         Ok(())
@@ -128,10 +116,7 @@ impl Roster {
             return;
         };
         if in_use < place.slots {
-            self.free
-                .entry(place.kind.clone())
-                .or_default()
-                .insert((load, key));
+            self.free.entry(place.kind.clone()).or_default().insert((load, key));
         }
     }
 }

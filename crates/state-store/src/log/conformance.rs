@@ -38,10 +38,7 @@ pub fn check(fresh: &dyn Fn() -> Opener) {
 struct NamedOnPanic(&'static str);
 
 impl Drop for NamedOnPanic {
-    #[expect(
-        clippy::print_stderr,
-        reason = "the name of the check that failed goes where the panic goes"
-    )]
+    #[expect(clippy::print_stderr, reason = "the name of the check that failed goes where the panic goes")]
     fn drop(&mut self) {
         eprintln!("conformance check failed: {}", self.0);
     }
@@ -52,18 +49,12 @@ fn stream() -> StreamName {
 }
 
 fn entry(text: &str) -> Entry {
-    Entry {
-        kind: 7,
-        version: 3,
-        body: text.as_bytes().to_vec(),
-    }
+    Entry { kind: 7, version: 3, body: text.as_bytes().to_vec() }
 }
 
 fn append(store: &dyn StateStore, stream: &StreamName, texts: &[&str]) -> Seq {
     let transaction = store.begin(stream, Seq::START).expect("the stream is free");
-    transaction
-        .commit(texts.iter().map(|text| entry(text)).collect())
-        .expect("the entries are appended")
+    transaction.commit(texts.iter().map(|text| entry(text)).collect()).expect("the entries are appended")
 }
 
 fn texts(store: &dyn StateStore, stream: &StreamName, after: u64) -> Vec<String> {
@@ -76,9 +67,7 @@ fn texts(store: &dyn StateStore, stream: &StreamName, after: u64) -> Vec<String>
         found.push(String::from_utf8(recorded.entry.body).expect("the bytes come back as they went"));
         ControlFlow::Continue(())
     };
-    store
-        .read(stream, Seq::new(after), &mut visit)
-        .expect("the stream is readable");
+    store.read(stream, Seq::new(after), &mut visit).expect("the stream is readable");
     found
 }
 
@@ -119,11 +108,7 @@ fn news_of_others(open: &Opener) {
     append(&*store, &stream(), &["a"]);
     append(&*other, &stream(), &["b", "c"]);
     let transaction = store.begin(&stream(), Seq::new(1)).expect("free");
-    let news: Vec<_> = transaction
-        .news()
-        .iter()
-        .map(|recorded| recorded.entry.body.as_slice())
-        .collect();
+    let news: Vec<_> = transaction.news().iter().map(|recorded| recorded.entry.body.as_slice()).collect();
     assert_eq!(news, [b"b", b"c"]);
     assert_eq!(transaction.head(), Seq::new(3));
 }
@@ -132,12 +117,7 @@ fn read_from_the_middle(open: &Opener) {
     let store = open();
     append(&*store, &stream(), &["a", "b", "c"]);
     append(&*store, &stream(), &["d"]);
-    for (after, expected) in [
-        (1, &["b", "c", "d"][..]),
-        (3, &["d"][..]),
-        (4, &[][..]),
-        (9, &[][..]),
-    ] {
+    for (after, expected) in [(1, &["b", "c", "d"][..]), (3, &["d"][..]), (4, &[][..]), (9, &[][..])] {
         assert_eq!(texts(&*store, &stream(), after), expected, "after {after}");
     }
     let mut visited = 0;

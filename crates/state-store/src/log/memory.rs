@@ -19,10 +19,7 @@ pub struct MemoryStore {
 impl MemoryStore {
     /// Returns an empty store that takes its time from `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self {
-            clock,
-            streams: Arc::default(),
-        }
+        Self { clock, streams: Arc::default() }
     }
 }
 
@@ -47,19 +44,14 @@ impl StateStore for MemoryStore {
         visit: &mut dyn FnMut(Recorded) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         // Copied, so that a visitor may use the store.
-        let recorded = self
-            .streams
-            .lock()
-            .get(stream)
-            .map_or_else(Vec::new, |all| entries_after(all, after).to_vec());
+        let recorded =
+            self.streams.lock().get(stream).map_or_else(Vec::new, |all| entries_after(all, after).to_vec());
         let _ = recorded.into_iter().try_for_each(visit);
         Ok(())
     }
 
     fn head(&self, stream: &StreamName) -> Result<Seq, StoreError> {
-        Ok(Seq::new(
-            self.streams.lock().get(stream).map_or(0, Vec::len) as u64
-        ))
+        Ok(Seq::new(self.streams.lock().get(stream).map_or(0, Vec::len) as u64))
     }
 
     fn streams(&self) -> Result<Vec<StreamName>, StoreError> {
@@ -72,9 +64,7 @@ impl StateStore for MemoryStore {
 }
 
 fn entries_after(recorded: &[Recorded], after: Seq) -> &[Recorded] {
-    let known = usize::try_from(after.get())
-        .unwrap_or(usize::MAX)
-        .min(recorded.len());
+    let known = usize::try_from(after.get()).unwrap_or(usize::MAX).min(recorded.len());
     &recorded[known..]
 }
 

@@ -32,19 +32,13 @@ pub(super) fn encode(entries: &[Entry]) -> Vec<u8> {
 pub(super) fn decode(body: &[u8], count: u64) -> Result<Vec<Entry>, String> {
     let (version, mut rest) = body.split_first().ok_or("the segment is empty")?;
     if *version != BODY_VERSION {
-        return Err(format!(
-            "the segment has encoding {version}; this program reads {BODY_VERSION}"
-        ));
+        return Err(format!("the segment has encoding {version}; this program reads {BODY_VERSION}"));
     }
     let mut entries = Vec::new();
     while !rest.is_empty() {
-        let (header, after) = rest
-            .split_at_checked(8)
-            .ok_or("the segment ends in the head of an entry")?;
+        let (header, after) = rest.split_at_checked(8).ok_or("the segment ends in the head of an entry")?;
         let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
-        let (bytes, after) = after
-            .split_at_checked(length)
-            .ok_or("the segment ends in an entry")?;
+        let (bytes, after) = after.split_at_checked(length).ok_or("the segment ends in an entry")?;
         entries.push(Entry {
             kind: u16::from_le_bytes([header[0], header[1]]),
             version: u16::from_le_bytes([header[2], header[3]]),
@@ -53,10 +47,7 @@ pub(super) fn decode(body: &[u8], count: u64) -> Result<Vec<Entry>, String> {
         rest = after;
     }
     if entries.len() as u64 != count {
-        return Err(format!(
-            "the segment holds {} entries instead of {count}",
-            entries.len()
-        ));
+        return Err(format!("the segment holds {} entries instead of {count}", entries.len()));
     }
     Ok(entries)
 }
@@ -86,28 +77,15 @@ mod tests {
 
     fn entries() -> Vec<Entry> {
         vec![
-            Entry {
-                kind: 1,
-                version: 1,
-                body: b"one".to_vec(),
-            },
-            Entry {
-                kind: 513,
-                version: 2,
-                body: Vec::new(),
-            },
+            Entry { kind: 1, version: 1, body: b"one".to_vec() },
+            Entry { kind: 513, version: 2, body: Vec::new() },
         ]
     }
 
     #[test]
     fn the_encoding_is_what_it_was() {
         let body = encode(&entries());
-        assert_eq!(
-            body,
-            [
-                1, 1, 0, 1, 0, 3, 0, 0, 0, b'o', b'n', b'e', 1, 2, 2, 0, 0, 0, 0, 0
-            ]
-        );
+        assert_eq!(body, [1, 1, 0, 1, 0, 3, 0, 0, 0, b'o', b'n', b'e', 1, 2, 2, 0, 0, 0, 0, 0]);
         assert_eq!(decode(&body, 2).unwrap(), entries());
     }
 
@@ -127,17 +105,7 @@ mod tests {
         assert_ne!(hash, chain(&hash, &stream, Seq::new(1), 2, at, b"body"));
         assert_ne!(hash, chain(&CHAIN_START, &stream, Seq::new(2), 2, at, b"body"));
         assert_ne!(hash, chain(&CHAIN_START, &stream, Seq::new(1), 3, at, b"body"));
-        assert_ne!(
-            hash,
-            chain(
-                &CHAIN_START,
-                &stream,
-                Seq::new(1),
-                2,
-                Timestamp::from_millis(8),
-                b"body"
-            )
-        );
+        assert_ne!(hash, chain(&CHAIN_START, &stream, Seq::new(1), 2, Timestamp::from_millis(8), b"body"));
         assert_ne!(hash, chain(&CHAIN_START, &stream, Seq::new(1), 2, at, b"bodx"));
     }
 }

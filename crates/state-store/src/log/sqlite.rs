@@ -102,10 +102,8 @@ impl SqliteStore {
     /// Opens the store at `path`; makes it, and the folders above it, where there is none.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|source| OpenError::Folder {
-                path: path.to_owned(),
-                source,
-            })?;
+            std::fs::create_dir_all(folder)
+                .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
         }
         Self::open_with(path, clock)
     }
@@ -113,34 +111,24 @@ impl SqliteStore {
     /// Opens the store at `path`; writes nothing where there is none.
     pub fn open_existing(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         if !path.exists() {
-            return Err(OpenError::Missing {
-                path: path.to_owned(),
-            });
+            return Err(OpenError::Missing { path: path.to_owned() });
         }
         Self::open_with(path, clock)
     }
 
     fn open_with(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         if rusqlite::version_number() < SQLITE_VERSION_MIN {
-            return Err(OpenError::UnsafeEngine {
-                found: rusqlite::version(),
-            });
+            return Err(OpenError::UnsafeEngine { found: rusqlite::version() });
         }
         if path.is_dir() {
-            return Err(OpenError::Foreign {
-                path: path.to_owned(),
-                reason: "it is a folder".to_owned(),
-            });
+            return Err(OpenError::Foreign { path: path.to_owned(), reason: "it is a folder".to_owned() });
         }
         let engine = |source| match rusqlite_code(&source) {
             Some(ErrorCode::NotADatabase) => OpenError::Foreign {
                 path: path.to_owned(),
                 reason: "it is not an SQLite database".to_owned(),
             },
-            _ => OpenError::Engine {
-                path: path.to_owned(),
-                source,
-            },
+            _ => OpenError::Engine { path: path.to_owned(), source },
         };
         let mut writer = connect(path).map_err(engine)?;
         prepare_tables(&mut writer, path, engine)?;
@@ -178,37 +166,25 @@ fn prepare_tables(
     path: &Path,
     engine: impl Fn(rusqlite::Error) -> OpenError,
 ) -> Result<(), OpenError> {
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(&engine)?;
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&engine)?;
     let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let tables: i64 = transaction
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(&engine)?;
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(&engine)?;
     if tables == 0 {
         transaction.execute_batch(TABLES).map_err(&engine)?;
-        transaction
-            .pragma_update(None, "application_id", APPLICATION_ID)
-            .map_err(&engine)?;
-        transaction
-            .pragma_update(None, "user_version", SQLITE_FORMAT_VERSION)
-            .map_err(&engine)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(&engine)?;
+        transaction.pragma_update(None, "user_version", SQLITE_FORMAT_VERSION).map_err(&engine)?;
         return transaction.commit().map_err(&engine);
     }
     let application = pragma("application_id").map_err(&engine)?;
     if application != APPLICATION_ID {
         let reason = "another program's tables are in it".to_owned();
-        return Err(OpenError::Foreign {
-            path: path.to_owned(),
-            reason,
-        });
+        return Err(OpenError::Foreign { path: path.to_owned(), reason });
     }
     let found = pragma("user_version").map_err(&engine)?;
     if found > SQLITE_FORMAT_VERSION {
-        return Err(OpenError::Newer {
-            path: path.to_owned(),
-            found,
-        });
+        return Err(OpenError::Newer { path: path.to_owned(), found });
     }
     Ok(())
 }
@@ -219,15 +195,12 @@ impl StateStore for SqliteStore {
         if self.poisoned.load(Ordering::SeqCst) {
             return Err(StoreError::Poisoned);
         }
-        connection
-            .execute_batch("BEGIN IMMEDIATE")
-            .map_err(|source| match rusqlite_code(&source) {
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy {
-                    stream: stream.clone(),
-                    waited_ms: BUSY_TIMEOUT.as_millis() as u64,
-                },
-                _ => engine_error("begin a transaction", source),
-            })?;
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(|source| match rusqlite_code(&source) {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                StoreError::Busy { stream: stream.clone(), waited_ms: BUSY_TIMEOUT.as_millis() as u64 }
+            }
+            _ => engine_error("begin a transaction", source),
+        })?;
         let mut transaction = SqliteTransaction {
             store: self,
             connection,
@@ -254,11 +227,7 @@ impl StateStore for SqliteStore {
             return Ok(());
         };
         read_segments(&connection, stream, number, after, &mut |segment| {
-            segment
-                .entries
-                .into_iter()
-                .filter(|recorded| recorded.seq > after)
-                .try_for_each(&mut *visit)
+            segment.entries.into_iter().filter(|recorded| recorded.seq > after).try_for_each(&mut *visit)
         })
     }
 
@@ -273,26 +242,20 @@ impl StateStore for SqliteStore {
             )
             .map_err(|source| engine_error("look for the last segment", source))?;
         let last = statement
-            .query_row(
-                [row_key(number, Seq::START), row_key(number + 1, Seq::START) - 1],
-                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
-            )
+            .query_row([row_key(number, Seq::START), row_key(number + 1, Seq::START) - 1], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            })
             .optional()
             .map_err(|source| engine_error("look for the last segment", source))?;
-        Ok(last.map_or(Seq::START, |(key, count)| {
-            Seq::new((first_of(key) + count - 1) as u64)
-        }))
+        Ok(last.map_or(Seq::START, |(key, count)| Seq::new((first_of(key) + count - 1) as u64)))
     }
 
     fn streams(&self) -> Result<Vec<StreamName>, StoreError> {
         let connection = self.reader.lock();
         let failed = |source| engine_error("list the streams", source);
-        let mut statement = connection
-            .prepare_cached("SELECT name FROM streams ORDER BY name")
-            .map_err(failed)?;
-        let names = statement
-            .query_map([], |row| row.get::<_, String>(0))
-            .map_err(failed)?;
+        let mut statement =
+            connection.prepare_cached("SELECT name FROM streams ORDER BY name").map_err(failed)?;
+        let names = statement.query_map([], |row| row.get::<_, String>(0)).map_err(failed)?;
         names.map(|name| parse_name(&name.map_err(failed)?)).collect()
     }
 
@@ -323,12 +286,7 @@ impl SqliteTransaction<'_> {
         read_segments(&self.connection, &self.stream, number, after, &mut |segment| {
             hash = segment.hash;
             head = segment.entries.last().map_or(head, |recorded| recorded.seq);
-            news.extend(
-                segment
-                    .entries
-                    .into_iter()
-                    .filter(|recorded| recorded.seq > after),
-            );
+            news.extend(segment.entries.into_iter().filter(|recorded| recorded.seq > after));
             ControlFlow::Continue(())
         })?;
         (self.head, self.hash, self.news) = (head, hash, news);
@@ -339,8 +297,7 @@ impl SqliteTransaction<'_> {
         let number = match self.number {
             Some(number) => number,
             None => {
-                self.connection
-                    .execute("INSERT INTO streams (name) VALUES (?1)", [self.stream.as_str()])?;
+                self.connection.execute("INSERT INTO streams (name) VALUES (?1)", [self.stream.as_str()])?;
                 self.connection.last_insert_rowid()
             }
         };
@@ -376,15 +333,13 @@ impl Transaction for SqliteTransaction<'_> {
         if entries.is_empty() {
             return Ok(self.head);
         }
-        self.insert(&entries)
-            .map_err(|source| match rusqlite_code(&source) {
-                Some(ErrorCode::ConstraintViolation) => CommitError::Conflict {
-                    expected: self.head,
-                    found: self.head.plus(1),
-                },
-                Some(ErrorCode::DiskFull) => CommitError::Refused(StoreError::Full),
-                _ => CommitError::Refused(engine_error("append a segment", source)),
-            })?;
+        self.insert(&entries).map_err(|source| match rusqlite_code(&source) {
+            Some(ErrorCode::ConstraintViolation) => {
+                CommitError::Conflict { expected: self.head, found: self.head.plus(1) }
+            }
+            Some(ErrorCode::DiskFull) => CommitError::Refused(StoreError::Full),
+            _ => CommitError::Refused(engine_error("append a segment", source)),
+        })?;
         match self.connection.execute_batch("COMMIT") {
             Ok(()) => {
                 self.is_open = false;
@@ -433,9 +388,7 @@ fn read_segments(
     let known: Option<i64> = connection
         .prepare_cached("SELECT max(key) FROM segments WHERE key BETWEEN ?1 AND ?2")
         .and_then(|mut statement| {
-            statement.query_row([row_key(number, Seq::START), row_key(number, after)], |row| {
-                row.get(0)
-            })
+            statement.query_row([row_key(number, Seq::START), row_key(number, after)], |row| row.get(0))
         })
         .map_err(failed)?;
     let mut statement = connection
@@ -444,9 +397,7 @@ fn read_segments(
         )
         .map_err(failed)?;
     let start = known.unwrap_or_else(|| row_key(number, Seq::START));
-    let mut rows = statement
-        .query([start, row_key(number + 1, Seq::START)])
-        .map_err(failed)?;
+    let mut rows = statement.query([start, row_key(number + 1, Seq::START)]).map_err(failed)?;
     // The hash before the very first segment is known; before a later one it is taken from the row before that.
     let mut chained = match known {
         Some(key) => hash_before(connection, number, key)?,
@@ -455,19 +406,13 @@ fn read_segments(
     while let Some(row) = rows.next().map_err(failed)? {
         let key: i64 = row.get(0).map_err(failed)?;
         let first = Seq::new(first_of(key) as u64);
-        let corrupt = |reason: String| StoreError::Corrupt {
-            stream: stream.clone(),
-            at: first,
-            reason,
-        };
+        let corrupt = |reason: String| StoreError::Corrupt { stream: stream.clone(), at: first, reason };
         let (before, head) = chained.unwrap_or((CHAIN_START, Seq::START));
         if first != head.plus(1) {
             return Err(corrupt(format!("entry {} is missing", head.plus(1))));
         }
         let (count, at): (i64, i64) = (row.get(1).map_err(failed)?, row.get(2).map_err(failed)?);
-        let hash: ChainHash = row
-            .get(3)
-            .map_err(|_| corrupt("the hash has the wrong length".to_owned()))?;
+        let hash: ChainHash = row.get(3).map_err(|_| corrupt("the hash has the wrong length".to_owned()))?;
         let body = row
             .get_ref(4)
             .and_then(|value| Ok(value.as_bytes()?))
@@ -477,15 +422,9 @@ fn read_segments(
             return Err(corrupt("its hash does not match".to_owned()));
         }
         let entries = segment::decode(body, count).map_err(corrupt)?;
-        let recorded = (0..).zip(entries).map(|(offset, entry)| Recorded {
-            seq: first.plus(offset),
-            at,
-            entry,
-        });
-        let segment = Segment {
-            hash,
-            entries: recorded.collect(),
-        };
+        let recorded =
+            (0..).zip(entries).map(|(offset, entry)| Recorded { seq: first.plus(offset), at, entry });
+        let segment = Segment { hash, entries: recorded.collect() };
         chained = Some((hash, first.plus(count - 1)));
         if visit(segment).is_break() {
             break;
@@ -518,11 +457,7 @@ fn hash_before(
 fn stream_number(connection: &Connection, stream: &StreamName) -> Result<Option<i64>, StoreError> {
     connection
         .prepare_cached("SELECT number FROM streams WHERE name = ?1")
-        .and_then(|mut statement| {
-            statement
-                .query_row([stream.as_str()], |row| row.get(0))
-                .optional()
-        })
+        .and_then(|mut statement| statement.query_row([stream.as_str()], |row| row.get(0)).optional())
         .map_err(|source| engine_error("find the stream", source))
 }
 
@@ -546,10 +481,7 @@ fn engine_error(
     action: &'static str,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> StoreError {
-    StoreError::Engine {
-        action,
-        source: source.into(),
-    }
+    StoreError::Engine { action, source: source.into() }
 }
 
 #[cfg(test)]
@@ -562,11 +494,7 @@ mod tests {
     }
 
     fn entry(text: &str) -> Entry {
-        Entry {
-            kind: 1,
-            version: 1,
-            body: text.as_bytes().to_vec(),
-        }
+        Entry { kind: 1, version: 1, body: text.as_bytes().to_vec() }
     }
 
     fn append(store: &SqliteStore, texts: &[&str]) -> Seq {
@@ -611,56 +539,26 @@ mod tests {
             append(&store, &[text]);
         }
         let vandal = Connection::open(&path).unwrap();
-        vandal
-            .execute(
-                "UPDATE segments SET body = replace(body, 't', 'T') WHERE key & 255 = 2",
-                [],
-            )
-            .unwrap();
-        let error = store
-            .read(&StreamName::workspace(), Seq::START, &mut |_| {
-                ControlFlow::Continue(())
-            })
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "stream `workspace` is damaged at entry 2: its hash does not match"
-        );
-        vandal
-            .execute("DELETE FROM segments WHERE key & 255 = 2", [])
-            .unwrap();
-        let error = store
-            .read(&StreamName::workspace(), Seq::START, &mut |_| {
-                ControlFlow::Continue(())
-            })
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "stream `workspace` is damaged at entry 3: entry 2 is missing"
-        );
+        vandal.execute("UPDATE segments SET body = replace(body, 't', 'T') WHERE key & 255 = 2", []).unwrap();
+        let error =
+            store.read(&StreamName::workspace(), Seq::START, &mut |_| ControlFlow::Continue(())).unwrap_err();
+        assert_eq!(error.to_string(), "stream `workspace` is damaged at entry 2: its hash does not match");
+        vandal.execute("DELETE FROM segments WHERE key & 255 = 2", []).unwrap();
+        let error =
+            store.read(&StreamName::workspace(), Seq::START, &mut |_| ControlFlow::Continue(())).unwrap_err();
+        assert_eq!(error.to_string(), "stream `workspace` is damaged at entry 3: entry 2 is missing");
     }
 
     #[test]
     fn what_is_no_store_of_ours_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let text = folder.path().join("notes.txt");
-        std::fs::write(
-            &text,
-            "these are notes, and long enough to be read as the head of a file",
-        )
-        .unwrap();
-        assert!(
-            matches!(open(&text), Err(OpenError::Foreign { .. })),
-            "{:?}",
-            open(&text)
-        );
+        std::fs::write(&text, "these are notes, and long enough to be read as the head of a file").unwrap();
+        assert!(matches!(open(&text), Err(OpenError::Foreign { .. })), "{:?}", open(&text));
         assert!(matches!(open(folder.path()), Err(OpenError::Foreign { .. })));
 
         let foreign = folder.path().join("other.db");
-        Connection::open(&foreign)
-            .unwrap()
-            .execute_batch("CREATE TABLE t (x)")
-            .unwrap();
+        Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
         assert!(matches!(open(&foreign), Err(OpenError::Foreign { .. })));
 
         let missing = folder.path().join("missing.db");
@@ -670,10 +568,7 @@ mod tests {
 
         let newer = folder.path().join("newer.db");
         drop(open(&newer).unwrap());
-        Connection::open(&newer)
-            .unwrap()
-            .pragma_update(None, "user_version", 99)
-            .unwrap();
+        Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(open(&newer), Err(OpenError::Newer { found: 99, .. })));
     }
 }

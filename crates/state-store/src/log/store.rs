@@ -55,9 +55,7 @@ impl StreamName {
     pub fn new(name: &str) -> Result<Self, InvalidStreamName> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
         if name.is_empty() || name.len() > 128 || !name.chars().all(allowed) {
-            return Err(InvalidStreamName {
-                name: name.to_owned(),
-            });
+            return Err(InvalidStreamName { name: name.to_owned() });
         }
         Ok(Self(name.to_owned()))
     }

@@ -113,11 +113,7 @@ impl Event {
     /// Returns the event as it is stored.
     pub fn to_entry(&self) -> Entry {
         let body = postcard::to_stdvec(self).expect("an event is plain data of known length");
-        Entry {
-            kind: EVENT_KIND,
-            version: EVENT_VERSION,
-            body,
-        }
+        Entry { kind: EVENT_KIND, version: EVENT_VERSION, body }
     }
 
     /// Returns the event that an entry holds.
@@ -128,12 +124,10 @@ impl Event {
         }
         match postcard::take_from_bytes(&entry.body) {
             Ok((event, [])) => Ok(event),
-            Ok((_, rest)) => Err(UnreadableEvent::Malformed {
-                reason: format!("{} bytes are left over", rest.len()),
-            }),
-            Err(error) => Err(UnreadableEvent::Malformed {
-                reason: error.to_string(),
-            }),
+            Ok((_, rest)) => {
+                Err(UnreadableEvent::Malformed { reason: format!("{} bytes are left over", rest.len()) })
+            }
+            Err(error) => Err(UnreadableEvent::Malformed { reason: error.to_string() }),
         }
     }
 }
@@ -148,13 +142,7 @@ mod tests {
     }
 
     fn moved(transition: Transition) -> Event {
-        Event::Task {
-            task: TaskKey {
-                project: ProjectKey(1),
-                task: 300,
-            },
-            transition,
-        }
+        Event::Task { task: TaskKey { project: ProjectKey(1), task: 300 }, transition }
     }
 
     /// The bytes of version 1. A change here is a change of the stored format.
@@ -167,43 +155,22 @@ mod tests {
             attempt: 1,
             expires_at: Timestamp::from_millis(1_000),
         };
-        let host = Host {
-            boot: "b".to_owned(),
-            pid: 7,
-            started: 8,
-        };
-        let landed = Landed::Commit {
-            commit: CommitHash([9; 20]),
-            merged: true,
-        };
-        let settings = ProjectSettings {
-            branch: Some("main".to_owned()),
-            checks: true,
-        };
+        let host = Host { boot: "b".to_owned(), pid: 7, started: 8 };
+        let landed = Landed::Commit { commit: CommitHash([9; 20]), merged: true };
+        let settings = ProjectSettings { branch: Some("main".to_owned()), checks: true };
         let golden = [
             (
-                Event::InstanceStarted {
-                    id: [1; 16],
-                    host,
-                    expires_at: Timestamp::from_millis(300),
-                },
+                Event::InstanceStarted { id: [1; 16], host, expires_at: Timestamp::from_millis(300) },
                 "0001010101010101010101010101010101016207 08ac02",
             ),
             (
-                Event::ProjectAdded {
-                    name: "p".to_owned(),
-                    plan: b"{}".to_vec(),
-                    settings,
-                },
+                Event::ProjectAdded { name: "p".to_owned(), plan: b"{}".to_vec(), settings },
                 "030170027b7d01046d61696e01",
             ),
             (moved(Transition::Assign(lease)), "0501ac02 00020304 01e807"),
             (moved(Transition::Start(FencingToken::new(4))), "0501ac02 0104"),
             (
-                moved(Transition::Land {
-                    token: FencingToken::new(4),
-                    landed,
-                }),
+                moved(Transition::Land { token: FencingToken::new(4), landed }),
                 "0501ac02 0604 0009090909090909090909090909090909090909 0901",
             ),
         ];
@@ -226,15 +193,10 @@ mod tests {
 
     #[test]
     fn no_truncation_of_an_event_decodes() {
-        let entry = moved(Transition::Cancel(crate::task::CancelReason::Operator(
-            "enough".to_owned(),
-        )))
-        .to_entry();
+        let entry =
+            moved(Transition::Cancel(crate::task::CancelReason::Operator("enough".to_owned()))).to_entry();
         for length in 0..entry.body.len() {
-            let cut = Entry {
-                body: entry.body[..length].to_vec(),
-                ..entry.clone()
-            };
+            let cut = Entry { body: entry.body[..length].to_vec(), ..entry.clone() };
             assert!(Event::from_entry(&cut).is_err(), "{length}");
         }
     }

@@ -135,10 +135,8 @@ impl State {
 
     /// Applies an entry of the log.
     pub fn apply_recorded(&mut self, recorded: &Recorded) -> Result<Event, UnfitEvent> {
-        let event = Event::from_entry(&recorded.entry).map_err(|source| UnfitEvent::Unreadable {
-            seq: recorded.seq,
-            source,
-        })?;
+        let event = Event::from_entry(&recorded.entry)
+            .map_err(|source| UnfitEvent::Unreadable { seq: recorded.seq, source })?;
         self.apply(&event, recorded.at)?;
         Ok(event)
     }
@@ -147,37 +145,19 @@ impl State {
     pub fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), UnfitEvent> {
         match event {
             Event::InstanceStarted { id, host, expires_at } => {
-                let status = InstanceStatus::Active {
-                    expires_at: *expires_at,
-                };
-                self.instances.push(InstanceRecord {
-                    id: *id,
-                    host: host.clone(),
-                    status,
-                });
+                let status = InstanceStatus::Active { expires_at: *expires_at };
+                self.instances.push(InstanceRecord { id: *id, host: host.clone(), status });
             }
             Event::InstanceRenewed { instance, expires_at } => {
-                self.instance_mut(*instance)?.status = InstanceStatus::Active {
-                    expires_at: *expires_at,
-                };
+                self.instance_mut(*instance)?.status = InstanceStatus::Active { expires_at: *expires_at };
             }
             Event::InstanceEnded { instance } => self.end_instance(*instance)?,
             Event::ProjectAdded { name, plan, settings } => self.add_project(name, plan, settings)?,
             Event::ProjectSettingsChanged { project, settings } => {
-                let unknown = || UnfitEvent::Unknown {
-                    what: project.to_string(),
-                };
-                self.projects
-                    .get_mut(project.index())
-                    .ok_or_else(unknown)?
-                    .settings = settings.clone();
+                let unknown = || UnfitEvent::Unknown { what: project.to_string() };
+                self.projects.get_mut(project.index()).ok_or_else(unknown)?.settings = settings.clone();
             }
-            Event::AgentRegistered {
-                name,
-                capabilities,
-                slots,
-                instance,
-            } => {
+            Event::AgentRegistered { name, capabilities, slots, instance } => {
                 self.instance_mut(*instance)?;
                 let record = AgentRecord {
                     name: name.clone(),
@@ -189,19 +169,9 @@ impl State {
                 self.register(record);
             }
             Event::Task { task, transition } => self.move_task(*task, transition, at)?,
-            Event::LateResult {
-                task,
-                token,
-                agent,
-                deliverable,
-            } => {
-                let late = LateResult {
-                    task: *task,
-                    token: *token,
-                    agent: *agent,
-                    deliverable: *deliverable,
-                    at,
-                };
+            Event::LateResult { task, token, agent, deliverable } => {
+                let late =
+                    LateResult { task: *task, token: *token, agent: *agent, deliverable: *deliverable, at };
                 self.late_results.push(late);
             }
         }
@@ -210,11 +180,7 @@ impl State {
     }
 
     fn instance_mut(&mut self, key: InstanceKey) -> Result<&mut InstanceRecord, UnfitEvent> {
-        self.instances
-            .get_mut(key.index())
-            .ok_or_else(|| UnfitEvent::Unknown {
-                what: key.to_string(),
-            })
+        self.instances.get_mut(key.index()).ok_or_else(|| UnfitEvent::Unknown { what: key.to_string() })
     }
 
     fn end_instance(&mut self, key: InstanceKey) -> Result<(), UnfitEvent> {
@@ -226,17 +192,10 @@ impl State {
     }
 
     fn add_project(&mut self, name: &str, plan: &[u8], settings: &ProjectSettings) -> Result<(), UnfitEvent> {
-        let unsound = |reason: String| UnfitEvent::Plan {
-            name: name.to_owned(),
-            reason,
-        };
+        let unsound = |reason: String| UnfitEvent::Plan { name: name.to_owned(), reason };
         let plan: Plan = serde_json::from_slice(plan).map_err(|error| unsound(error.to_string()))?;
         let graph = TaskGraph::new(&plan).map_err(|defects| unsound(format!("{} defects", defects.len())))?;
-        let tasks = plan
-            .tasks
-            .iter()
-            .map(|task| TaskRecord::new(&task.standing))
-            .collect();
+        let tasks = plan.tasks.iter().map(|task| TaskRecord::new(&task.standing)).collect();
         self.projects.push(Project {
             name: name.to_owned(),
             plan: Arc::new(plan),
@@ -252,20 +211,15 @@ impl State {
             self.agents[key.index()] = record;
             return;
         }
-        self.agents_by_name
-            .insert(record.name.clone(), AgentKey(self.agents.len() as u32));
+        self.agents_by_name.insert(record.name.clone(), AgentKey(self.agents.len() as u32));
         self.agents.push(record);
     }
 
     fn move_task(&mut self, key: TaskKey, step: &Transition, at: Timestamp) -> Result<(), UnfitEvent> {
-        let unknown = || UnfitEvent::Unknown {
-            what: key.to_string(),
-        };
+        let unknown = || UnfitEvent::Unknown { what: key.to_string() };
         let project = self.projects.get_mut(key.project.index()).ok_or_else(unknown)?;
         let record = project.tasks.get_mut(key.task as usize).ok_or_else(unknown)?;
-        record
-            .take(step, at)
-            .map_err(|source| UnfitEvent::Illegal { task: key, source })
+        record.take(step, at).map_err(|source| UnfitEvent::Illegal { task: key, source })
     }
 }
 
@@ -278,13 +232,7 @@ impl TaskRecord {
             Standing::OnHold => TaskState::OnHold,
             Standing::Excluded(exclusion) => TaskState::Cancelled(CancelReason::Excluded(*exclusion)),
         };
-        Self {
-            state,
-            attempts: 0,
-            failures: 0,
-            last_token: FencingToken::default(),
-            handover: None,
-        }
+        Self { state, attempts: 0, failures: 0, last_token: FencingToken::default(), handover: None }
     }
 
     /// Takes a step of the transition table. Where there is none, nothing changes.

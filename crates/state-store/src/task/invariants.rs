@@ -18,14 +18,10 @@ impl State {
     /// Checks what must hold of every state.
     pub fn check_invariants(&self) -> Result<(), BrokenInvariant> {
         for agent in self.agents() {
-            let ended = self
-                .instance(agent.instance)
-                .is_none_or(|owner| owner.status == InstanceStatus::Ended);
+            let ended =
+                self.instance(agent.instance).is_none_or(|owner| owner.status == InstanceStatus::Ended);
             if agent.status == AgentStatus::Active && ended {
-                return broken(
-                    format!("agent `{}`", agent.name),
-                    "it is active and its coordinator is gone",
-                );
+                return broken(format!("agent `{}`", agent.name), "it is active and its coordinator is gone");
             }
         }
         for (key, project) in (0..).map(ProjectKey).zip(self.projects()) {
@@ -36,10 +32,7 @@ impl State {
 
     fn check_project(&self, key: ProjectKey, project: &Project) -> Result<(), BrokenInvariant> {
         if project.tasks.len() != project.plan.tasks.len() {
-            return broken(
-                project.name.clone(),
-                "the plan and the state have different numbers of tasks",
-            );
+            return broken(project.name.clone(), "the plan and the state have different numbers of tasks");
         }
         for (task, (record, asked)) in (0..).zip(project.tasks.iter().zip(&project.plan.tasks)) {
             let place = || format!("{} (`{}`)", TaskKey { project: key, task }, asked.id);
@@ -83,8 +76,5 @@ impl State {
 }
 
 fn broken(place: String, what: &str) -> Result<(), BrokenInvariant> {
-    Err(BrokenInvariant {
-        place,
-        what: what.to_owned(),
-    })
+    Err(BrokenInvariant { place, what: what.to_owned() })
 }

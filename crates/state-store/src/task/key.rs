@@ -54,10 +54,7 @@ pub struct TaskKey {
 impl TaskKey {
     /// Returns the key of a task.
     pub const fn new(project: ProjectKey, task: TaskIndex) -> Self {
-        Self {
-            project,
-            task: task.0,
-        }
+        Self { project, task: task.0 }
     }
 
     /// Returns its place in the plan.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
+
 /// The id of a git commit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CommitHash(pub [u8; 20]);
@@ -36,6 +38,15 @@ pub enum Deliverable {
     },
 }
 
+/// What was delivered, and when: all that the commit it becomes depends on, beside the task and the lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery {
+    /// What.
+    pub deliverable: Deliverable,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// What a task's check said about an attempt's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CheckRecord {
@@ -46,6 +57,15 @@ pub enum CheckRecord {
         /// How long it took, in milliseconds.
         took_ms: u64,
     },
+}
+
+/// A commit that a result is about to become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The commit.
+    pub commit: CommitHash,
+    /// Whether its files differ from those of the result, because others have changed the branch.
+    pub merged: bool,
 }
 
 /// How an accepted result was landed.

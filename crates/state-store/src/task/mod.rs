@@ -21,7 +21,7 @@ pub use fold::{LateResult, State, UnfitEvent};
 pub use instance::{Host, InstanceRecord, InstanceStatus};
 pub use invariants::BrokenInvariant;
 pub use key::{AgentKey, InstanceKey, ProjectKey, TaskKey};
-pub use landing::{CheckRecord, CommitHash, ConflictRecord, Deliverable, Landed};
+pub use landing::{CheckRecord, CommitHash, ConflictRecord, Deliverable, Delivery, Intent, Landed};
 pub use lease::{FencingToken, Lease};
 pub use project::{Handover, Project, ProjectSettings, TaskRecord};
 pub use state::{CancelReason, Completion, FailureReason, StateName, TaskState};

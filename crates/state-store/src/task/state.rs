@@ -6,7 +6,7 @@ use planner_core::Exclusion;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::task::{CommitHash, ConflictRecord, Deliverable, Landed, Lease};
+use crate::task::{ConflictRecord, Delivery, Intent, Landed, Lease};
 
 /// Where a task stands. *Ready* is not a state: it follows from this, the graph and the time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +22,16 @@ pub enum TaskState {
         /// The lease under which it was delivered.
         lease: Lease,
         /// The result.
-        deliverable: Deliverable,
+        delivery: Delivery,
     },
     /// The result is accepted and on its way to the target branch.
     Landing {
         /// The lease under which it was delivered.
         lease: Lease,
         /// The result.
-        deliverable: Deliverable,
+        delivery: Delivery,
         /// The commits that it was about to become, the latest last: after a crash, one of them may be on the branch.
-        intents: Vec<CommitHash>,
+        intents: Vec<Intent>,
     },
     /// Done.
     Completed(Completion),
@@ -213,9 +213,6 @@ impl TaskState {
 
     /// Returns whether nothing will change it but somebody's command.
     pub fn is_settled(&self) -> bool {
-        matches!(
-            self,
-            Self::Completed(_) | Self::Failed { .. } | Self::Cancelled(_)
-        )
+        matches!(self, Self::Completed(_) | Self::Failed { .. } | Self::Cancelled(_))
     }
 }

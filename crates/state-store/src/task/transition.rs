@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::task::{
-    CancelReason, CheckRecord, CommitHash, Completion, ConflictRecord, Deliverable, FailureReason, FencingToken,
-    InstanceKey, Landed, Lease, StateName, TaskState,
+    CancelReason, CheckRecord, Completion, ConflictRecord, Deliverable, Delivery, FailureReason,
+    FencingToken, InstanceKey, Intent, Landed, Lease, StateName, TaskState,
 };
 
 /// A step of a task from one state to another, with what it brings.
@@ -43,7 +43,7 @@ pub enum Transition {
         /// Of which attempt.
         token: FencingToken,
         /// The commit.
-        commit: CommitHash,
+        intent: Intent,
     },
     /// The result is where it belongs.
     Land {
@@ -202,101 +202,54 @@ pub fn next(
     use TaskState as S;
     use Transition as T;
 
-    let wrong = || IllegalTransition::WrongState {
-        state: state.name(),
-        transition: transition.name(),
-    };
+    let wrong = || IllegalTransition::WrongState { state: state.name(), transition: transition.name() };
     if let (Some(given), Some(lease)) = (transition.token(), state.lease())
         && given != lease.token
     {
         let (state, transition, current) = (state.name(), transition.name(), lease.token);
-        return Err(IllegalTransition::StaleToken {
-            state,
-            transition,
-            given,
-            current,
-        });
+        return Err(IllegalTransition::StaleToken { state, transition, given, current });
     }
     match (state, transition) {
-        (S::Pending | S::InConflict(_), T::Assign(lease)) if lease.token > last => {
-            Ok(S::Assigned(*lease))
-        }
+        (S::Pending | S::InConflict(_), T::Assign(lease)) if lease.token > last => Ok(S::Assigned(*lease)),
         (S::Pending | S::InConflict(_), T::Assign(lease)) => {
-            Err(IllegalTransition::TokenNotAbove {
-                given: lease.token,
-                last,
-            })
+            Err(IllegalTransition::TokenNotAbove { given: lease.token, last })
         }
         (S::Assigned(lease), T::Start(_)) => Ok(S::Running(*lease)),
-        (S::Assigned(lease), T::Renew { expires_at, .. }) => Ok(S::Assigned(Lease {
-            expires_at: *expires_at,
-            ..*lease
-        })),
-        (S::Running(lease), T::Renew { expires_at, .. }) => Ok(S::Running(Lease {
-            expires_at: *expires_at,
-            ..*lease
-        })),
-        (S::Running(lease), T::Deliver { deliverable, .. }) => Ok(S::Verifying {
-            lease: *lease,
-            deliverable: *deliverable,
-        }),
-        (S::Verifying { lease, deliverable }, T::Verify { .. }) => Ok(S::Landing {
-            lease: *lease,
-            deliverable: *deliverable,
-            intents: Vec::new(),
-        }),
-        (
-            S::Landing {
-                lease,
-                deliverable,
-                intents,
-            },
-            T::Intend { commit, .. },
-        ) => {
-            let mut intents = intents.clone();
-            if !intents.contains(commit) {
-                intents.push(*commit);
-            }
-            Ok(S::Landing {
-                lease: *lease,
-                deliverable: *deliverable,
-                intents,
-            })
+        (S::Assigned(lease), T::Renew { expires_at, .. }) => {
+            Ok(S::Assigned(Lease { expires_at: *expires_at, ..*lease }))
         }
-        (S::Verifying { lease, deliverable }, T::Adopt { instance, .. }) => Ok(S::Verifying {
-            lease: Lease {
-                instance: *instance,
-                ..*lease
-            },
-            deliverable: *deliverable,
-        }),
-        (
-            S::Landing {
-                lease,
-                deliverable,
-                intents,
-            },
-            T::Adopt { instance, .. },
-        ) => Ok(S::Landing {
-            lease: Lease {
-                instance: *instance,
-                ..*lease
-            },
-            deliverable: *deliverable,
+        (S::Running(lease), T::Renew { expires_at, .. }) => {
+            Ok(S::Running(Lease { expires_at: *expires_at, ..*lease }))
+        }
+        (S::Running(lease), T::Deliver { deliverable, .. }) => {
+            Ok(S::Verifying { lease: *lease, delivery: Delivery { deliverable: *deliverable, at } })
+        }
+        (S::Verifying { lease, delivery }, T::Verify { .. }) => {
+            Ok(S::Landing { lease: *lease, delivery: *delivery, intents: Vec::new() })
+        }
+        (S::Landing { lease, delivery, intents }, T::Intend { intent, .. }) => {
+            let mut intents = intents.clone();
+            if !intents.contains(intent) {
+                intents.push(*intent);
+            }
+            Ok(S::Landing { lease: *lease, delivery: *delivery, intents })
+        }
+        (S::Verifying { lease, delivery }, T::Adopt { instance, .. }) => {
+            Ok(S::Verifying { lease: Lease { instance: *instance, ..*lease }, delivery: *delivery })
+        }
+        (S::Landing { lease, delivery, intents }, T::Adopt { instance, .. }) => Ok(S::Landing {
+            lease: Lease { instance: *instance, ..*lease },
+            delivery: *delivery,
             intents: intents.clone(),
         }),
-        (S::Landing { lease, .. }, T::Land { landed, .. }) => Ok(S::Completed(Completion::Attempt {
-            lease: *lease,
-            landed: *landed,
-            at,
-        })),
+        (S::Landing { lease, .. }, T::Land { landed, .. }) => {
+            Ok(S::Completed(Completion::Attempt { lease: *lease, landed: *landed, at }))
+        }
         (S::Landing { .. }, T::Conflict { conflict, .. }) => Ok(S::InConflict(conflict.clone())),
         (S::Assigned(_) | S::Running(_) | S::Verifying { .. }, T::Fail { reason, then, .. }) => {
             Ok(match then {
                 AfterFailure::Retry(until) => S::Backoff { until: *until },
-                AfterFailure::GiveUp => S::Failed {
-                    reason: reason.clone(),
-                },
+                AfterFailure::GiveUp => S::Failed { reason: reason.clone() },
             })
         }
         (S::Assigned(_) | S::Running(_), T::Lose { .. }) => Ok(S::Pending),

@@ -1,0 +1,128 @@
+//! One attempt from its start to its report.
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use git_ops::{BranchName, Edit, Message, PinRequest, Repository, Signature};
+use state_store::Timestamp;
+use state_store::task::{AgentKey, CommitHash, Deliverable, FailureReason};
+use tokio::sync::oneshot;
+
+use crate::engine::Command;
+use crate::executor::{AgentExecutor, Base, Job, Outcome};
+use crate::handle::{Handle, Input};
+use crate::landing::{GitJob, chain};
+
+/// An attempt that has been assigned, with all that it needs.
+pub(crate) struct Attempt {
+    pub(crate) job: Job,
+    pub(crate) agent: AgentKey,
+    pub(crate) repository: Option<Repository>,
+    /// Where the result is to land; `None` where there are no files to land.
+    pub(crate) branch: Option<BranchName>,
+    pub(crate) git: Option<mpsc::Sender<GitJob>>,
+    pub(crate) author: Signature,
+    pub(crate) time: Timestamp,
+    pub(crate) time_max: Duration,
+    pub(crate) handle: Handle,
+}
+
+/// How an attempt comes to its end.
+enum Report {
+    Deliver(Deliverable),
+    Fail(FailureReason),
+    /// Nobody wants to know any more.
+    Nothing,
+}
+
+impl Attempt {
+    /// Lets the agent work and reports what came of it.
+    pub(crate) async fn run<E: AgentExecutor>(mut self, executor: Arc<E>) {
+        let (task, token) = (self.job.key, self.job.token);
+        self.handle.send(Command::Start { task, token });
+        let report = match self.begin_from().await {
+            Ok(()) => self.work(executor).await,
+            Err(text) => Report::Fail(FailureReason::Unusable(text)),
+        };
+        match report {
+            Report::Deliver(deliverable) => {
+                self.handle.send(Command::Deliver { task, token, agent: self.agent, deliverable });
+            }
+            Report::Fail(reason) => self.handle.send(Command::Fail { task, token, reason }),
+            Report::Nothing => {}
+        }
+        self.handle.tell(Input::AttemptEnded((task, token)));
+    }
+
+    /// Finds the files to begin from: the tip of the target branch as it is now.
+    async fn begin_from(&mut self) -> Result<(), String> {
+        let (Some(repository), Some(branch)) = (self.repository.clone(), self.branch.clone()) else {
+            return Ok(());
+        };
+        let found = tokio::task::spawn_blocking(move || {
+            let tip = repository.tip(&branch).map_err(|error| chain(&error))?;
+            let tip = tip.ok_or_else(|| format!("there is no branch {branch}"))?;
+            Ok::<_, String>(Base::new(repository, tip))
+        });
+        self.job.base = Some(found.await.map_err(|panic| panic.to_string())??);
+        Ok(())
+    }
+
+    async fn work<E: AgentExecutor>(&self, executor: Arc<E>) -> Report {
+        let job = self.job.clone();
+        // A task of its own, so that a panic of the agent ends the attempt and nothing else.
+        let mut working = tokio::spawn(async move { executor.execute(job).await });
+        let outcome = tokio::select! {
+            () = self.job.stop.cancelled() => None,
+            outcome = tokio::time::timeout(self.time_max, &mut working) => Some(outcome),
+        };
+        working.abort();
+        match outcome {
+            None => Report::Nothing,
+            Some(Err(_)) => Report::Fail(FailureReason::Timeout),
+            Some(Ok(Err(panic))) => Report::Fail(FailureReason::Agent(panic.to_string())),
+            Some(Ok(Ok(Outcome::Failed(text)))) => Report::Fail(FailureReason::Agent(text)),
+            Some(Ok(Ok(Outcome::Done(edits)))) => self.deliver(edits).await,
+        }
+    }
+
+    /// Has the files of a result kept, before anybody hears of it.
+    async fn deliver(&self, edits: Vec<Edit>) -> Report {
+        let Some(base) = &self.job.base else { return Report::Deliver(Deliverable::NoFiles) };
+        if edits.is_empty() {
+            return Report::Deliver(Deliverable::Unchanged);
+        }
+        let task = self.job.task();
+        let request = PinRequest {
+            base: base.commit(),
+            edits,
+            message: Message {
+                subject: format!("{}: {}", task.id, task.title),
+                body: String::new(),
+                trailers: vec![
+                    ("Task".to_owned(), task.id.to_string()),
+                    ("Agent".to_owned(), self.job.agent.clone()),
+                    ("Attempt".to_owned(), self.job.attempt.to_string()),
+                ],
+            },
+            author: self.author.clone(),
+            time: self.time.as_seconds(),
+        };
+        match self.pin(request).await {
+            Ok(pinned) if pinned.is_empty => Report::Deliver(Deliverable::Unchanged),
+            Ok(pinned) => Report::Deliver(Deliverable::Commit {
+                result: CommitHash(*pinned.commit.as_bytes()),
+                base: CommitHash(*pinned.base.as_bytes()),
+            }),
+            Err(text) => Report::Fail(FailureReason::Unusable(text)),
+        }
+    }
+
+    async fn pin(&self, request: PinRequest) -> Result<git_ops::Pinned, String> {
+        let (reply, answer) = oneshot::channel();
+        let job = GitJob::Pin { request: Box::new(request), reply };
+        let git = self.git.as_ref().ok_or("there is no repository")?;
+        git.send(job).map_err(|_| "the repository's thread has ended".to_owned())?;
+        answer.await.map_err(|_| "the repository's thread has ended".to_owned())?
+    }
+}

@@ -1,0 +1,516 @@
+//! The driver: owns the engine, takes what comes, has each turn made durable, and carries out the effects.
+//!
+//! It is a thread of its own, because a flush blocks. Agents and checks run on the runtime that it is given; writing to
+//! the repository happens on one more thread. Everything that comes back comes through one channel; what has come while
+//! a flush was under way goes into the next one together.
+
+use std::collections::HashMap;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use git_ops::{BranchName, CommitId, Message, Repository, Signature};
+use state_store::log::StateStore;
+use state_store::task::{Event, FailureReason, FencingToken, InstanceKey, InstanceStatus, Lease, TaskKey};
+use state_store::view::{TaskGlance, TaskView};
+use state_store::{StreamName, Timestamp};
+use tokio::sync::{Semaphore, broadcast, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::Attempt;
+use crate::engine::{Accepted, Command, Effect, Engine, Policy};
+use crate::executor::AgentExecutor;
+use crate::handle::{CommandError, Handle, Input, ShutDown};
+use crate::host;
+use crate::landing::{GitJob, Lander, Landing, LandingStopped};
+use crate::metrics::Metrics;
+use crate::process::ProcessLimits;
+use crate::turn::{self, RecordedEvent, TurnError};
+use crate::verification::{self, Verdict};
+
+/// How soon another process's append is seen.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How often other coordinators are looked after.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// How many commands are decided under one lock at the most.
+const BATCH_MAX: usize = 1000;
+
+/// How often a lock that others keep is asked for again.
+const LOCK_TRIES: u32 = 6;
+
+/// How many events a slow reader may be behind.
+const EVENTS_KEPT: usize = 4096;
+
+/// What a coordinator is made of.
+#[derive(Debug)]
+pub struct Coordinator<E> {
+    /// Where the log is.
+    pub store: Arc<dyn StateStore>,
+    /// Which workspace.
+    pub stream: StreamName,
+    /// Its id: unique, also across machines.
+    pub id: [u8; 16],
+    /// The settings that decisions depend on.
+    pub policy: Policy,
+    /// What does the work.
+    pub executor: E,
+    /// Where results land; projects without a branch need none.
+    pub repository: Option<Repository>,
+    /// Who signs the commits.
+    pub author: Signature,
+    /// What a check may use.
+    pub check_limits: ProcessLimits,
+    /// How many checks run at once.
+    pub checks_at_once: usize,
+    /// How long an attempt may take.
+    pub attempt_time: Duration,
+}
+
+/// A coordinator at work.
+#[derive(Debug)]
+pub struct Running {
+    /// The handle by which it is asked.
+    pub handle: Handle,
+    end: oneshot::Receiver<Result<(), DriverError>>,
+}
+
+impl Running {
+    /// Waits until it has come to its end.
+    pub async fn ended(self) -> Result<(), DriverError> {
+        self.end.await.unwrap_or(Err(DriverError::Panicked))
+    }
+}
+
+/// Why a coordinator came to its end before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[source] TurnError),
+    /// Results cannot be landed.
+    #[error(transparent)]
+    Landing(#[from] LandingStopped),
+    /// A thread could not be started.
+    #[error("a thread could not be started")]
+    Thread(#[source] std::io::Error),
+    /// A bug: the thread ended without a word.
+    #[error("the coordinator's thread panicked")]
+    Panicked,
+}
+
+/// Tells one attempt from every other.
+pub(crate) type AttemptId = (TaskKey, FencingToken);
+
+impl<E: AgentExecutor> Coordinator<E> {
+    /// Begins: loads the log, takes over from coordinators that are gone, and goes to work on threads of its own.
+    /// Agents run on the runtime that this is called in.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(self) -> Result<Running, DriverError> {
+        let (inputs, incoming) = mpsc::channel();
+        let handle =
+            Handle { inputs, events: broadcast::channel(EVENTS_KEPT).0, view: Arc::new(TaskView::default()) };
+        let git =
+            self.repository.as_ref().map(|repository| self.start_lander(repository, &handle)).transpose()?;
+        let mut driver = Driver {
+            engine: Engine::new(self.id, self.policy),
+            store: self.store,
+            stream: self.stream,
+            executor: Arc::new(self.executor),
+            repository: self.repository,
+            git,
+            runtime: tokio::runtime::Handle::current(),
+            handle: handle.clone(),
+            metrics: Metrics::default(),
+            attempts: HashMap::new(),
+            settled: Vec::new(),
+            checks: Arc::new(Semaphore::new(self.checks_at_once.max(1))),
+            check_limits: self.check_limits,
+            attempt_time: self.attempt_time,
+            author: self.author,
+            shut_down: None,
+            has_orphans: false,
+            next_sweep: Instant::now() + SWEEP,
+            next_renewal: Instant::now(),
+        };
+        driver.begin()?;
+        let (done, end) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("coordinator".to_owned());
+        thread.spawn(move || drop(done.send(driver.run(&incoming)))).map_err(DriverError::Thread)?;
+        Ok(Running { handle, end })
+    }
+
+    fn start_lander(
+        &self,
+        repository: &Repository,
+        handle: &Handle,
+    ) -> Result<mpsc::Sender<GitJob>, DriverError> {
+        let (jobs, incoming) = mpsc::channel();
+        let lander =
+            Lander { repository: repository.clone(), author: self.author.clone(), handle: handle.clone() };
+        let thread = std::thread::Builder::new().name("landing".to_owned());
+        thread.spawn(move || lander.run(&incoming)).map_err(DriverError::Thread)?;
+        Ok(jobs)
+    }
+}
+
+struct Driver<E> {
+    engine: Engine,
+    store: Arc<dyn StateStore>,
+    stream: StreamName,
+    executor: Arc<E>,
+    repository: Option<Repository>,
+    git: Option<mpsc::Sender<GitJob>>,
+    runtime: tokio::runtime::Handle,
+    handle: Handle,
+    metrics: Metrics,
+    attempts: HashMap<AttemptId, CancellationToken>,
+    settled: Vec<(state_store::task::ProjectKey, oneshot::Sender<()>)>,
+    checks: Arc<Semaphore>,
+    check_limits: ProcessLimits,
+    attempt_time: Duration,
+    author: Signature,
+    shut_down: Option<ShutDown>,
+    /// Whether another coordinator has ended since the last sweep.
+    has_orphans: bool,
+    next_sweep: Instant,
+    next_renewal: Instant,
+}
+
+/// A command that waits for its turn, and who wants to know.
+struct Waiting {
+    command: Command,
+    reply: Option<oneshot::Sender<Result<Accepted, CommandError>>>,
+    since: Instant,
+}
+
+impl Waiting {
+    fn internal(command: Command) -> Self {
+        Self { command, reply: None, since: Instant::now() }
+    }
+
+    fn answer(self, answer: Result<Accepted, CommandError>) {
+        if let Some(reply) = self.reply {
+            // Whoever asked may have gone.
+            let _ = reply.send(answer);
+        } else if let Err(error) = answer {
+            tracing::debug!(%error, command = ?self.command, "a report was not needed any more");
+        }
+    }
+}
+
+impl<E: AgentExecutor> Driver<E> {
+    /// Loads the log, records this coordinator, and takes over from those that are gone.
+    fn begin(&mut self) -> Result<(), DriverError> {
+        turn::load(&mut self.engine, &*self.store, &self.stream).map_err(DriverError::Store)?;
+        self.take_turn(vec![Waiting::internal(Command::Begin { host: host::current() })])?;
+        self.show_everything();
+        let gone = self.gone();
+        self.take_turn(gone)?;
+        self.take_turn(vec![Waiting::internal(Command::AdoptOrphans)])
+    }
+
+    fn run(mut self, incoming: &mpsc::Receiver<Input>) -> Result<(), DriverError> {
+        loop {
+            let first = match incoming.recv_timeout(self.patience()) {
+                Ok(input) => Some(input),
+                Err(mpsc::RecvTimeoutError::Timeout) => None,
+                Err(mpsc::RecvTimeoutError::Disconnected) => return self.end(),
+            };
+            let mut commands = self.chores();
+            for input in first.into_iter().chain(incoming.try_iter()).take(BATCH_MAX) {
+                self.take_in(input, &mut commands)?;
+            }
+            if !commands.is_empty() || self.has_news()? {
+                self.take_turn(commands)?;
+            }
+            self.answer_settled();
+            match self.shut_down {
+                Some(ShutDown::Now) => return self.end(),
+                Some(ShutDown::Drain) if !self.has_work() => return self.end(),
+                Some(ShutDown::Drain) | None => {}
+            }
+        }
+    }
+
+    fn take_in(&mut self, input: Input, commands: &mut Vec<Waiting>) -> Result<(), DriverError> {
+        match input {
+            Input::Command { command, reply, since } => commands.push(Waiting { command, reply, since }),
+            Input::Inspect(look) => look(&self.engine, &self.metrics),
+            Input::Settled { project, reply } => self.settled.push((project, reply)),
+            Input::AttemptEnded(id) => drop(self.attempts.remove(&id)),
+            Input::LandingStopped(stopped) => return Err(DriverError::Landing(stopped)),
+            Input::ShutDown(how) => {
+                self.engine.drain();
+                self.shut_down = self.shut_down.max(Some(how));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how long nothing needs to be done.
+    fn patience(&self) -> Duration {
+        let now = self.store.now();
+        let due = self.engine.next_due().map_or(POLL, |due| due.since(now));
+        due.min(POLL)
+    }
+
+    /// Returns whether time or another process calls for a turn.
+    fn has_news(&self) -> Result<bool, DriverError> {
+        let is_due = self.engine.next_due().is_some_and(|due| due <= self.store.now());
+        let head =
+            self.store.head(&self.stream).map_err(|error| DriverError::Store(TurnError::NotBegun(error)))?;
+        Ok(is_due || head > self.engine.seq())
+    }
+
+    /// Returns whether something of this coordinator is under way.
+    fn has_work(&self) -> bool {
+        let me = self.engine.me();
+        let tasks = self.engine.state().projects().iter().flat_map(|project| &project.tasks);
+        let mut leases = tasks.filter_map(|record| record.state.lease());
+        leases.any(|lease| Some(lease.instance) == me)
+    }
+
+    /// Returns what is to be done from time to time: to renew leases, and to look after other coordinators.
+    fn chores(&mut self) -> Vec<Waiting> {
+        let now = Instant::now();
+        let mut chores = Vec::new();
+        if now >= self.next_sweep {
+            self.next_sweep = now + SWEEP;
+            chores.extend(self.gone());
+            chores.extend(self.renewals());
+            if std::mem::take(&mut self.has_orphans) {
+                chores.push(Waiting::internal(Command::AdoptOrphans));
+            }
+        }
+        if now >= self.next_renewal {
+            self.next_renewal = now + self.engine.policy().instance_lease / 3;
+            chores.push(Waiting::internal(Command::RenewInstance));
+        }
+        chores
+    }
+
+    /// Returns the take-overs of the coordinators whose lease has ended or whose process is gone.
+    fn gone(&self) -> Vec<Waiting> {
+        let now = self.store.now();
+        let instances = (0..).map(InstanceKey).zip(self.engine.state().instances());
+        let gone = instances.filter(|(key, record)| match record.status {
+            InstanceStatus::Active { expires_at } => {
+                Some(*key) != self.engine.me() && (expires_at <= now || host::is_gone(&record.host))
+            }
+            InstanceStatus::Ended => false,
+        });
+        gone.map(|(instance, _)| Waiting::internal(Command::TakeOver { instance })).collect()
+    }
+
+    /// Returns the renewal of the leases of attempts that are still at it and have used a third of their lease.
+    fn renewals(&self) -> Option<Waiting> {
+        let soon = self.store.now() + self.engine.policy().lease * 2 / 3;
+        let is_due = |(task, token): &&AttemptId| {
+            let state = self.engine.state().task(*task).map(|record| &record.state);
+            let lease = state.and_then(|state| state.occupying_lease());
+            lease.is_some_and(|lease| lease.token == *token && lease.expires_at <= soon)
+        };
+        let leases: Vec<_> = self.attempts.keys().filter(is_due).copied().collect();
+        (!leases.is_empty()).then(|| Waiting::internal(Command::Renew(leases)))
+    }
+
+    /// Has the commands decided and made durable; then carries out the effects and answers.
+    fn take_turn(&mut self, waiting: Vec<Waiting>) -> Result<(), DriverError> {
+        let commands: Vec<_> = waiting.iter().map(|waiting| waiting.command.clone()).collect();
+        let mut tries = 0;
+        let turn = loop {
+            tries += 1;
+            match turn::turn(&mut self.engine, &*self.store, &self.stream, &commands) {
+                Ok(turn) => break turn,
+                Err(TurnError::NotBegun(state_store::StoreError::Busy { .. })) if tries < LOCK_TRIES => {}
+                Err(error) => {
+                    // Nobody is told of success; what is recorded is found out by the next one that loads the log.
+                    waiting.into_iter().for_each(|waiting| waiting.answer(Err(CommandError::Unknown)));
+                    return Err(DriverError::Store(error));
+                }
+            }
+        };
+        self.publish(&turn.events);
+        for effect in turn.effects {
+            self.carry_out(effect);
+        }
+        for (waiting, answer) in waiting.into_iter().zip(turn.answers) {
+            self.metrics.record_command(waiting.since.elapsed());
+            waiting.answer(answer.map_err(CommandError::Refused));
+        }
+        Ok(())
+    }
+
+    /// Shows what is durable now to those who look on.
+    fn publish(&mut self, events: &[RecordedEvent]) {
+        if let Some(last) = events.last() {
+            self.metrics.commits += 1;
+            self.metrics.events += events.len() as u64;
+            for recorded in events {
+                if let Event::Task { task, .. } = &recorded.event {
+                    self.show(*task, last.seq);
+                }
+                self.has_orphans |= matches!(recorded.event, Event::InstanceEnded { .. });
+                // Nobody may be listening.
+                let _ = self.handle.events.send(recorded.clone());
+            }
+        }
+    }
+
+    fn show(&self, task: TaskKey, seq: state_store::Seq) {
+        if let Some(record) = self.engine.state().task(task) {
+            let glance = TaskGlance { seq, state: record.state.name(), attempts: record.attempts };
+            self.handle.view.show(task, glance);
+        }
+    }
+
+    fn show_everything(&self) {
+        for (project, found) in (0..).map(state_store::task::ProjectKey).zip(self.engine.state().projects()) {
+            for task in 0..found.tasks.len() as u32 {
+                self.show(TaskKey { project, task }, self.engine.seq());
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::StartAttempt { task, lease } => self.start_attempt(task, lease),
+            Effect::StopAttempt { task, token } => {
+                if let Some(stop) = self.attempts.remove(&(task, token)) {
+                    stop.cancel();
+                }
+            }
+            Effect::RunCheck { task, lease, result } => {
+                self.run_check(task, lease, result.map(|commit| CommitId::from_bytes(commit.0)));
+            }
+            Effect::Land { task, lease, result, delivered_at, intents } => {
+                let landing = self.landing(task, lease, CommitId::from_bytes(result.0), delivered_at);
+                let Some((landing, git)) = landing.zip(self.git.as_ref()) else {
+                    tracing::error!(%task, "a result cannot be landed: there is no repository or no branch");
+                    return;
+                };
+                // The thread ends only after this one.
+                let _ = git.send(GitJob::Land(Box::new(Landing { intents, ..landing })));
+            }
+        }
+    }
+
+    fn start_attempt(&mut self, task: TaskKey, lease: Lease) {
+        let stop = CancellationToken::new();
+        self.attempts.insert((task, lease.token), stop.clone());
+        let attempt = Attempt {
+            job: self.job(task, lease, stop),
+            agent: lease.agent,
+            repository: self.repository.clone(),
+            branch: self.branch(task),
+            git: self.git.clone(),
+            author: self.author.clone(),
+            time: self.store.now(),
+            time_max: self.attempt_time,
+            handle: self.handle.clone(),
+        };
+        let executor = Arc::clone(&self.executor);
+        self.runtime.spawn(attempt.run(executor));
+    }
+
+    fn job(&self, task: TaskKey, lease: Lease, stop: CancellationToken) -> crate::executor::Job {
+        let state = self.engine.state();
+        let project = state.project(task.project).expect("an effect speaks of a task of the state");
+        let mut groups = Vec::new();
+        let mut above = project.graph.parent_of(task.task());
+        while let Some(group) = above {
+            groups.insert(0, project.plan.tasks[group.0 as usize].id.clone());
+            above = project.graph.parent_of(group);
+        }
+        crate::executor::Job {
+            key: task,
+            project: project.name.clone(),
+            plan: Arc::clone(&project.plan),
+            groups,
+            agent: state.agent(lease.agent).map(|agent| agent.name.clone()).unwrap_or_default(),
+            attempt: lease.attempt,
+            token: lease.token,
+            base: None,
+            handover: project.task(task.task()).handover.as_deref().cloned(),
+            stop,
+        }
+    }
+
+    /// Returns the branch that a task's result lands on, if it has files and there is a branch.
+    fn branch(&self, task: TaskKey) -> Option<BranchName> {
+        let project = self.engine.state().project(task.project)?;
+        if project.plan.tasks[task.task as usize].landing == planner_core::Landing::None {
+            return None;
+        }
+        BranchName::new(project.settings.branch.as_deref()?).ok()
+    }
+
+    fn run_check(&self, task: TaskKey, lease: Lease, result: Option<CommitId>) {
+        let Some(project) = self.engine.state().project(task.project) else { return };
+        let Some(check) = project.plan.tasks[task.task as usize].check.clone() else { return };
+        let (checks, limits, handle) = (Arc::clone(&self.checks), self.check_limits, self.handle.clone());
+        let (repository, branch, token) = (self.repository.clone(), self.branch(task), lease.token);
+        self.runtime.spawn(async move {
+            // The semaphore is never closed.
+            let _permit = checks.acquire_owned().await;
+            let files = repository.and_then(|repository| {
+                let commit = result.or_else(|| repository.tip(&branch?).ok().flatten())?;
+                repository.snapshot(commit).ok()
+            });
+            handle.send(match verification::verify(&check, files, limits).await {
+                Verdict::Passed { took_ms } => Command::PassCheck { task, token, took_ms },
+                Verdict::Failed(output) => {
+                    Command::Fail { task, token, reason: FailureReason::Check(output) }
+                }
+            });
+        });
+    }
+
+    fn landing(
+        &self,
+        task: TaskKey,
+        lease: Lease,
+        result: CommitId,
+        delivered_at: Timestamp,
+    ) -> Option<Landing> {
+        let state = self.engine.state();
+        let project = state.project(task.project)?;
+        let asked = &project.plan.tasks[task.task as usize];
+        let agent = state.agent(lease.agent)?.name.clone();
+        let message = Message {
+            subject: format!("{}: {}", asked.id, asked.title),
+            body: asked.description.clone(),
+            trailers: vec![
+                ("Task".to_owned(), asked.id.to_string()),
+                ("Project".to_owned(), project.name.clone()),
+                ("Agent".to_owned(), agent),
+                ("Attempt".to_owned(), lease.attempt.to_string()),
+            ],
+        };
+        let (branch, token, intents) = (self.branch(task)?, lease.token, Vec::new());
+        Some(Landing { task, token, branch, result, message, delivered_at, intents })
+    }
+
+    fn answer_settled(&mut self) {
+        let engine = &self.engine;
+        let (over, open) = std::mem::take(&mut self.settled)
+            .into_iter()
+            .partition(|(project, _): &(_, oneshot::Sender<()>)| engine.is_settled(*project));
+        self.settled = open;
+        for (_, reply) in over {
+            // Whoever asked may have gone.
+            let _ = reply.send(());
+        }
+    }
+
+    /// Gives up what is under way and records the end.
+    fn end(mut self) -> Result<(), DriverError> {
+        for stop in self.attempts.values() {
+            stop.cancel();
+        }
+        self.take_turn(vec![Waiting::internal(Command::End)])
+    }
+}

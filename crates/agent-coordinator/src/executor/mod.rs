@@ -1,0 +1,94 @@
+//! What does the work: the one place where agents are plugged in.
+
+mod in_process;
+mod simulated;
+
+pub use in_process::InProcess;
+pub use simulated::{Simulated, SimulatedProfile};
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use git_ops::{CommitId, Edit, ReadError, Repository, Snapshot};
+use planner_core::{Plan, Task, TaskId};
+use state_store::task::{FencingToken, Handover, TaskKey};
+use tokio_util::sync::CancellationToken;
+
+/// Runs jobs: by a simulation, a function of this process, or a program.
+pub trait AgentExecutor: Send + Sync + 'static {
+    /// Works on a job and says what came of it.
+    ///
+    /// The lease behind the job is renewed while the future is not finished. Once `job.stop` is cancelled nothing that
+    /// the future returns is used any more; it should end soon. A panic counts as a failed attempt.
+    fn execute(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
+}
+
+/// One attempt at one task.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The task, for the log.
+    pub key: TaskKey,
+    /// The name of the project.
+    pub project: String,
+    /// The plan that the task is from.
+    pub plan: Arc<Plan>,
+    /// The groups that the task lies in, the outermost first.
+    pub groups: Vec<TaskId>,
+    /// The name of the agent.
+    pub agent: String,
+    /// Which try it is, from 1.
+    pub attempt: u32,
+    /// What tells this attempt from every other.
+    pub token: FencingToken,
+    /// The files to begin from; `None` where the task has no files to show.
+    pub base: Option<Base>,
+    /// What an earlier attempt has to tell.
+    pub handover: Option<Handover>,
+    /// Cancelled when the attempt is not wanted any more.
+    pub stop: CancellationToken,
+}
+
+/// The files that an attempt begins from: a commit of the repository.
+#[derive(Debug, Clone)]
+pub struct Base {
+    repository: Repository,
+    commit: CommitId,
+}
+
+impl Base {
+    pub(crate) fn new(repository: Repository, commit: CommitId) -> Self {
+        Self { repository, commit }
+    }
+
+    /// Returns the commit.
+    pub fn commit(&self) -> CommitId {
+        self.commit
+    }
+
+    /// Returns its files, to be read or written to a folder.
+    pub fn files(&self) -> Result<Snapshot, ReadError> {
+        self.repository.snapshot(self.commit)
+    }
+}
+
+impl Job {
+    /// Returns what was asked.
+    pub fn task(&self) -> &Task {
+        &self.plan.tasks[self.key.task as usize]
+    }
+
+    /// Returns a key by which effects outside can be kept from happening twice: the same for every attempt at the task.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}/{}", self.project, self.task().id)
+    }
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The work is done: these changes to the files it began from.
+    Done(Vec<Edit>),
+    /// It failed, for this reason.
+    Failed(String),
+}

@@ -1,0 +1,147 @@
+//! Programs that somebody else's text asked for, kept within bounds: a cleared environment, a process group of their
+//! own, no input, a time limit, and only the end of what they print.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncReadExt;
+
+/// The environment variables that are handed on.
+const ENVIRONMENT_KEPT: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TERM"];
+
+/// How long the output of a program that has ended may stay open: a child of it may hold it.
+const OUTPUT_GRACE: Duration = Duration::from_secs(1);
+
+/// What a program may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessLimits {
+    /// How long it may take.
+    pub time: Duration,
+    /// How many bytes of the end of its output are kept.
+    pub output: usize,
+}
+
+impl Default for ProcessLimits {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(600), output: 64 * 1024 }
+    }
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finished {
+    pub(crate) end: End,
+    /// The end of what it printed, on either stream.
+    pub(crate) output: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It ended by itself, with this code; `None` after a signal.
+    Exit(Option<i32>),
+    /// It was killed when its time was over.
+    TimedOut,
+}
+
+/// Runs a program in a folder. The first of `command` is the program, found on the path; there is no shell.
+pub(crate) async fn run(
+    command: &[String],
+    folder: &Path,
+    limits: ProcessLimits,
+) -> std::io::Result<Finished> {
+    let (program, arguments) =
+        command.split_first().ok_or_else(|| std::io::Error::other("the command is empty"))?;
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .envs(ENVIRONMENT_KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let output = tokio::spawn(async move {
+        let (out, err) = tokio::join!(tail(stdout, limits.output), tail(stderr, limits.output));
+        [out, err].concat()
+    });
+    let end = match tokio::time::timeout(limits.time, child.wait()).await {
+        Ok(status) => End::Exit(status?.code()),
+        Err(_) => End::TimedOut,
+    };
+    // Whatever it has started goes with it, also after a good end: nobody looks after it any more.
+    if let Some(group) = group {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    let _ = child.wait().await;
+    let output = match tokio::time::timeout(OUTPUT_GRACE, output).await {
+        Ok(Ok(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+        _ => String::new(),
+    };
+    Ok(Finished { end, output })
+}
+
+/// Reads everything and keeps the end.
+async fn tail(stream: Option<impl tokio::io::AsyncRead + Unpin>, bytes_max: usize) -> Vec<u8> {
+    let Some(mut stream) = stream else { return Vec::new() };
+    let mut kept = Vec::new();
+    let mut buffer = vec![0; 8192];
+    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+        kept.extend_from_slice(&buffer[..read]);
+        if kept.len() > 2 * bytes_max {
+            kept.drain(..kept.len() - bytes_max);
+        }
+    }
+    let excess = kept.len().saturating_sub(bytes_max);
+    kept.split_off(excess)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Vec<String> {
+        ["sh", "-c", script].map(str::to_owned).to_vec()
+    }
+
+    async fn finish(script: &str, limits: ProcessLimits) -> Finished {
+        run(&shell(script), &std::env::temp_dir(), limits).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_output_is_kept_and_the_code_told() {
+        let limits = ProcessLimits { output: 10, ..ProcessLimits::default() };
+        let finished = finish("yes | head -c 1000000; printf '0123456789'; exit 3", limits).await;
+        assert_eq!(finished, Finished { end: End::Exit(Some(3)), output: "0123456789".to_owned() });
+    }
+
+    #[tokio::test]
+    async fn a_program_that_does_not_end_is_killed_with_its_children() {
+        let limits = ProcessLimits { time: Duration::from_millis(300), ..ProcessLimits::default() };
+        let finished = finish("sleep 600 & echo $!; wait", limits).await;
+        assert_eq!(finished.end, End::TimedOut);
+        let child = finished.output.trim().to_owned();
+        let state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "the child {child} lives on: {state}");
+    }
+
+    #[tokio::test]
+    async fn a_child_that_keeps_the_output_open_does_not_keep_us() {
+        let finished = finish("setsid sleep 600 & echo done", ProcessLimits::default()).await;
+        assert_eq!(finished.end, End::Exit(Some(0)));
+    }
+
+    #[tokio::test]
+    async fn secrets_of_the_environment_are_not_handed_on() {
+        let finished = finish("env | cut -d= -f1 | sort", ProcessLimits::default()).await;
+        for name in finished.output.lines() {
+            let is_shells_own = ["PWD", "SHLVL", "_", "OLDPWD"].contains(&name);
+            assert!(is_shells_own || ENVIRONMENT_KEPT.contains(&name), "{name} was handed on");
+        }
+    }
+}

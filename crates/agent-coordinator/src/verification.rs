@@ -1,0 +1,57 @@
+//! Runs the check of a task on the files of an attempt.
+
+use std::time::Instant;
+
+use git_ops::Snapshot;
+use planner_core::Check;
+
+use crate::process::{self, End, ProcessLimits};
+
+/// What a check came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It passed.
+    Passed {
+        /// After how many milliseconds.
+        took_ms: u64,
+    },
+    /// It did not; this is the end of what it printed.
+    Failed(String),
+}
+
+/// Runs a check in a folder of its own that holds the files, and only them.
+pub(crate) async fn verify(check: &Check, files: Option<Snapshot>, limits: ProcessLimits) -> Verdict {
+    let begin = Instant::now();
+    let folder = match tempfile::Builder::new().prefix("super-planner-check-").tempdir() {
+        Ok(folder) => folder,
+        Err(error) => return Verdict::Failed(format!("no folder to run it in: {error}")),
+    };
+    if let Some(files) = files {
+        let target = folder.path().to_owned();
+        let exported =
+            tokio::task::spawn_blocking(move || files.export_to(&target).map_err(|error| error.to_string()));
+        match exported.await {
+            Ok(Ok(_)) => {}
+            Ok(Err(text)) => return Verdict::Failed(format!("the files could not be written: {text}")),
+            Err(panic) => return Verdict::Failed(format!("the files could not be written: {panic}")),
+        }
+    }
+    let limits = ProcessLimits { time: check.timeout().unwrap_or(limits.time), ..limits };
+    match process::run(&check.command, folder.path(), limits).await {
+        Ok(finished) => match finished.end {
+            End::Exit(Some(0)) => Verdict::Passed { took_ms: begin.elapsed().as_millis() as u64 },
+            End::Exit(Some(code)) => Verdict::Failed(format!(
+                "`{}` ended with {code}\n{}",
+                check.command.join(" "),
+                finished.output
+            )),
+            End::Exit(None) => {
+                Verdict::Failed(format!("`{}` was killed\n{}", check.command.join(" "), finished.output))
+            }
+            End::TimedOut => {
+                Verdict::Failed(format!("`{}` took longer than {:?}", check.command.join(" "), limits.time))
+            }
+        },
+        Err(error) => Verdict::Failed(format!("`{}` could not be started: {error}", check.command.join(" "))),
+    }
+}

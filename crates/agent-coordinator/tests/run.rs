@@ -1,0 +1,338 @@
+//! Whole runs: the real driver, the real store, real git; agents are functions of the test or simulated.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use agent_coordinator::engine::{Accepted, AgentSpec, Command, Policy};
+use agent_coordinator::executor::{AgentExecutor, InProcess, Job, Outcome, Simulated, SimulatedProfile};
+use agent_coordinator::{Coordinator, ProcessLimits, Running, ShutDown};
+use git_ops::{BranchName, Edit, FileMode, RepoPath, Repository, Signature};
+use planner_core::{CapabilitySet, Check, Dependency, Plan, Task, TaskId};
+use state_store::task::{Completion, Landed, ProjectKey, ProjectSettings, StateName, TaskState};
+use state_store::{MemoryStore, SqliteStore, StateStore, StreamName, SystemClock};
+
+const TIME_MAX: Duration = Duration::from_secs(60);
+
+struct World {
+    folder: tempfile::TempDir,
+    repository: Repository,
+    branch: BranchName,
+    store: Arc<dyn StateStore>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with_store(|_| Arc::new(MemoryStore::new(Arc::new(SystemClock))))
+    }
+
+    fn with_store(open: impl FnOnce(&std::path::Path) -> Arc<dyn StateStore>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let first = [write("README.md", "hello\n")];
+        let repository = Repository::init(&folder.path().join("repo"), &first, &author(), 1).unwrap();
+        let branch = BranchName::new("planner/test").unwrap();
+        repository.create_branch(&branch, repository.head().unwrap().unwrap()).unwrap();
+        let store = open(folder.path());
+        Self { folder, repository, branch, store }
+    }
+
+    fn start<E: AgentExecutor>(&self, id: u8, executor: E) -> Running {
+        let policy = Policy { backoff_base: Duration::from_millis(5), ..Policy::default() };
+        let coordinator = Coordinator {
+            store: Arc::clone(&self.store),
+            stream: StreamName::workspace(),
+            id: [id; 16],
+            policy,
+            executor,
+            repository: Some(self.repository.clone()),
+            author: author(),
+            check_limits: ProcessLimits::default(),
+            checks_at_once: 2,
+            attempt_time: TIME_MAX,
+        };
+        coordinator.start().unwrap()
+    }
+
+    fn settings(&self) -> ProjectSettings {
+        ProjectSettings { branch: Some(self.branch.as_str().to_owned()), checks: true }
+    }
+
+    fn commits(&self) -> Vec<String> {
+        let range = format!("main..{}", self.branch);
+        self.git(&["log", "--format=%s", &range]).lines().map(str::to_owned).collect()
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        let repository = self.folder.path().join("repo");
+        let output =
+            std::process::Command::new("git").arg("-C").arg(repository).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+fn author() -> Signature {
+    Signature { name: "test".to_owned(), email: "test@example.org".to_owned() }
+}
+
+fn write(path: &str, content: &str) -> Edit {
+    Edit::Write { path: RepoPath::new(path).unwrap(), content: content.into(), mode: FileMode::Regular }
+}
+
+fn id(text: &str) -> TaskId {
+    TaskId::new(text).unwrap()
+}
+
+fn task(name: &str, after: &[&str]) -> Task {
+    let dependencies = after.iter().map(|on| Dependency::on_completion(id(on))).collect();
+    Task { dependencies, ..Task::new(id(name)) }
+}
+
+fn plan(tasks: Vec<Task>) -> Plan {
+    Plan {
+        name: "test".to_owned(),
+        description: String::new(),
+        agents: Vec::new(),
+        tasks,
+        extra: serde_json::Map::new(),
+    }
+}
+
+fn agents(count: usize) -> Command {
+    let agent = |number| AgentSpec {
+        name: format!("agent-{number}"),
+        capabilities: CapabilitySet::default(),
+        slots: 1,
+    };
+    Command::RegisterAgents((1..=count).map(agent).collect())
+}
+
+async fn add(running: &Running, plan: Plan, settings: ProjectSettings, count: usize) -> ProjectKey {
+    let accepted = running.handle.submit(Command::AddProject { plan, settings }).await.unwrap();
+    let Accepted::Project(project) = accepted else { panic!("{accepted:?}") };
+    running.handle.submit(agents(count)).await.unwrap();
+    project
+}
+
+async fn settle(running: &Running, project: ProjectKey) {
+    tokio::time::timeout(TIME_MAX, running.handle.settled(project)).await.expect("the run ends").unwrap();
+}
+
+async fn states(running: &Running, project: ProjectKey) -> Vec<StateName> {
+    let look = move |engine: &agent_coordinator::engine::Engine, _: &agent_coordinator::Metrics| {
+        engine.check_invariants().unwrap();
+        let tasks = &engine.state().project(project).unwrap().tasks;
+        tasks.iter().map(|record| record.state.name()).collect()
+    };
+    running.handle.inspect(look).await.unwrap()
+}
+
+async fn end(running: Running) {
+    running.handle.shut_down(ShutDown::Drain);
+    running.ended().await.unwrap();
+}
+
+/// Writes a file named after the task.
+async fn file_of(job: Job) -> Outcome {
+    let name = job.task().id.to_string();
+    Outcome::Done(vec![write(&format!("{name}.txt"), &name)])
+}
+
+#[tokio::test]
+async fn every_task_becomes_one_commit_after_what_it_depends_on() {
+    let world = World::new();
+    let running = world.start(1, InProcess::new(file_of));
+    let tasks = vec![task("d", &["b", "c"]), task("b", &["a"]), task("c", &["a"]), task("a", &[])];
+    let project = add(&running, plan(tasks), world.settings(), 3).await;
+    settle(&running, project).await;
+    assert_eq!(states(&running, project).await, [StateName::Completed; 4]);
+    end(running).await;
+
+    let commits = world.commits();
+    assert_eq!(commits.len(), 4, "{commits:?}");
+    assert_eq!((commits[0].as_str(), commits[3].as_str()), ("d: d", "a: a"));
+    let message = world.git(&["log", "-1", "--format=%B", world.branch.as_str()]);
+    assert!(message.contains("Task: d\nProject: test\nAgent: agent-"), "{message}");
+    world.git(&["fsck", "--full", "--strict"]);
+}
+
+#[tokio::test]
+async fn groups_complete_with_their_children_and_hold_back_what_depends_on_them() {
+    let world = World::new();
+    let running = world.start(1, InProcess::new(file_of));
+    let child = |name: &str, parent: &str| Task { parent: Some(id(parent)), ..task(name, &[]) };
+    let tasks =
+        vec![task("g", &[]), child("h", "g"), child("x", "h"), child("y", "g"), task("after", &["g"])];
+    let project = add(&running, plan(tasks), world.settings(), 2).await;
+    settle(&running, project).await;
+    end(running).await;
+    let commits = world.commits();
+    assert_eq!(commits.len(), 3, "{commits:?}");
+    assert_eq!(commits[0], "after: after");
+}
+
+#[tokio::test]
+async fn a_failed_attempt_is_tried_again_and_a_hopeless_task_blocks_only_what_needs_it() {
+    let world = World::new();
+    let tries = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&tries);
+    let running = world.start(
+        1,
+        InProcess::new(move |job: Job| {
+            let counted = Arc::clone(&counted);
+            async move {
+                match job.task().id.as_str() {
+                    "flaky" if counted.fetch_add(1, Ordering::SeqCst) == 0 => {
+                        Outcome::Failed("once".to_owned())
+                    }
+                    "hopeless" => Outcome::Failed("always".to_owned()),
+                    "panics" => panic!("on purpose"),
+                    _ => file_of(job).await,
+                }
+            }
+        }),
+    );
+    let tasks = vec![
+        task("flaky", &[]),
+        task("hopeless", &[]),
+        task("panics", &[]),
+        task("blocked", &["hopeless"]),
+        task("fine", &["flaky"]),
+    ];
+    let project = add(&running, plan(tasks), world.settings(), 2).await;
+    settle(&running, project).await;
+    use StateName::{Completed, Failed, Pending};
+    assert_eq!(states(&running, project).await, [Completed, Failed, Failed, Pending, Completed]);
+    assert_eq!(tries.load(Ordering::SeqCst), 2);
+    end(running).await;
+}
+
+#[tokio::test]
+async fn a_result_whose_check_fails_goes_back_with_the_output() {
+    let world = World::new();
+    let running = world.start(
+        1,
+        InProcess::new(|job: Job| async move {
+            let told = format!("{:?}", job.handover);
+            let content = if told.contains("the check failed") { "good" } else { "bad" };
+            Outcome::Done(vec![write("result.txt", content)])
+        }),
+    );
+    let check = Check {
+        command: ["grep", "-q", "good", "result.txt"].map(str::to_owned).to_vec(),
+        timeout_seconds: None,
+    };
+    let tasks = vec![Task { check: Some(check), ..task("a", &[]) }];
+    let project = add(&running, plan(tasks), world.settings(), 1).await;
+    settle(&running, project).await;
+    let attempts =
+        running.handle.view().get(state_store::task::TaskKey { project, task: 0 }).unwrap().attempts;
+    assert_eq!(attempts, 2);
+    assert_eq!(states(&running, project).await, [StateName::Completed]);
+    end(running).await;
+    assert_eq!(world.git(&["show", &format!("{}:result.txt", world.branch)]), "good");
+}
+
+#[tokio::test]
+async fn conflicting_results_go_back_and_land_in_the_end() {
+    let world = World::new();
+    let barrier = Arc::new(tokio::sync::Barrier::new(2));
+    let running = world.start(
+        1,
+        InProcess::new(move |job: Job| {
+            let barrier = Arc::clone(&barrier);
+            async move {
+                let path = RepoPath::new("shared.txt").unwrap();
+                let text =
+                    job.base.as_ref().unwrap().files().unwrap().read(&path).unwrap().unwrap_or_default();
+                if job.attempt == 1 {
+                    // Both have read the same files before either reports.
+                    barrier.wait().await;
+                }
+                let text = format!("{}{}\n", String::from_utf8(text).unwrap(), job.task().id);
+                Outcome::Done(vec![write("shared.txt", &text)])
+            }
+        }),
+    );
+    let project = add(&running, plan(vec![task("a", &[]), task("b", &[])]), world.settings(), 2).await;
+    settle(&running, project).await;
+    assert_eq!(states(&running, project).await, [StateName::Completed; 2]);
+    end(running).await;
+    let shared = world.git(&["show", &format!("{}:shared.txt", world.branch)]);
+    let mut lines: Vec<_> = shared.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["a", "b"]);
+    assert_eq!(world.commits().len(), 2);
+}
+
+#[tokio::test]
+async fn a_task_without_files_completes_without_a_commit() {
+    let world = World::new();
+    let running = world.start(1, InProcess::new(|_| async { Outcome::Done(Vec::new()) }));
+    let none = Task { landing: planner_core::Landing::None, ..task("none", &[]) };
+    let project = add(&running, plan(vec![none, task("empty", &[])]), world.settings(), 1).await;
+    settle(&running, project).await;
+    let look = move |engine: &agent_coordinator::engine::Engine, _: &agent_coordinator::Metrics| {
+        let tasks = &engine.state().project(project).unwrap().tasks;
+        let landed = tasks.iter().map(|record| match record.state {
+            TaskState::Completed(Completion::Attempt { landed, .. }) => landed,
+            _ => panic!("{:?}", record.state),
+        });
+        landed.collect::<Vec<_>>()
+    };
+    assert_eq!(running.handle.inspect(look).await.unwrap(), [Landed::NotAsked, Landed::Empty]);
+    end(running).await;
+    assert_eq!(world.commits(), [""; 0]);
+}
+
+#[tokio::test]
+async fn simulated_agents_finish_a_plan_on_a_durable_store() {
+    let world = World::with_store(|folder| {
+        Arc::new(SqliteStore::open(&folder.join("state.db"), Arc::new(SystemClock)).unwrap())
+    });
+    let profile =
+        SimulatedProfile { seed: 7, time_scale: 1e6, failure_rate: 0.1, ..SimulatedProfile::default() };
+    let running = world.start(1, Simulated::new(profile));
+    let tasks: Vec<_> = (0..40)
+        .map(|number| match number {
+            0..5 => task(&format!("t{number}"), &[]),
+            _ => task(&format!("t{number}"), &[&format!("t{}", number / 2 - 1)]),
+        })
+        .collect();
+    let project = add(&running, plan(tasks), world.settings(), 5).await;
+    settle(&running, project).await;
+    assert_eq!(states(&running, project).await, [StateName::Completed; 40]);
+    end(running).await;
+    assert_eq!(world.commits().len(), 40);
+    world.git(&["fsck", "--full", "--strict"]);
+}
+
+/// A coordinator that stops in the middle leaves everything to the next one: nothing is lost and nothing done twice.
+#[tokio::test]
+async fn the_next_coordinator_goes_on_where_the_last_one_stopped() {
+    let world = World::new();
+    let profile =
+        SimulatedProfile { seed: 3, time_scale: 2e5, failure_rate: 0.0, ..SimulatedProfile::default() };
+    let running = world.start(1, Simulated::new(profile.clone()));
+    let tasks: Vec<_> = (0..30).map(|number| task(&format!("t{number}"), &[])).collect();
+    let project = add(&running, plan(tasks), world.settings(), 4).await;
+    let mut events = running.handle.events();
+    for _ in 0..60 {
+        events.recv().await.unwrap();
+    }
+    running.handle.shut_down(ShutDown::Now);
+    running.ended().await.unwrap();
+    let landed_before = world.commits().len();
+    assert!(landed_before < 30);
+
+    let running = world.start(2, Simulated::new(profile));
+    running.handle.submit(agents(4)).await.unwrap();
+    settle(&running, project).await;
+    assert_eq!(states(&running, project).await, [StateName::Completed; 30]);
+    end(running).await;
+    let mut commits = world.commits();
+    commits.sort();
+    commits.dedup();
+    assert_eq!(commits.len(), 30);
+    assert_eq!(world.commits().len(), 30);
+}
