@@ -1,6 +1,6 @@
 //! Plans: reading, checking, analysing and scheduling them. Pure and synchronous, without input or output.
 //!
-//! The way through the crate: [`format`] reads the text of a plan file into a [`Plan`], [`validate`] says everything
+//! The way through the crate: [`mod@format`] reads the text of a plan file into a [`Plan`], [`validate()`] says everything
 //! that is wrong with it, [`graph`] turns it into a [`TaskGraph`], [`analysis`] and [`schedule`] work on that one graph.
 
 pub mod analysis;

@@ -2,9 +2,10 @@
 
 use crate::{Plan, TaskId};
 
-/// How many unknown ids get a suggestion, and among how many tasks: each comparison costs time.
-const SUGGESTIONS_MAX: usize = 20;
-const TASKS_COMPARED_MAX: usize = 50_000;
+/// How many unknown ids of which length get a suggestion, and among how many tasks: each comparison costs time.
+const SUGGESTIONS_MAX: usize = 10;
+const TASKS_COMPARED_MAX: usize = 20_000;
+const CHARS_COMPARED_MAX: usize = 40;
 
 /// Looks for near matches in a plan, a limited number of times.
 #[derive(Debug)]
@@ -34,9 +35,12 @@ impl<'p> Suggestions<'p> {
             return Some(only);
         }
         let length = unknown.chars().count();
+        if length > CHARS_COMPARED_MAX {
+            return None;
+        }
         let changes_max = (length / 3).max(1);
         ids()
-            .filter(|id| id.as_str().len().abs_diff(unknown.len()) <= changes_max * 4)
+            .filter(|id| id.as_str().chars().count().abs_diff(length) <= changes_max)
             .map(|id| (edit_distance(unknown, id.as_str()), id))
             .filter(|(changes, _)| *changes <= changes_max && *changes < length)
             .min_by_key(|(changes, _)| *changes)

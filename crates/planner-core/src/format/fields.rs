@@ -1,5 +1,7 @@
 //! The fields of a map, taken out one after the other; what nobody takes is kept as it was.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::node::{Member, Node, NodeValue, Span};
@@ -50,7 +52,14 @@ impl<'t> Fields<'t> {
 
     /// Returns the places of a key that is given twice, if there is one.
     pub(super) fn repeated(&self) -> Option<(&str, Span, Span)> {
-        let mut seen = std::collections::HashMap::new();
+        const COMPARED_IN_PLACE: usize = 40;
+        if self.members.len() <= COMPARED_IN_PLACE {
+            return self.members.iter().enumerate().find_map(|(place, member)| {
+                let before = self.members[..place].iter().find(|before| before.key == member.key)?;
+                Some((member.key.as_ref(), before.key_span, member.key_span))
+            });
+        }
+        let mut seen = HashMap::new();
         self.members.iter().find_map(|member| {
             let before = seen.insert(member.key.as_ref(), member.key_span)?;
             Some((member.key.as_ref(), before, member.key_span))

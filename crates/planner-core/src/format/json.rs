@@ -37,6 +37,9 @@ struct Parser<'t> {
     offset: usize,
     depth_left: usize,
     depth_max: usize,
+    /// What the open maps and lists hold so far, so that each is allocated once and at its size.
+    members: Vec<Member<'t>>,
+    nodes: Vec<Node<'t>>,
 }
 
 impl<'t> Parser<'t> {
@@ -71,10 +74,10 @@ impl<'t> Parser<'t> {
     }
 
     fn map(&mut self) -> Result<NodeValue<'t>, SyntaxError> {
-        let mut members = Vec::new();
+        let first = self.members.len();
         self.skip_space();
         if self.take(b'}') {
-            return Ok(NodeValue::Map(members));
+            return Ok(NodeValue::Map(Vec::new()));
         }
         loop {
             self.skip_space();
@@ -89,10 +92,10 @@ impl<'t> Parser<'t> {
                 return Err(self.unexpected("`:` after the key"));
             }
             let node = self.value()?;
-            members.push(Member { key, key_span, node });
+            self.members.push(Member { key, key_span, node });
             self.skip_space();
             if self.take(b'}') {
-                return Ok(NodeValue::Map(members));
+                return Ok(NodeValue::Map(self.members.drain(first..).collect()));
             }
             if !self.take(b',') {
                 return Err(self.unexpected("`,` or `}`"));
@@ -101,16 +104,17 @@ impl<'t> Parser<'t> {
     }
 
     fn list(&mut self) -> Result<NodeValue<'t>, SyntaxError> {
-        let mut nodes = Vec::new();
+        let first = self.nodes.len();
         self.skip_space();
         if self.take(b']') {
-            return Ok(NodeValue::List(nodes));
+            return Ok(NodeValue::List(Vec::new()));
         }
         loop {
-            nodes.push(self.value()?);
+            let node = self.value()?;
+            self.nodes.push(node);
             self.skip_space();
             if self.take(b']') {
-                return Ok(NodeValue::List(nodes));
+                return Ok(NodeValue::List(self.nodes.drain(first..).collect()));
             }
             if !self.take(b',') {
                 return Err(self.unexpected("`,` or `]`"));
@@ -255,6 +259,70 @@ impl<'t> Parser<'t> {
                 SyntaxError::new(self.here(), format!("expected {expected}, found {found}"))
             }
             None => SyntaxError::new(self.here(), format!("expected {expected}, found the end of the text")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A text that is JSON or nearly so.
+    fn nearly_json() -> impl Strategy<Value = String> {
+        let token = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"a\"",
+            "\"b\\n\\u00e9\"",
+            "1",
+            "-0.5e3",
+            "01",
+            "1e400",
+            "true",
+            "false",
+            "null",
+            "nul",
+            " ",
+            "\n",
+            "\"",
+            "\u{1}",
+            "é",
+            "\\",
+            "18446744073709551616",
+            "-",
+        ]);
+        let leaf = prop::sample::select(vec!["1", "-2.5", "\"x\"", "true", "null", "\"\\\"\"", "[]", "{}"])
+            .prop_map(str::to_owned);
+        let sound = leaf.prop_recursive(3, 20, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4)
+                    .prop_map(|items| format!("[{}]", items.join(" , "))),
+                prop::collection::vec(inner, 0..4).prop_map(|items| {
+                    let members: Vec<String> =
+                        items.iter().enumerate().map(|(n, item)| format!("\"k{n}\":{item}")).collect();
+                    format!("{{{}}}", members.join(","))
+                }),
+            ]
+        });
+        prop_oneof![prop::collection::vec(token, 0..8).prop_map(|tokens| tokens.concat()), sound]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn it_reads_what_serde_json_reads(text in nearly_json()) {
+            let ours = read_document(&text, 0, 100).map(Node::into_json);
+            match serde_json::from_str::<serde_json::Value>(&text) {
+                Ok(theirs) => prop_assert_eq!(ours, Ok(theirs)),
+                Err(error) => prop_assert!(ours.is_err(), "{error}"),
+            }
         }
     }
 }

@@ -6,6 +6,8 @@
 //! - lists of one may be written without a list; ids may be numbers;
 //! - a check may be a text, which is split at white space; there is no shell.
 
+use std::collections::HashSet;
+
 use super::fields::Fields;
 use super::node::{Node, NodeValue, Span};
 use super::reader::{Reader, TaskPlaces};
@@ -196,6 +198,7 @@ fn standing(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Standing {
 fn agents(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Vec<AgentProfile> {
     let nodes = node.map(|node| reader.list(node)).unwrap_or_default();
     let mut agents: Vec<AgentProfile> = Vec::with_capacity(nodes.len());
+    let mut names = HashSet::new();
     for node in nodes {
         let Some(mut fields) = reader.fields(node, "an agent") else {
             continue;
@@ -212,7 +215,7 @@ fn agents(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Vec<AgentProfile> 
             });
             continue;
         }
-        if agents.iter().any(|agent| agent.name == name) {
+        if !names.insert(name.clone()) {
             reader.error("duplicate-agent", span, "again here", || {
                 format!("the agent {} is given twice", quoted(&name))
             });

@@ -5,7 +5,7 @@ use super::task_graph::{Node, NodeIndex};
 use super::{Cycle, CycleEdge, Origin};
 use crate::Plan;
 
-/// How many edges the search for a shortest way around may look at in one component.
+/// How many edges the search for shortest ways and cheapest cuts may look at in all, beyond one way for each component.
 const SEARCH_STEPS_MAX: usize = 2_000_000;
 
 /// Returns one cycle for each component of nodes that wait for each other, in the order of the file.
@@ -59,6 +59,7 @@ struct Search<'g> {
     stamp: Vec<u32>,
     round: u32,
     came_from: Vec<NodeIndex>,
+    steps_left: usize,
     /// Tarjan's numbers: when a node was first seen, and the earliest open node that it reaches.
     order: Vec<u32>,
     low: Vec<u32>,
@@ -74,6 +75,7 @@ impl<'g> Search<'g> {
             stamp: vec![0; count],
             round: 0,
             came_from: vec![NodeIndex(0); count],
+            steps_left: SEARCH_STEPS_MAX,
             order: vec![0; count],
             low: vec![0; count],
         }
@@ -163,13 +165,12 @@ impl<'g> Search<'g> {
     /// Returns the nodes along a shortest cycle of the component that was entered.
     fn shortest_cycle(&mut self, component: &[NodeIndex]) -> Vec<NodeIndex> {
         let mut best: Option<Vec<NodeIndex>> = None;
-        let mut steps = 0;
         for start in component {
-            if best.is_some() && steps > SEARCH_STEPS_MAX {
+            if best.is_some() && self.steps_left == 0 {
                 break;
             }
             let longest = best.as_ref().map_or(usize::MAX, Vec::len);
-            if let Some(way) = self.way_back(*start, longest, &mut steps) {
+            if let Some(way) = self.way_back(*start, longest) {
                 best = Some(way);
             }
         }
@@ -177,7 +178,7 @@ impl<'g> Search<'g> {
     }
 
     /// Returns a shortest way from the node back to itself that is shorter than `below`, first node first.
-    fn way_back(&mut self, start: NodeIndex, below: usize, steps: &mut usize) -> Option<Vec<NodeIndex>> {
+    fn way_back(&mut self, start: NodeIndex, below: usize) -> Option<Vec<NodeIndex>> {
         self.round += 1;
         self.stamp[start.index()] = self.round;
         let mut frontier = vec![start];
@@ -190,7 +191,7 @@ impl<'g> Search<'g> {
             let mut next_frontier = Vec::new();
             for node in frontier {
                 for (successor, _) in self.successors.of(node) {
-                    *steps += 1;
+                    self.steps_left = self.steps_left.saturating_sub(1);
                     if *successor == start {
                         return Some(self.walk_back(start, node));
                     }
@@ -226,7 +227,11 @@ impl<'g> Search<'g> {
         path: &[CycleEdge],
     ) -> usize {
         let edges: usize = component.iter().map(|node| self.successors.degree(*node)).sum();
-        let affordable = way.len().saturating_mul(edges) <= SEARCH_STEPS_MAX;
+        let cost = way.len().saturating_mul(edges);
+        let affordable = cost <= self.steps_left;
+        if affordable {
+            self.steps_left -= cost;
+        }
         (0..path.len())
             .filter(|place| matches!(path[*place].origin, Origin::Dependency { .. }))
             .min_by_key(|place| {

@@ -65,8 +65,8 @@ pub enum Defect {
 
 /// Tasks that wait for each other: one shortest way around, and where to cut it.
 ///
-/// The way around is the shortest one of its component; in a component so large that this would take long, the shortest
-/// of those through its first nodes. The edge to cut is the dependency on that way whose removal leaves the fewest nodes
+/// The way around is the shortest one of its component; where finding it would take long, the shortest of those that were
+/// looked at. The edge to cut is the dependency on that way whose removal leaves the fewest nodes
 /// of the component in cycles; of equals, the one that waits for the least important task, then the one written last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cycle {
