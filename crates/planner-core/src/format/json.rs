@@ -13,7 +13,16 @@ pub(super) fn read_value(
     offset: usize,
     depth_max: usize,
 ) -> Result<(Node<'_>, usize), SyntaxError> {
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, offset, depth_left: depth_max, depth_max };
+    let mut parser = Parser {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        offset,
+        depth_left: depth_max,
+        depth_max,
+        members: Vec::new(),
+        nodes: Vec::new(),
+    };
     let node = parser.value()?;
     Ok((node, parser.at))
 }
