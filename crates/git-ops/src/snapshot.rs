@@ -56,7 +56,7 @@ impl Snapshot {
         directory::walk(&objects, self.tree, &mut |found| {
             match found {
                 Ok((path, item)) => {
-                    listing.files.extend(FileMode::from_raw(item.mode).map(|mode| (path, mode)))
+                    listing.files.extend(FileMode::from_raw(item.mode).map(|mode| (path, mode)));
                 }
                 Err(skipped) => listing.skipped.push(skipped),
             }

@@ -3,6 +3,8 @@
 //! The program of the tests starts itself again as the other process: with the variable set, the test
 //! `another_process` lands results and says so on its output; without it that test does nothing.
 
+#![expect(clippy::unwrap_used, reason = "all of this file is a test")]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
