@@ -2,6 +2,7 @@
 //!
 //! The way through the crate: [`mod@format`] reads the text of a plan file into a [`Plan`], [`validate()`] says everything
 //! that is wrong with it, [`graph`] turns it into a [`TaskGraph`], [`analysis`] and [`schedule`] work on that one graph.
+//! [`render`] draws what was planned or has happened; [`generate`] makes plans up for tests and measurements.
 
 pub mod analysis;
 pub mod capability;

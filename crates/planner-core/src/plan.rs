@@ -17,7 +17,7 @@ pub struct Plan {
     pub agents: Vec<AgentProfile>,
     /// The tasks and groups, in the order of the file.
     pub tasks: Vec<Task>,
-    /// The fields of its file that have no meaning here, kept as they were.
+    /// The fields of its file that have no meaning here, kept as they were; none has the name of a field above.
     #[serde(default, flatten)]
     pub extra: serde_json::Map<String, serde_json::Value>,
 }

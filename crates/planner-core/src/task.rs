@@ -43,7 +43,7 @@ pub struct Task {
     /// Where it stood when the plan was written.
     #[serde(default)]
     pub standing: Standing,
-    /// The fields of its file that have no meaning here, kept as they were.
+    /// The fields of its file that have no meaning here, kept as they were; none has the name of a field above.
     #[serde(default, flatten)]
     pub extra: serde_json::Map<String, serde_json::Value>,
 }

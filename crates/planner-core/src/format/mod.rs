@@ -99,7 +99,7 @@ pub struct Reading {
     pub format: Format,
     /// The text of the file.
     pub source: Source,
-    /// What is wrong or odd with single values, in the order of the file. [`crate::validate()`] tells the rest.
+    /// What is wrong or odd with single values. [`crate::validate()`] tells the rest.
     pub diagnostics: Vec<Diagnostic>,
     /// How many entries each rule of the format's table was applied to.
     pub rules: Vec<RuleCount>,

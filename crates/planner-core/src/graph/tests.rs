@@ -7,7 +7,7 @@ use petgraph::graph::DiGraph;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Dependency, Exclusion, Plan, Standing, Task, TaskId, When};
+use crate::{Analysis, Dependency, Exclusion, Plan, Standing, Task, TaskId, When};
 
 /// Builds a plan from lines such as `b: a, c < group !` (dependencies, parent, excluded).
 fn plan(lines: &[&str]) -> Plan {
@@ -170,32 +170,34 @@ fn a_cycle_through_a_group_names_the_parents_on_its_way() {
 
 #[test]
 fn a_chain_of_a_million_tasks_needs_no_deep_stack() {
-    let long = |closed: bool| {
-        let ids: Vec<TaskId> = (0..1_000_000).map(|n| TaskId::new(&format!("t{n}")).unwrap()).collect();
-        let tasks = ids
-            .iter()
-            .enumerate()
-            .map(|(n, id)| {
-                let mut task = Task::new(id.clone());
-                let before = if n == 0 { ids.len() - 1 } else { n - 1 };
-                if n > 0 || closed {
-                    task.dependencies.push(Dependency::on_completion(ids[before].clone()));
-                }
-                task
-            })
-            .collect();
-        Plan {
-            name: "chain".to_owned(),
-            description: String::new(),
-            agents: Vec::new(),
-            tasks,
-            extra: serde_json::Map::new(),
+    const TASKS: usize = 1_000_000;
+    // Enough to overflow a stack where there is recursion, and quick enough to be built three times.
+    const FEWER: usize = 100_000;
+    let run = || {
+        let ids: Vec<TaskId> = (0..TASKS).map(|n| TaskId::new(&format!("t{n}")).unwrap()).collect();
+        let mut chain = plan(&[]);
+        for (n, id) in ids.iter().enumerate() {
+            let mut task = Task::new(id.clone());
+            task.dependencies
+                .extend(n.checked_sub(1).map(|before| Dependency::on_completion(ids[before].clone())));
+            chain.tasks.push(task);
         }
-    };
-    let run = move || {
-        assert_eq!(TaskGraph::new(&long(false)).unwrap().edge_count(), 999_999);
-        let defects = TaskGraph::new(&long(true)).unwrap_err();
-        assert!(matches!(&defects[..], [Defect::Cycle(cycle)] if cycle.path.len() == 1_000_000));
+        let graph = TaskGraph::new(&chain).unwrap();
+        assert_eq!(Analysis::of(&chain, &graph).critical_path.tasks.len(), TASKS);
+        drop(graph);
+        chain.tasks.truncate(FEWER);
+        chain.tasks[0].dependencies.push(Dependency::on_completion(ids[FEWER - 1].clone()));
+        let defects = TaskGraph::new(&chain).unwrap_err();
+        assert!(matches!(&defects[..], [Defect::Cycle(cycle)] if cycle.path.len() == FEWER));
+        chain.tasks[0].dependencies.clear();
+        for n in 1..FEWER {
+            chain.tasks[n].dependencies.clear();
+            chain.tasks[n].parent = Some(ids[n - 1].clone());
+        }
+        assert_eq!(TaskGraph::new(&chain).unwrap().node_count(), 2 * FEWER - 1);
+        chain.tasks[0].parent = Some(ids[FEWER - 1].clone());
+        let defects = TaskGraph::new(&chain).unwrap_err();
+        assert!(matches!(&defects[..], [Defect::ParentCycle { tasks, .. }] if tasks.len() == FEWER));
     };
     std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
 }

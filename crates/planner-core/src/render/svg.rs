@@ -81,21 +81,25 @@ impl BarKind {
 
 const WIDTH: f64 = 1200.0;
 const MARGIN: f64 = 16.0;
+/// Half of the widest tick label has its place beyond the last tick.
+const RIGHT_MARGIN: f64 = 32.0;
 const ROW: f64 = 22.0;
 const LANE_GAP: f64 = 8.0;
 const CHAR: f64 = 6.6;
 const TICKS_ABOUT: u64 = 10;
 
+/// Every rule is for the picture alone, because it may stand in a page that has texts and rules of its own.
 const STYLE: &str = "
-svg { --ink: #1f2328; --faint: #d8dee4; --ground: #ffffff; --band: #f6f8fa; }
-@media (prefers-color-scheme: dark) { svg { --ink: #e6edf3; --faint: #30363d; --ground: #0d1117; --band: #161b22; } }
-text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: var(--ink); }
-.title { font-size: 16px; font-weight: 600; }
-.ground { fill: var(--ground); } .band { fill: var(--band); } .tick { stroke: var(--faint); }
-.bar text { font-size: 11px; fill: #ffffff; }
-.bar.planned text { fill: var(--ink); }
-.planned rect { fill: var(--faint); } .running rect { fill: #0969da; } .done rect { fill: #1a7f37; }
-.retried rect { fill: #9a6700; } .conflict rect { fill: #8250df; } .failed rect { fill: #cf222e; }
+.gantt { --ink: #1f2328; --faint: #d8dee4; --ground: #ffffff; --band: #f6f8fa; }
+@media (prefers-color-scheme: dark) { .gantt { --ink: #e6edf3; --faint: #30363d; --ground: #0d1117; --band: #161b22; } }
+.gantt text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: var(--ink); }
+.gantt .title { font-size: 16px; font-weight: 600; }
+.gantt .ground { fill: var(--ground); } .gantt .band { fill: var(--band); } .gantt .tick { stroke: var(--faint); }
+.gantt .bar text { font-size: 11px; fill: #ffffff; }
+.gantt .bar.planned text { fill: var(--ink); }
+.gantt .planned rect { fill: var(--faint); } .gantt .running rect { fill: #0969da; }
+.gantt .done rect { fill: #1a7f37; } .gantt .retried rect { fill: #9a6700; }
+.gantt .conflict rect { fill: #8250df; } .gantt .failed rect { fill: #cf222e; }
 ";
 
 impl Gantt {
@@ -119,7 +123,7 @@ impl Gantt {
         write_to(
             &mut svg,
             format_args!(
-                "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{title}\">\n\
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"gantt\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{title}\">\n\
              <style>{STYLE}</style>\n<rect class=\"ground\" width=\"{WIDTH}\" height=\"{height:.0}\"/>\n\
              <text class=\"title\" x=\"{MARGIN}\" y=\"{:.0}\">{title}</text>\n",
                 MARGIN + 14.0
@@ -213,7 +217,7 @@ struct Chart {
 
 impl Chart {
     fn x(&self, ms: u64) -> f64 {
-        self.left + ms as f64 / self.end_ms as f64 * (WIDTH - MARGIN - self.left)
+        self.left + ms as f64 / self.end_ms as f64 * (WIDTH - RIGHT_MARGIN - self.left)
     }
 
     fn axis(&self, svg: &mut String, top: f64, bottom: f64) {
