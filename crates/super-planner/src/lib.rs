@@ -1,1 +1,24 @@
-//! The facade for embedders and the command line.
+//! The facade for embedders, and the command line.
+//!
+//! Whoever embeds super-planner finds its crates here under one name: [`planner_core`] reads and analyses plans,
+//! [`state_store`] keeps what happens, [`agent_coordinator`] hands out tasks, [`git_ops`] lands results,
+//! [`agent_runtime`] is what an agent is made of.
+//!
+//! The rest is the program: [`cli`] says what can be typed, [`config`] what can be set, [`command`] does it, [`error`]
+//! says what went wrong and which exit code that is.
+
+pub use {agent_coordinator, agent_runtime, git_ops, planner_core, state_store};
+
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod error;
+pub mod escape;
+pub mod logging;
+pub mod nearest;
+pub mod plan_file;
+pub mod program;
+pub mod snippet;
+pub mod state_location;
+pub mod table;
+pub mod terminal;

@@ -1,2 +1,5 @@
-//! The command line.
-fn main() {}
+//! The program `super-planner`. All of it is in the library, so that tests and embedders reach it too.
+
+fn main() -> std::process::ExitCode {
+    super_planner::program::main(std::env::args_os())
+}

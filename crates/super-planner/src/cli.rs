@@ -1,0 +1,433 @@
+//! What can be typed: types only, and the help that goes with them.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use planner_core::Format;
+
+use crate::error::EXIT_CODES_HELP;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "super-planner",
+    version,
+    about = "Plans and coordinates fleets of coding agents",
+    long_about = "Plans and coordinates fleets of coding agents: loads a plan, proves it sound, hands each ready task to an \
+                  agent, checks the result and lands it in git as one commit.",
+    after_help = EXIT_CODES_HELP,
+    propagate_version = true,
+    arg_required_else_help = true,
+    subcommand_required = true
+)]
+pub struct Cli {
+    /// What goes for every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What goes for every command.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalArgs {
+    /// The configuration file [default: $XDG_CONFIG_HOME/super-planner/config.toml]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub config: Option<PathBuf>,
+    /// When to colour the output
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto",
+        hide_possible_values = true,
+        help = "When to colour the output: auto, always or never",
+        help_heading = "Everywhere"
+    )]
+    pub color: ColorWhen,
+}
+
+/// When to colour the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Carry out a plan with agents, and land what they make
+    Run(RunArgs),
+    /// Show a whole run on a sample plan, in a new repository
+    Demo(DemoArgs),
+    /// Tell everything that is wrong with a plan
+    Validate(ValidateArgs),
+    /// Tell what a plan amounts to: waves, critical path, slack, the least time
+    Analyze(AnalyzeArgs),
+    /// Show how far the projects are
+    Status(StatusArgs),
+    /// Tell why a task is not running, or an agent is idle
+    Explain(ExplainArgs),
+    /// Show what has happened, as it was recorded
+    Log(LogArgs),
+    /// Check that everything a run needs is there
+    Doctor(DoctorArgs),
+    /// Measure this program on this machine
+    Bench(BenchArgs),
+    /// Show the settings and where each comes from
+    Config(ConfigArgs),
+    /// Print the completions for a shell
+    Completions(CompletionsArgs),
+}
+
+impl Command {
+    /// Returns whether the answer is asked for as JSON; errors are then told as JSON too.
+    pub fn wants_json(&self) -> bool {
+        match self {
+            Self::Run(args) => args.json,
+            Self::Demo(args) => args.json,
+            Self::Validate(args) => args.json,
+            Self::Analyze(args) => args.json,
+            Self::Status(args) => args.json,
+            Self::Explain(args) => args.json,
+            Self::Log(args) => args.json,
+            Self::Doctor(args) => args.json,
+            Self::Bench(args) => args.json,
+            Self::Config(ConfigArgs { command: ConfigCommand::Show(args) }) => args.json,
+            Self::Completions(_) => false,
+        }
+    }
+}
+
+/// Where the repository and its state are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlaceArgs {
+    /// The repository, or a folder in it [default: the current folder]
+    #[arg(long, value_name = "DIR")]
+    pub repo: Option<PathBuf>,
+    /// The state: a file, sqlite:FILE or memory: [default: super-planner/state.db in the repository's git folder]
+    #[arg(long, value_name = "URL")]
+    pub state: Option<String>,
+}
+
+/// The arguments of `run`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner run plan.yaml
+  super-planner run plan.yaml --agents 4 --repo ../service --branch next
+  super-planner run plan.yaml --state memory: --landing none --time-scale 36000
+
+Interrupted, killed or out of power: the same command goes on where it stopped.
+A plan's checks are run only if the configuration names them or --trust-checks is given.")]
+pub struct RunArgs {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// How many agents, unless the plan names its own [default: 8]
+    #[arg(long, value_name = "N")]
+    pub agents: Option<NonZeroU32>,
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// How many times faster than the plan's efforts the simulated agents work [default: 3600]
+    #[arg(long, value_name = "X", value_parser = positive)]
+    pub time_scale: Option<f64>,
+    /// What everything random is drawn from: the same seed draws the same
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// The branch that results land on
+    #[arg(long, value_name = "BRANCH")]
+    pub branch: Option<String>,
+    /// Where results go: onto the branch, or nowhere
+    #[arg(long, value_name = "WHERE", value_enum, default_value = "git")]
+    pub landing: LandingChoice,
+    /// Run the checks of exactly this plan, without the configuration naming them
+    #[arg(long, conflicts_with = "skip_checks")]
+    pub trust_checks: bool,
+    /// Run no checks
+    #[arg(long)]
+    pub skip_checks: bool,
+    /// How often a simulated attempt fails, from 0 to 1
+    #[arg(long, value_name = "P", default_value = "0", value_parser = probability)]
+    pub failure_rate: f64,
+    /// How often a simulated result changes a file that others change too, from 0 to 1
+    #[arg(long, value_name = "P", default_value = "0", value_parser = probability)]
+    pub shared_rate: f64,
+    /// The format of the plan [default: told by its content]
+    #[arg(long, value_name = "FORMAT", value_parser = plan_format())]
+    pub format: Option<Format>,
+    /// Make the repository if there is none
+    #[arg(long)]
+    pub init: bool,
+    /// Tell the outcome as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Tell only the outcome
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Where results go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LandingChoice {
+    /// Onto the target branch, as one commit each.
+    Git,
+    /// Nowhere.
+    None,
+}
+
+/// The arguments of `demo`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner demo
+  super-planner demo --dir /tmp/demo --keep --svg schedule.svg")]
+pub struct DemoArgs {
+    /// The folder for the new repository [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// How many agents
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub agents: NonZeroU32,
+    /// How many times faster than the plan's efforts the simulated agents work [default: 3600]
+    #[arg(long, value_name = "X", value_parser = positive)]
+    pub time_scale: Option<f64>,
+    /// What everything random is drawn from: the same seed draws the same
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Keep the repository
+    #[arg(long)]
+    pub keep: bool,
+    /// Draw who did what when into this file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Tell the outcome as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `validate`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner validate plan.yaml
+  super-planner validate issues.jsonl --format beads --json
+
+Exit code 0 if the plan can run (warnings are allowed), 1 if it cannot, 2 if the file cannot be read at all.")]
+pub struct ValidateArgs {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The format of the plan [default: told by its content]
+    #[arg(long, value_name = "FORMAT", value_parser = plan_format())]
+    pub format: Option<Format>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `analyze`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner analyze plan.yaml
+  super-planner analyze plan.yaml --agents 16 --json")]
+pub struct AnalyzeArgs {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The least time with this many agents that can do everything [default: the plan's own agents, or 8]
+    #[arg(long, value_name = "N")]
+    pub agents: Option<NonZeroU32>,
+    /// The format of the plan [default: told by its content]
+    #[arg(long, value_name = "FORMAT", value_parser = plan_format())]
+    pub format: Option<Format>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `status`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner status
+  super-planner status --watch
+  super-planner status --repo ../service --project parcel-tracker --all")]
+pub struct StatusArgs {
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Only this project
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+    /// Show every change until nothing moves any more
+    #[arg(long)]
+    pub watch: bool,
+    /// List all tasks that wait, not only the first 20
+    #[arg(long)]
+    pub all: bool,
+    /// Answer in JSON; with --watch, one line a change
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `explain`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner explain BASE-2
+  super-planner explain --agent backend-1")]
+pub struct ExplainArgs {
+    /// The task
+    #[arg(value_name = "TASK", required_unless_present = "agent")]
+    pub task: Option<String>,
+    /// An agent instead of a task
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["task", "project"])]
+    pub agent: Option<String>,
+    /// The project of the task, where several have one of that id
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `log`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner log --limit 20
+  super-planner log BASE-2
+  super-planner log --json > history.jsonl")]
+pub struct LogArgs {
+    /// Only what has happened to this task
+    #[arg(value_name = "TASK")]
+    pub task: Option<String>,
+    /// Only this project
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+    /// Only the last N
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Answer in JSON, one line each
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `bench`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner bench --profile smoke
+  super-planner bench BENCH-003 --json")]
+pub struct BenchArgs {
+    /// Only the scenarios with one of these in their names
+    #[arg(value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// How thorough
+    #[arg(long, value_enum, default_value = "quick")]
+    pub profile: BenchProfile,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How thorough a measurement is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchProfile {
+    /// Shows that everything runs.
+    Smoke,
+    /// Enough for every claim in seconds.
+    Quick,
+    /// As the claims name it.
+    Full,
+}
+
+/// The arguments of `config`.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArgs {
+    /// What about the settings.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// What about the settings.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ConfigCommand {
+    /// Show the value of each setting and where it comes from
+    Show(ConfigShowArgs),
+}
+
+/// The arguments of `config show`.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigShowArgs {
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `completions`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner completions bash > ~/.local/share/bash-completion/completions/super-planner
+  super-planner completions fish > ~/.config/fish/completions/super-planner.fish")]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+fn plan_format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::as_str))
+        .map(|name| Format::from_name(&name).expect("only the names of formats are let through"))
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if number.is_finite() && number > 0.0 { Ok(number) } else { Err("not a number above 0".to_owned()) }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1.0).contains(&number) { Ok(number) } else { Err("not a number from 0 to 1".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_fits_together() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}

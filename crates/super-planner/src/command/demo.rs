@@ -1,0 +1,11 @@
+//! `demo`: not part of this build.
+
+use crate::cli::DemoArgs;
+use crate::config::Config;
+use crate::error::{CliError, ErrorKind, Exit};
+use crate::terminal::Terminal;
+
+/// Says that this build has no such command.
+pub fn run(_args: &DemoArgs, _config: &Config, _terminal: &Terminal) -> Result<Exit, CliError> {
+    Err(CliError::new(ErrorKind::NotInThisBuild, "`demo` is not part of this build"))
+}

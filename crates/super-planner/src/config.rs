@@ -1,0 +1,513 @@
+//! What can be set: one file in TOML, outside every repository, so that what a repository contains decides nothing.
+//!
+//! A flag goes before the environment, that before the file, that before the default; every setting knows which it was.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::Read;
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use planner_core::{Diagnostic, Source};
+use toml::de::{DeTable, DeValue};
+
+use crate::error::{CliError, ErrorKind};
+use crate::escape::escaped;
+use crate::nearest::nearest;
+
+/// The variable of the environment that names another file.
+pub const FILE_VARIABLE: &str = "SUPER_PLANNER_CONFIG";
+
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The settings. A command that has a flag for one asks [`Setting::or_flag`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file that was looked for.
+    pub file: ConfigFile,
+    /// How many agents, where a plan names none.
+    pub agents: Setting<NonZeroU32>,
+    /// How many times faster than the plan's efforts simulated agents work.
+    pub time_scale: Setting<f64>,
+    /// How long an agent's lease lasts before it must be renewed.
+    pub lease: Setting<Duration>,
+    /// How many attempts of a task may fail; then the task has failed.
+    pub failures_max: Setting<u32>,
+    /// The branch that results land on; `{project}` stands for the name of the project.
+    pub branch: Setting<String>,
+    /// Where the state is; `None` is the default place in the repository's git folder.
+    pub state: Setting<Option<String>>,
+    /// The checks that may be run.
+    pub trusted_checks: Setting<Vec<TrustedCheck>>,
+    /// How long a check may take where its plan does not say.
+    pub check_timeout: Setting<Duration>,
+    /// What everything random is drawn from; `None` draws a new one for each run.
+    pub seed: Setting<Option<u64>>,
+    /// What of the program's own log goes to standard error.
+    pub log: Setting<String>,
+}
+
+/// The file of the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigFile {
+    /// It was read.
+    Read(PathBuf),
+    /// There is none, here.
+    Missing(PathBuf),
+    /// The environment does not say where it would be.
+    Nowhere,
+}
+
+/// A value and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where the value of a setting comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag of the command.
+    Flag,
+    /// This variable of the environment.
+    Environment(&'static str),
+    /// This line of the file, from 1.
+    File {
+        /// The line.
+        line: usize,
+    },
+    /// Nobody set it.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("flag"),
+            Self::Environment(variable) => f.write_str(variable),
+            Self::File { line } => write!(f, "file, line {line}"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+impl<T> Setting<T> {
+    /// Returns the value of the flag if it was given, else this one.
+    pub fn or_flag(&self, flag: Option<T>) -> Self
+    where
+        T: Clone,
+    {
+        flag.map_or_else(|| self.clone(), |value| Self { value, origin: Origin::Flag })
+    }
+}
+
+/// A command that may be run as a check: exactly this one, or, where the last word is `*`, every one that begins so.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(transparent)]
+pub struct TrustedCheck(Vec<String>);
+
+impl TrustedCheck {
+    /// Returns the rule of these words; a program must be among them.
+    pub fn new(words: Vec<String>) -> Result<Self, String> {
+        match words.first().map(String::as_str) {
+            None => Err("a check needs a program".to_owned()),
+            Some("*") => {
+                Err("`*` alone would trust every command; --trust-checks trusts those of one plan".to_owned())
+            }
+            Some(_) => Ok(Self(words)),
+        }
+    }
+
+    /// Returns whether the command may be run.
+    pub fn allows(&self, command: &[String]) -> bool {
+        match self.0.split_last() {
+            Some((last, prefix)) if last == "*" => command.starts_with(prefix),
+            _ => command == self.0,
+        }
+    }
+}
+
+/// A setting as it is shown.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct ShownSetting {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: serde_json::Value,
+    /// Where that comes from.
+    pub origin: String,
+}
+
+const SETTINGS: [(&str, &str); 9] = [
+    ("agents", "SUPER_PLANNER_AGENTS"),
+    ("time_scale", "SUPER_PLANNER_TIME_SCALE"),
+    ("lease", "SUPER_PLANNER_LEASE"),
+    ("failures_max", "SUPER_PLANNER_FAILURES_MAX"),
+    ("branch", "SUPER_PLANNER_BRANCH"),
+    ("state", "SUPER_PLANNER_STATE"),
+    ("check_timeout", "SUPER_PLANNER_CHECK_TIMEOUT"),
+    ("seed", "SUPER_PLANNER_SEED"),
+    ("log", "SUPER_PLANNER_LOG"),
+];
+const TRUSTED: &str = "trusted";
+const CHECKS: &str = "checks";
+
+impl Config {
+    /// Returns the settings: from the file that is named, or the default one if there is one, and the environment.
+    pub fn load(
+        named: Option<&Path>,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, CliError> {
+        let named = named.map(Path::to_owned).or_else(|| environment(FILE_VARIABLE).map(PathBuf::from));
+        let (file, text) = match named {
+            Some(path) => {
+                let text = read_file(&path)?;
+                (ConfigFile::Read(path), text)
+            }
+            None => match default_file(environment) {
+                None => (ConfigFile::Nowhere, String::new()),
+                Some(path) if !path.exists() => (ConfigFile::Missing(path), String::new()),
+                Some(path) => {
+                    let text = read_file(&path)?;
+                    (ConfigFile::Read(path), text)
+                }
+            },
+        };
+        let name = match &file {
+            ConfigFile::Read(path) | ConfigFile::Missing(path) => escaped(&path.to_string_lossy()),
+            ConfigFile::Nowhere => String::new(),
+        };
+        let source = Source::new(&name, text.as_str().into());
+        let layers = Layers { written: Written::read(&text, &source)?, source: &source, environment };
+        layers.config(file)
+    }
+
+    /// Returns all settings in the order of their documentation.
+    pub fn shown(&self) -> Vec<ShownSetting> {
+        fn one<T>(
+            name: &'static str,
+            setting: &Setting<T>,
+            value: impl Fn(&T) -> serde_json::Value,
+        ) -> ShownSetting {
+            ShownSetting { name, value: value(&setting.value), origin: setting.origin.to_string() }
+        }
+        let length = |length: &Duration| serde_json::json!(humantime::format_duration(*length).to_string());
+        vec![
+            one("agents", &self.agents, |value| serde_json::json!(value)),
+            one("time_scale", &self.time_scale, |value| serde_json::json!(value)),
+            one("lease", &self.lease, length),
+            one("failures_max", &self.failures_max, |value| serde_json::json!(value)),
+            one("branch", &self.branch, |value| serde_json::json!(value)),
+            one("state", &self.state, |value| serde_json::json!(value)),
+            one("check_timeout", &self.check_timeout, length),
+            one("seed", &self.seed, |value| serde_json::json!(value)),
+            one("log", &self.log, |value| serde_json::json!(value)),
+            one("checks.trusted", &self.trusted_checks, |value| serde_json::json!(value)),
+        ]
+    }
+}
+
+/// Returns the file of somebody who names none; relative folders in the environment do not count.
+fn default_file(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
+    let folder = environment("XDG_CONFIG_HOME").map(PathBuf::from).and_then(absolute);
+    let folder = folder.or_else(|| {
+        let home = environment("HOME").map(PathBuf::from).and_then(absolute)?;
+        Some(home.join(".config"))
+    });
+    Some(folder?.join("super-planner").join("config.toml"))
+}
+
+fn read_file(path: &Path) -> Result<String, CliError> {
+    let shown = escaped(&path.to_string_lossy());
+    let unreadable =
+        |message: String| CliError::new(ErrorKind::Config, format!("the configuration {shown} {message}"));
+    let metadata =
+        std::fs::metadata(path).map_err(|error| unreadable("cannot be read".to_owned()).caused_by(error))?;
+    if !metadata.is_file() {
+        return Err(unreadable("is no regular file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| unreadable("cannot be read".to_owned()).caused_by(error))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(unreadable(format!("is larger than {FILE_BYTES_MAX} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|error| unreadable("is no UTF-8 text".to_owned()).caused_by(error))
+}
+
+/// What the file says, as text with its place.
+#[derive(Default)]
+struct Written {
+    values: BTreeMap<&'static str, (String, Range<usize>)>,
+    trusted: Option<(Vec<TrustedCheck>, Range<usize>)>,
+}
+
+impl Written {
+    fn read(text: &str, source: &Source) -> Result<Self, CliError> {
+        let table = DeTable::parse(text).map_err(|error| {
+            let place = error.span().unwrap_or(0..0);
+            refused(source, "syntax", escaped(error.message().trim()), place, None)
+        })?;
+        let mut written = Self::default();
+        for (key, value) in table.into_inner() {
+            let (name, place) = (key.get_ref().as_ref(), key.span());
+            if name == CHECKS {
+                written.read_checks(value.get_ref(), &value.span(), source)?;
+                continue;
+            }
+            let Some((known, _)) = SETTINGS.iter().find(|(known, _)| *known == name) else {
+                let names = SETTINGS.iter().map(|(known, _)| *known).chain([CHECKS]);
+                return Err(unknown(source, name, place, &nearest(name, names, 1)));
+            };
+            let text = match value.get_ref() {
+                DeValue::String(text) => text.to_string(),
+                DeValue::Integer(number) if number.radix() == 10 => number.as_str().to_owned(),
+                DeValue::Float(number) => number.as_str().to_owned(),
+                other => {
+                    let message = format!("`{known}` is no {}", other.type_str());
+                    return Err(refused(source, "wrong-type", message, value.span(), None));
+                }
+            };
+            written.values.insert(known, (text, value.span()));
+        }
+        Ok(written)
+    }
+
+    fn read_checks(
+        &mut self,
+        value: &DeValue<'_>,
+        place: &Range<usize>,
+        source: &Source,
+    ) -> Result<(), CliError> {
+        let Some(table) = value.as_table() else {
+            let help = Some("write [checks] on a line of its own, and its settings below".to_owned());
+            return Err(refused(source, "wrong-type", "`checks` is a table".to_owned(), place.clone(), help));
+        };
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            if name != TRUSTED {
+                return Err(unknown(source, name, key.span(), &nearest(name, [TRUSTED], 1)));
+            }
+            let checks = trusted(value.get_ref()).map_err(|message| {
+                let help = "for example: trusted = [[\"cargo\", \"test\"], [\"make\", \"*\"]]".to_owned();
+                refused(source, "bad-value", message, value.span(), Some(help))
+            })?;
+            self.trusted = Some((checks, value.span()));
+        }
+        Ok(())
+    }
+}
+
+fn trusted(value: &DeValue<'_>) -> Result<Vec<TrustedCheck>, String> {
+    let shape = || "`checks.trusted` is a list of commands, each a list of words".to_owned();
+    let commands = value.as_array().ok_or_else(shape)?;
+    commands
+        .iter()
+        .map(|command| {
+            let words = command.get_ref().as_array().ok_or_else(shape)?;
+            let words: Option<Vec<String>> =
+                words.iter().map(|word| Some(word.get_ref().as_str()?.to_owned())).collect();
+            TrustedCheck::new(words.ok_or_else(shape)?)
+        })
+        .collect()
+}
+
+fn unknown(source: &Source, name: &str, place: Range<usize>, near: &[&str]) -> CliError {
+    let help = match near.first() {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("settings are {}, and checks.{TRUSTED}", SETTINGS.map(|(known, _)| known).join(", ")),
+    };
+    refused(source, "unknown-setting", format!("there is no setting `{}`", escaped(name)), place, Some(help))
+}
+
+fn refused(
+    source: &Source,
+    code: &'static str,
+    message: String,
+    place: Range<usize>,
+    help: Option<String>,
+) -> CliError {
+    let (line, _) = source.line_column(place.start);
+    let told = format!("the configuration cannot be used: {}, line {line}: {message}", source.name());
+    let mut diagnostic = Diagnostic::error(code, message).at(place, "");
+    diagnostic.help.clone_from(&help);
+    let error = CliError::new(ErrorKind::Config, told).at(diagnostic, source.clone());
+    match help {
+        Some(help) => error.hint(help),
+        None => error,
+    }
+}
+
+/// The environment above the file.
+struct Layers<'a> {
+    written: Written,
+    source: &'a Source,
+    environment: &'a dyn Fn(&str) -> Option<OsString>,
+}
+
+impl Layers<'_> {
+    fn config(self, file: ConfigFile) -> Result<Config, CliError> {
+        let trusted_checks = match &self.written.trusted {
+            None => Setting { value: Vec::new(), origin: Origin::Default },
+            Some((checks, place)) => Setting { value: checks.clone(), origin: self.origin_in_file(place) },
+        };
+        let agents = const { NonZeroU32::new(8).expect("8 is not 0") };
+        Ok(Config {
+            file,
+            agents: self.pick("agents", agents, whole)?,
+            time_scale: self.pick("time_scale", 3600.0, scale)?,
+            lease: self.pick("lease", Duration::from_secs(60), length)?,
+            failures_max: self.pick("failures_max", 3, |text| whole(text).map(NonZeroU32::get))?,
+            branch: self.pick("branch", "super-planner/{project}".to_owned(), filled)?,
+            state: self.pick("state", None, |text| filled(text).map(Some))?,
+            trusted_checks,
+            check_timeout: self.pick("check_timeout", Duration::from_secs(600), length)?,
+            seed: self.pick("seed", None, |text| {
+                text.parse().map(Some).map_err(|_| "a whole number from 0 on".to_owned())
+            })?,
+            log: self.pick("log", "warn".to_owned(), filled)?,
+        })
+    }
+
+    /// Returns the value of a setting; `parse` says what is expected where it cannot take the text.
+    fn pick<T>(
+        &self,
+        name: &'static str,
+        default: T,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Setting<T>, CliError> {
+        let (_, variable) =
+            SETTINGS.iter().find(|(known, _)| *known == name).expect("only known settings are asked for");
+        if let Some(text) = (self.environment)(variable) {
+            let text = text.to_string_lossy();
+            let value = parse(&text).map_err(|expected| {
+                let message = format!("{variable} is `{}`, not {expected}", escaped(&text));
+                CliError::new(ErrorKind::Config, message)
+            })?;
+            return Ok(Setting { value, origin: Origin::Environment(variable) });
+        }
+        if let Some((text, place)) = self.written.values.get(name) {
+            let value = parse(text).map_err(|expected| {
+                let message = format!("`{name}` is `{}`, not {expected}", escaped(text));
+                refused(self.source, "bad-value", message, place.clone(), None)
+            })?;
+            return Ok(Setting { value, origin: self.origin_in_file(place) });
+        }
+        Ok(Setting { value: default, origin: Origin::Default })
+    }
+
+    fn origin_in_file(&self, place: &Range<usize>) -> Origin {
+        Origin::File { line: self.source.line_column(place.start).0 }
+    }
+}
+
+fn whole(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| "a whole number from 1 on".to_owned())
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "a number above 0".to_owned())
+}
+
+fn length(text: &str) -> Result<Duration, String> {
+    let length = humantime::parse_duration(text).ok().filter(|length| !length.is_zero());
+    length.ok_or_else(|| "a length of time such as 90s or 10m".to_owned())
+}
+
+fn filled(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("something".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, CliError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(Some(&path), &|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn flag_goes_before_environment_before_file_before_default() {
+        let config = load("agents = 4\nlease = '90s'\n", &[("SUPER_PLANNER_AGENTS", "5")]).unwrap();
+        assert_eq!(config.agents.origin, Origin::Environment("SUPER_PLANNER_AGENTS"));
+        assert_eq!(config.agents.value.get(), 5);
+        assert_eq!(config.agents.or_flag(NonZeroU32::new(6)).value.get(), 6);
+        assert_eq!(config.agents.or_flag(None), config.agents);
+        assert_eq!(
+            config.lease,
+            Setting { value: Duration::from_secs(90), origin: Origin::File { line: 2 } }
+        );
+        assert_eq!(config.failures_max, Setting { value: 3, origin: Origin::Default });
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_with_its_line_and_a_near_name() {
+        let error = load("agents = 4\n\nleese = '90s'\n", &[]).unwrap_err();
+        assert!(error.to_string().ends_with("line 3: there is no setting `leese`"), "{error}");
+        assert_eq!(error.advice(), Some("did you mean `lease`?"));
+        let error = load("[checks]\ntrustde = []\n", &[]).unwrap_err();
+        assert_eq!(error.advice(), Some("did you mean `trusted`?"));
+    }
+
+    #[test]
+    fn values_that_cannot_be_are_refused() {
+        for text in [
+            "agents = 0",
+            "agents = [1]",
+            "time_scale = -1.0",
+            "lease = 'soon'",
+            "seed = -1",
+            "checks = 1",
+            "[checks]\ntrusted = [['*']]",
+            "[checks]\ntrusted = [[]]",
+            "[checks]\ntrusted = ['cargo test']",
+            "agents = ",
+            "agents = 1\nagents = 2",
+        ] {
+            let error = load(text, &[]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{text}");
+        }
+        assert!(
+            load("", &[("SUPER_PLANNER_LEASE", "x\u{1b}y")]).unwrap_err().to_string().contains("x\\u{1b}y")
+        );
+    }
+
+    #[test]
+    fn a_check_is_trusted_word_for_word_or_by_its_beginning() {
+        let config = load("[checks]\ntrusted = [['cargo', 'test'], ['make', 'check', '*']]\n", &[]).unwrap();
+        let allows = |command: &str| {
+            let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
+            config.trusted_checks.value.iter().any(|check| check.allows(&words))
+        };
+        assert!(allows("cargo test") && allows("make check") && allows("make check all"));
+        assert!(!allows("cargo test --all") && !allows("cargo") && !allows("make") && !allows("make *"));
+    }
+
+    #[test]
+    fn the_default_file_is_in_the_folder_of_the_user() {
+        let at = |variables: &'static [(&str, &str)]| {
+            default_file(&|name| variables.iter().find(|(known, _)| *known == name).map(|(_, v)| v.into()))
+        };
+        let file = |path: &str| Some(PathBuf::from(path));
+        assert_eq!(at(&[("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")]), file("/x/super-planner/config.toml"));
+        assert_eq!(
+            at(&[("XDG_CONFIG_HOME", "x"), ("HOME", "/h")]),
+            file("/h/.config/super-planner/config.toml")
+        );
+        assert_eq!(at(&[]), None);
+    }
+}

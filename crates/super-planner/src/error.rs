@@ -1,0 +1,274 @@
+//! How a command ends: the exit codes, and errors with their kind, hint and causes.
+
+use std::error::Error;
+use std::fmt;
+
+use agent_coordinator::TurnError;
+use planner_core::{Diagnostic, Source};
+use state_store::StoreError;
+
+/// How a command ended, told to the shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Exit {
+    /// Everything is fine.
+    Fine,
+    /// The plan, the run or a check has problems.
+    Problems,
+    /// The command was not understood, or its input cannot be read.
+    Usage,
+    /// The store or the repository cannot be used.
+    Store,
+    /// It was interrupted; the work is kept.
+    Interrupted,
+    /// The program itself is at fault.
+    Internal,
+}
+
+/// The end of `--help`. The table in the documentation says the same.
+pub const EXIT_CODES_HELP: &str = "\
+Exit codes:
+  0   fine
+  1   the plan, the run or a check has problems: defects, failed or blocked tasks
+  2   the command was not understood, or its input cannot be read
+  3   the store or the repository cannot be used
+  4   interrupted; the work is kept, and the same command goes on
+  70  a mistake in the program itself";
+
+impl Exit {
+    /// All of them, by code.
+    pub const ALL: [Self; 6] =
+        [Self::Fine, Self::Problems, Self::Usage, Self::Store, Self::Interrupted, Self::Internal];
+
+    /// Returns the exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Problems => 1,
+            Self::Usage => 2,
+            Self::Store => 3,
+            Self::Interrupted => 4,
+            Self::Internal => 70,
+        }
+    }
+
+    /// Returns `Problems` if there are some, else `Fine`.
+    pub const fn problems_if(there_are: bool) -> Self {
+        if there_are { Self::Problems } else { Self::Fine }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// What kind of trouble it is; the exit code follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The command cannot be carried out as it was given.
+    Usage,
+    /// A file that was named cannot be read.
+    Input,
+    /// The configuration cannot be used.
+    Config,
+    /// The plan has defects.
+    Plan,
+    /// What was asked for does not exist.
+    NotFound,
+    /// The store cannot be used.
+    Store,
+    /// The repository cannot be used.
+    Repository,
+    /// Somebody stopped it.
+    Interrupted,
+    /// Whoever read the output has gone; nothing is said about it.
+    OutputClosed,
+    /// This build cannot do it.
+    NotInThisBuild,
+    /// The program is at fault, or the system does not do what it must.
+    Internal,
+}
+
+impl ErrorKind {
+    /// Returns the name, as JSON has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Input => "input",
+            Self::Config => "config",
+            Self::Plan => "plan",
+            Self::NotFound => "not-found",
+            Self::Store => "store",
+            Self::Repository => "repository",
+            Self::Interrupted => "interrupted",
+            Self::OutputClosed => "output-closed",
+            Self::NotInThisBuild => "not-in-this-build",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Returns how a command with this trouble ends.
+    pub const fn exit(self) -> Exit {
+        match self {
+            Self::OutputClosed => Exit::Fine,
+            Self::Plan | Self::NotFound => Exit::Problems,
+            Self::Usage | Self::Input | Self::Config | Self::NotInThisBuild => Exit::Usage,
+            Self::Store | Self::Repository => Exit::Store,
+            Self::Interrupted => Exit::Interrupted,
+            Self::Internal => Exit::Internal,
+        }
+    }
+}
+
+/// Why a command came to nothing.
+#[derive(Debug)]
+pub struct CliError {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+    place: Option<Box<(Diagnostic, Source)>>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl CliError {
+    /// Returns an error of that kind; the message is one sentence without a full stop.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, place: None, source: None }
+    }
+
+    /// Returns it with advice.
+    #[must_use = "the error is returned, not changed"]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Returns it with what caused it.
+    #[must_use = "the error is returned, not changed"]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Returns it with the place in a text that it is about.
+    #[must_use = "the error is returned, not changed"]
+    pub fn at(mut self, diagnostic: Diagnostic, text: Source) -> Self {
+        self.place = Some(Box::new((diagnostic, text)));
+        self
+    }
+
+    /// Returns the kind.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Returns how a command with this error ends.
+    pub fn exit(&self) -> Exit {
+        self.kind.exit()
+    }
+
+    /// Returns the advice.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Returns the place in a text that it is about.
+    pub fn place(&self) -> Option<(&Diagnostic, &Source)> {
+        self.place.as_ref().map(|place| (&place.0, &place.1))
+    }
+
+    /// Returns the texts of its causes, the nearest first.
+    pub fn causes(&self) -> Vec<String> {
+        std::iter::successors(Error::source(self), |error| (*error).source())
+            .map(ToString::to_string)
+            .collect()
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for CliError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| source.as_ref() as &(dyn Error + 'static))
+    }
+}
+
+const BUSY_HINT: &str = "another process is writing; try again when it is done";
+const DAMAGED_HINT: &str = "nothing was changed; keep the file as it is, and restore the state from a backup";
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let hint = match &error {
+            StoreError::Busy { .. } => Some(BUSY_HINT),
+            StoreError::Corrupt { .. } => Some(DAMAGED_HINT),
+            StoreError::Full => Some("free some room on the disk, then run the same command again"),
+            StoreError::Poisoned | StoreError::Engine { .. } => None,
+        };
+        let error = Self::new(ErrorKind::Store, "the store cannot be used").caused_by(error);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl From<TurnError> for CliError {
+    fn from(error: TurnError) -> Self {
+        match error {
+            TurnError::NotBegun(source) => source.into(),
+            error @ TurnError::Unfit { .. } => {
+                Self::new(ErrorKind::Store, "the store cannot be used").hint(DAMAGED_HINT).caused_by(error)
+            }
+            error @ (TurnError::NotRecorded(_) | TurnError::InDoubt(_)) => {
+                Self::new(ErrorKind::Store, "the change was not recorded for certain")
+                    .hint("run the same command again: it finds out")
+                    .caused_by(error)
+            }
+        }
+    }
+}
+
+impl From<state_store::log::OpenError> for CliError {
+    fn from(error: state_store::log::OpenError) -> Self {
+        use state_store::log::OpenError;
+        let hint = match &error {
+            OpenError::Missing { .. } => {
+                Some("`super-planner run` makes it; --repo and --state say where to look")
+            }
+            OpenError::Newer { .. } => Some("use the newer program that wrote it"),
+            OpenError::Foreign { .. } => Some("--state names another file"),
+            OpenError::Folder { .. } | OpenError::UnsafeEngine { .. } | OpenError::Engine { .. } => None,
+        };
+        let error = Self::new(ErrorKind::Store, "the store cannot be opened").caused_by(error);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl From<git_ops::OpenError> for CliError {
+    fn from(error: git_ops::OpenError) -> Self {
+        Self::new(ErrorKind::Repository, "the repository cannot be used").caused_by(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_exit_code_once() {
+        let told: Vec<u8> = EXIT_CODES_HELP
+            .lines()
+            .skip(1)
+            .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(told, Exit::ALL.map(Exit::code));
+    }
+}

@@ -1,0 +1,84 @@
+//! From the arguments to the exit code.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde_json::json;
+
+use crate::cli::{Cli, Command};
+use crate::command;
+use crate::config::Config;
+use crate::error::{CliError, ErrorKind, Exit};
+use crate::logging;
+use crate::snippet::draw_error;
+use crate::terminal::Terminal;
+
+/// Does what the arguments say and returns how it ended.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and the version are no errors, and nothing can be done where they cannot be printed.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Fine }.into();
+        }
+    };
+    let terminal = Terminal::detect(cli.global.color);
+    let wants_json = cli.command.wants_json();
+    let exit = run(cli, &terminal).unwrap_or_else(|error| {
+        tell(&error, &terminal, wants_json);
+        error.exit()
+    });
+    exit.into()
+}
+
+fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
+    if let Command::Completions(args) = &cli.command {
+        return command::completions::run(args, terminal);
+    }
+    let config = Config::load(cli.global.config.as_deref(), &|name| std::env::var_os(name))?;
+    logging::begin(&config.log.value)?;
+    match cli.command {
+        Command::Run(args) => command::run::run(&args, &config, terminal),
+        Command::Demo(args) => command::demo::run(&args, &config, terminal),
+        Command::Config(args) => command::config::run(&args, &config, terminal),
+        Command::Completions(args) => command::completions::run(&args, terminal),
+        Command::Validate(_)
+        | Command::Analyze(_)
+        | Command::Status(_)
+        | Command::Explain(_)
+        | Command::Log(_)
+        | Command::Doctor(_)
+        | Command::Bench(_) => {
+            Err(CliError::new(ErrorKind::NotInThisBuild, "this command is not part of this build"))
+        }
+    }
+}
+
+/// Tells an error on standard error, as JSON on one line where the answer was to be JSON.
+fn tell(error: &CliError, terminal: &Terminal, as_json: bool) {
+    if error.kind() == ErrorKind::OutputClosed {
+        return;
+    }
+    if !as_json {
+        terminal.note(draw_error(error, terminal).trim_end());
+        return;
+    }
+    let place = error.place().map(|(diagnostic, source)| {
+        let offset = diagnostic.labels.first().map_or(0, |label| label.span.start);
+        let (line, column) = source.line_column(offset);
+        json!({ "file": source.name(), "line": line, "column": column })
+    });
+    terminal.note(json!({
+        "version": 1,
+        "error": {
+            "kind": error.kind().as_str(),
+            "message": error.to_string(),
+            "causes": error.causes(),
+            "hint": error.advice(),
+            "place": place,
+            "exit_code": error.exit().code(),
+        },
+    }));
+}

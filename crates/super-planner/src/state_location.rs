@@ -1,0 +1,125 @@
+//! Where the state of a workspace is.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use git_ops::Repository;
+use state_store::{MemoryStore, SqliteStore, StateStore, SystemClock};
+
+use crate::cli::PlaceArgs;
+use crate::config::Config;
+use crate::error::{CliError, ErrorKind};
+use crate::escape::escaped;
+
+/// The default place, in the git folder of the repository.
+pub const DEFAULT_IN_GIT_FOLDER: &str = "super-planner/state.db";
+
+/// Where the state of a workspace is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateLocation {
+    /// In this SQLite file.
+    File(PathBuf),
+    /// In memory: it ends with its process.
+    Memory,
+}
+
+impl StateLocation {
+    /// Returns the place that the flags name, else the configuration, else the default one in the repository.
+    pub fn find(place: &PlaceArgs, config: &Config) -> Result<Self, CliError> {
+        match config.state.or_flag(place.state.clone().map(Some)).value {
+            Some(url) => Self::parse(&url),
+            None => {
+                let folder = place.repo.as_deref().unwrap_or(Path::new("."));
+                let repository = Repository::open(folder).map_err(|error| {
+                    CliError::from(error)
+                        .hint("--repo names a repository, or --state the file that the state is in")
+                })?;
+                Ok(Self::in_repository(&repository))
+            }
+        }
+    }
+
+    /// Returns the default place in a repository.
+    pub fn in_repository(repository: &Repository) -> Self {
+        Self::File(repository.git_dir().join(DEFAULT_IN_GIT_FOLDER))
+    }
+
+    /// Returns the place that `sqlite:PATH`, `memory:` or a bare path names.
+    pub fn parse(url: &str) -> Result<Self, CliError> {
+        let usage = |message: String| CliError::new(ErrorKind::Usage, message);
+        let forms = "a state is a file, sqlite:FILE or memory:";
+        if url == "memory:" {
+            return Ok(Self::Memory);
+        }
+        let path = match url.split_once(':') {
+            Some(("sqlite", path)) => path.strip_prefix("//").unwrap_or(path),
+            Some(("postgres" | "postgresql", _)) => {
+                let message = "states in PostgreSQL are not part of this build".to_owned();
+                return Err(CliError::new(ErrorKind::NotInThisBuild, message).hint(forms));
+            }
+            Some((scheme, rest)) if scheme == "memory" || rest.starts_with("//") => {
+                let message = format!("`{}` names no state that this program knows", escaped(url));
+                return Err(usage(message).hint(forms));
+            }
+            Some(_) | None => url,
+        };
+        if path.is_empty() {
+            return Err(usage("the state has no path".to_owned()).hint(forms));
+        }
+        Ok(Self::File(path.into()))
+    }
+
+    /// Opens the store; makes it where there is none.
+    pub fn open(&self) -> Result<Arc<dyn StateStore>, CliError> {
+        let clock = Arc::new(SystemClock);
+        match self {
+            Self::File(path) => Ok(Arc::new(SqliteStore::open(path, clock)?)),
+            Self::Memory => Ok(Arc::new(MemoryStore::new(clock))),
+        }
+    }
+
+    /// Opens the store to look at it; where there is none, none is made.
+    pub fn open_existing(&self) -> Result<Arc<dyn StateStore>, CliError> {
+        match self {
+            Self::File(path) => Ok(Arc::new(SqliteStore::open_existing(path, Arc::new(SystemClock))?)),
+            Self::Memory => Err(CliError::new(
+                ErrorKind::Usage,
+                "a state in memory ends with its process: there is nothing to look at",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for StateLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.write_str(&escaped(&path.to_string_lossy())),
+            Self::Memory => f.write_str("memory:"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_and_paths_name_states() {
+        let file = |path: &str| StateLocation::File(path.into());
+        assert_eq!(StateLocation::parse("memory:").unwrap(), StateLocation::Memory);
+        assert_eq!(StateLocation::parse("a/state.db").unwrap(), file("a/state.db"));
+        assert_eq!(StateLocation::parse("sqlite:a.db").unwrap(), file("a.db"));
+        assert_eq!(StateLocation::parse("sqlite:///a.db").unwrap(), file("/a.db"));
+        assert_eq!(StateLocation::parse("odd:name.db").unwrap(), file("odd:name.db"));
+        for (url, kind) in [
+            ("postgres://localhost/x", ErrorKind::NotInThisBuild),
+            ("http://x", ErrorKind::Usage),
+            ("memory:x", ErrorKind::Usage),
+            ("sqlite:", ErrorKind::Usage),
+            ("", ErrorKind::Usage),
+        ] {
+            assert_eq!(StateLocation::parse(url).unwrap_err().kind(), kind, "{url}");
+        }
+    }
+}
