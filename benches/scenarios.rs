@@ -35,9 +35,20 @@ impl Request {
     }
 }
 
-fn main() -> Result<ExitCode, Box<dyn Error>> {
+fn main() -> ExitCode {
     let request = Request::of(std::env::args().skip(1));
     let mut out = io::stdout().lock();
+    match answer(&request, &mut out) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nothing is left to be done where even this cannot be written.
+            let _ = writeln!(out, "scenarios: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn answer(request: &Request, out: &mut dyn Write) -> Result<ExitCode, Box<dyn Error>> {
     if request.is_list {
         for scenario in scenarios::all() {
             writeln!(out, "{}: benchmark", scenario.id())?;
@@ -47,19 +58,16 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     if !request.is_bench {
         return Ok(ExitCode::SUCCESS);
     }
-    let profile = Profile::from_environment()?;
-    let report = match run_scenarios(profile, &request.filter) {
+    let report = match run_scenarios(Profile::from_environment()?, &request.filter) {
         Ok(report) => report,
-        Err(refused) => {
+        // Cargo gives one filter to all benchmarks, and this one was meant for another.
+        Err(refused @ RunRefused::NothingToRun { .. }) => {
             writeln!(out, "{refused}")?;
-            return Ok(match refused {
-                // Cargo gives one filter to all benchmarks, and this one was meant for another.
-                RunRefused::NothingToRun { .. } => ExitCode::SUCCESS,
-                RunRefused::DebugBuild => ExitCode::FAILURE,
-            });
+            return Ok(ExitCode::SUCCESS);
         }
+        Err(refused @ RunRefused::DebugBuild) => return Err(refused.into()),
     };
-    report::write_text(&report, &mut out)?;
+    report::write_text(&report, out)?;
     if let Some(path) = std::env::var_os("PERF_OUT") {
         report::write_json(&report, &mut std::fs::File::create(path)?)?;
     }

@@ -5,6 +5,17 @@
 //! only if the whole interval breaks it, and is *inconclusive* otherwise, with the reason. [`run_scenarios`] does all
 //! of it and returns a [`Report`], which [`report`] writes as a table or as JSON.
 //!
+//! ```
+//! use perf_suite::{Profile, RunRefused, report, run_scenarios};
+//!
+//! match run_scenarios(Profile::Smoke, "BENCH-001") {
+//!     Ok(report) => report::write_text(&report, &mut std::io::stdout())?,
+//!     Err(refused @ RunRefused::DebugBuild) => println!("{refused}"),
+//!     Err(refused) => return Err(refused.into()),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! The rule kept here: no figure without the machine, the profile and the number of samples it came from, and none at
 //! all from a build that is not optimised.
 
