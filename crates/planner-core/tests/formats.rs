@@ -1,6 +1,6 @@
 //! One small file of each format, from its bytes to its analysis; and what happens when their bytes are spoilt.
 
-use planner_core::{Analysis, Format, Limits, Plan, Reading, Severity, read, validate};
+use planner_core::{Analysis, Format, Limits, Plan, ReadError, Reading, Severity, read, validate};
 use proptest::prelude::*;
 
 const FIXTURES: [(&str, &[u8], Format); 6] = [
@@ -137,8 +137,14 @@ proptest! {
     ) {
         let (name, bytes, _) = FIXTURES[fixture];
         let bytes = spoilt(bytes, &spoils);
-        let Ok(reading) = read(name, &bytes, forced.map(|place| Format::ALL[place]), &Limits::default()) else {
-            return Ok(());
+        let reading = match read(name, &bytes, forced.map(|place| Format::ALL[place]), &Limits::default()) {
+            Ok(reading) => reading,
+            Err(ReadError::Syntax { diagnostic, text }) => {
+                prop_assert!(!diagnostic.message.chars().any(char::is_control), "{:?}", diagnostic.message);
+                prop_assert!(text.text().get(diagnostic.labels[0].span.clone()).is_some(), "{:?}", diagnostic);
+                return Ok(());
+            }
+            Err(_) => return Ok(()),
         };
         let validated = validate(&reading);
         let text = reading.source.text();

@@ -30,11 +30,12 @@ pub(super) fn read_value(
 /// Reads a text that is one value and nothing else.
 pub(super) fn read_document(text: &str, offset: usize, depth_max: usize) -> Result<Node<'_>, SyntaxError> {
     let (node, end) = read_value(text, offset, depth_max)?;
-    match text[end..].find(|c: char| !c.is_ascii_whitespace()) {
+    match text[end..].char_indices().find(|(_, character)| !character.is_ascii_whitespace()) {
         None => Ok(node),
-        Some(more) => {
+        Some((more, character)) => {
             let at = offset + end + more;
-            Err(SyntaxError::new(Span::new(at, at + 1), "there is more text after the value"))
+            let span = Span::new(at, at + character.len_utf8());
+            Err(SyntaxError::new(span, "there is more text after the value"))
         }
     }
 }
