@@ -56,6 +56,9 @@ pub(super) fn read(reader: &mut Reader<'_>, name: &str, root: Node<'_>) -> Resul
         plan.description = reader.optional_text(fields.take(&["description"]), "description");
         plan.agents = agents(reader, fields.take(&["agents"]));
         let tasks = fields.take(&["tasks"]);
+        if tasks.is_none() {
+            reader.error("no-tasks", fields.span, "the plan", || "the plan has no `tasks`".to_owned());
+        }
         plan.extra = fields.rest_of_plan();
         tasks
     };

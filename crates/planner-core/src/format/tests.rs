@@ -301,3 +301,12 @@ fn strings_of_json_are_unescaped() {
     let reading = read_text("x.json", text);
     assert_eq!(task(&reading, "a").title, "q\"\\/\u{8}\u{c}\n\r\té😀\u{fffd}x\u{fffd}A");
 }
+
+#[test]
+fn a_file_that_is_no_plan_is_not_an_empty_plan() {
+    assert_eq!(
+        told(&read_text("x.toml", "[package]\nname = 'x'\n"))[0].split(" at").next(),
+        Some("error[no-tasks]: the plan has no `tasks`")
+    );
+    assert_eq!(told(&read_text("x.yaml", "name: x\ntasks: []\n")), [""; 0]);
+}
