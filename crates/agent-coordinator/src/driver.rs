@@ -88,6 +88,9 @@ pub enum DriverError {
     /// The store failed.
     #[error("the store failed")]
     Store(#[source] TurnError),
+    /// It did not renew its own lease in time, and another coordinator has taken over.
+    #[error("another coordinator has taken over: this one was silent for too long")]
+    Deposed,
     /// Results cannot be landed.
     #[error(transparent)]
     Landing(#[from] LandingStopped),
@@ -110,8 +113,12 @@ impl<E: AgentExecutor> Coordinator<E> {
     /// Outside a tokio runtime.
     pub fn start(self) -> Result<Running, DriverError> {
         let (inputs, incoming) = mpsc::channel();
-        let handle =
-            Handle { inputs, events: broadcast::channel(EVENTS_KEPT).0, view: Arc::new(TaskView::default()) };
+        let handle = Handle {
+            inputs,
+            events: broadcast::channel(EVENTS_KEPT).0,
+            view: Arc::new(TaskView::default()),
+            ended: CancellationToken::new(),
+        };
         let git =
             self.repository.as_ref().map(|repository| self.start_lander(repository, &handle)).transpose()?;
         let mut driver = Driver {
@@ -138,7 +145,13 @@ impl<E: AgentExecutor> Coordinator<E> {
         driver.begin()?;
         let (done, end) = oneshot::channel();
         let thread = std::thread::Builder::new().name("coordinator".to_owned());
-        thread.spawn(move || drop(done.send(driver.run(&incoming)))).map_err(DriverError::Thread)?;
+        let ended = handle.ended.clone();
+        let work = move || {
+            // Also where it panics, so that nobody waits for ever.
+            let _ended = ended.drop_guard();
+            let _ = done.send(driver.run(&incoming));
+        };
+        thread.spawn(work).map_err(DriverError::Thread)?;
         Ok(Running { handle, end })
     }
 
@@ -225,6 +238,10 @@ impl<E: AgentExecutor> Driver<E> {
             }
             if !commands.is_empty() || self.has_news()? {
                 self.take_turn(commands)?;
+            }
+            if self.engine.is_deposed() {
+                self.stop_attempts();
+                return Err(DriverError::Deposed);
             }
             self.answer_settled();
             match self.shut_down {
@@ -506,11 +523,13 @@ impl<E: AgentExecutor> Driver<E> {
         }
     }
 
+    fn stop_attempts(&self) {
+        self.attempts.values().for_each(CancellationToken::cancel);
+    }
+
     /// Gives up what is under way and records the end.
     fn end(mut self) -> Result<(), DriverError> {
-        for stop in self.attempts.values() {
-            stop.cancel();
-        }
+        self.stop_attempts();
         self.take_turn(vec![Waiting::internal(Command::End)])
     }
 }

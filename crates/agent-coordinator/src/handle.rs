@@ -6,6 +6,7 @@ use std::time::Instant;
 use state_store::task::ProjectKey;
 use state_store::view::TaskView;
 use tokio::sync::{broadcast, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Accepted, Command, Engine, Refusal};
 use crate::landing::LandingStopped;
@@ -18,6 +19,7 @@ pub struct Handle {
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) events: broadcast::Sender<RecordedEvent>,
     pub(crate) view: Arc<TaskView>,
+    pub(crate) ended: CancellationToken,
 }
 
 /// What a coordinator is told.
@@ -122,6 +124,11 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.inputs.send(Input::Settled { project, reply }).map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
+    }
+
+    /// Waits until the coordinator has come to its end.
+    pub async fn stopped(&self) {
+        self.ended.cancelled().await;
     }
 
     /// Returns the events from now on, as they become durable. A reader that falls behind loses the oldest, and is told.

@@ -9,16 +9,24 @@
 
 pub use {agent_coordinator, agent_runtime, git_ops, planner_core, state_store};
 
+mod check_trust;
 pub mod cli;
 pub mod command;
 pub mod config;
 pub mod error;
 pub mod escape;
+pub mod history;
 pub mod logging;
 pub mod nearest;
 pub mod plan_file;
+mod plan_summary;
+mod progress;
 pub mod program;
+pub mod report;
+pub mod session;
+pub mod project_view;
 pub mod snippet;
 pub mod state_location;
 pub mod table;
+mod target;
 pub mod terminal;

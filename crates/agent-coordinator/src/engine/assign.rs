@@ -12,7 +12,7 @@ impl Engine {
     /// Returns the next hand-out: the first task in order for which an agent is free. Applied before the next is asked
     /// for, so that each sees those before it.
     pub(super) fn next_assignment(&self, now: Timestamp) -> Option<Event> {
-        let instance = self.me?;
+        let instance = self.begun().ok()?;
         if self.is_draining || !self.roster.has_free() {
             return None;
         }

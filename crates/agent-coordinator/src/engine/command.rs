@@ -166,6 +166,12 @@ pub enum Refusal {
     /// This engine has not begun as a coordinator.
     #[error("this coordinator has not begun")]
     NotBegun,
+    /// Another coordinator has taken over from this one, which it found gone.
+    #[error("{instance}, this one, was found gone: another coordinator has taken over")]
+    Deposed {
+        /// This one.
+        instance: InstanceKey,
+    },
     /// The workspace has a project of that name.
     #[error("there is a project `{name}` already")]
     NameTaken {

@@ -87,8 +87,13 @@ impl Engine {
         Some(Event::Task { task: *task, transition: Transition::Lose { token, why: Lost::LeaseExpired } })
     }
 
-    fn begun(&self) -> Result<InstanceKey, Refusal> {
-        self.me.ok_or(Refusal::NotBegun)
+    /// Returns this coordinator, if it has begun and nobody has taken over from it.
+    pub(super) fn begun(&self) -> Result<InstanceKey, Refusal> {
+        let me = self.me.ok_or(Refusal::NotBegun)?;
+        if self.is_deposed() {
+            return Err(Refusal::Deposed { instance: me });
+        }
+        Ok(me)
     }
 
     /// Returns the event of one step of a task, if the table has it now.

@@ -23,8 +23,8 @@ use std::collections::BTreeSet;
 
 use planner_core::graph::TaskIndex;
 use state_store::task::{
-    AgentKey, AgentStatus, BrokenInvariant, Event, InstanceKey, Project, ProjectKey, State, TaskKey,
-    TaskState, Transition, UnfitEvent,
+    AgentKey, AgentStatus, BrokenInvariant, Event, InstanceKey, InstanceStatus, Project, ProjectKey, State,
+    TaskKey, TaskState, Transition, UnfitEvent,
 };
 use state_store::{Recorded, Seq, Timestamp};
 
@@ -91,6 +91,12 @@ impl Engine {
     /// Returns the key under which this coordinator is recorded.
     pub fn me(&self) -> Option<InstanceKey> {
         self.me
+    }
+
+    /// Returns whether this coordinator has begun and has ended, by its own command or because another one found it gone.
+    pub fn is_deposed(&self) -> bool {
+        let own = self.me.and_then(|me| self.state.instance(me));
+        own.is_some_and(|own| own.status == InstanceStatus::Ended)
     }
 
     /// Returns the policy.

@@ -52,7 +52,7 @@ impl Progress {
                 Node::Task(task) => match project.plan.tasks[task.0 as usize].standing {
                     Standing::Completed => self.reach(project, node, &mut news),
                     Standing::Pending | Standing::OnHold if self.waiting[node.index()] == 0 => {
-                        news.freed.push(task)
+                        news.freed.push(task);
                     }
                     Standing::Pending | Standing::OnHold | Standing::Excluded(_) => {}
                 },

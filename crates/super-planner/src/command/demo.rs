@@ -1,11 +1,145 @@
-//! `demo`: not part of this build.
+//! `demo`: the main job from nothing, on the plan that the program ships with.
+
+use std::path::{Path, PathBuf};
+
+use agent_coordinator::ProcessLimits;
+use agent_coordinator::engine::Policy;
+use agent_coordinator::executor::SimulatedProfile;
+use planner_core::analysis::makespan_lower_bound;
+use planner_core::{Limits, Plan, TaskGraph};
+use serde_json::json;
+use state_store::task::State;
+use state_store::{StateStore, StreamName};
 
 use crate::cli::DemoArgs;
-use crate::config::Config;
+use crate::command::run::{Run, new_seed};
+use crate::config::{Config, TrustedCheck};
 use crate::error::{CliError, ErrorKind, Exit};
-use crate::terminal::Terminal;
+use crate::escape::escaped;
+use crate::plan_summary::plan_summary;
+use crate::report::Report;
+use crate::session::{agents_of, generalists};
+use crate::state_location::StateLocation;
+use crate::terminal::{DIM, HEADING, Terminal};
+use crate::{check_trust, target};
 
-/// Says that this build has no such command.
-pub fn run(_args: &DemoArgs, _config: &Config, _terminal: &Terminal) -> Result<Exit, CliError> {
-    Err(CliError::new(ErrorKind::NotInThisBuild, "`demo` is not part of this build"))
+/// The plan that the program ships with.
+pub const DEMO_PLAN: &str = include_str!("../../data/demo-plan.yaml");
+
+/// How many milliseconds the shortest possible schedule takes, unless the flag says otherwise.
+const BOUND_MILLIS: f64 = 5_000.0;
+
+/// How often a simulated attempt fails, and how often a result changes a file that others change too: enough to be seen.
+const FAILURE_RATE: f64 = 0.08;
+const SHARED_RATE: f64 = 0.4;
+
+/// Shows a whole run on the sample plan, in a new repository.
+pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
+    let (plan, graph) = sample();
+    let folder = new_folder(args.dir.as_deref())?;
+    let repository = target::make(&folder.join("repository"), &plan.name)?;
+    let branch = git_ops::BranchName::new("planner/demo").expect("a valid name");
+    target::enter(&repository, &branch)?;
+    std::fs::write(folder.join("plan.yaml"), DEMO_PLAN).map_err(|error| unwritable(&folder, error))?;
+
+    let agents = match args.agents.get() as usize {
+        count if count == plan.agents.len() => agents_of(&plan, count),
+        count => generalists(&plan, count),
+    };
+    let run_checks = check_trust::decide(&plan, &demo_config(config), false, false)?;
+    let profiles = plan.agents.clone();
+    let bound = makespan_lower_bound(&plan, &graph, &profiles).makespan;
+    let seed = args.seed.unwrap_or_else(new_seed);
+    if !args.json {
+        terminal.line(format_args!("{DIM}a repository, a state and a plan in {}{DIM:#}", folder.display()))?;
+        terminal.print(plan_summary(&plan, &graph, &agents))?;
+    }
+    let place = StateLocation::in_repository(&repository);
+    let run = Run {
+        agents,
+        target: Some((repository, branch)),
+        place: place.clone(),
+        run_checks,
+        policy: Policy { seed, ..Policy::default() },
+        check_limits: ProcessLimits::default(),
+        profile: SimulatedProfile {
+            seed,
+            time_scale: args.time_scale.unwrap_or(bound.as_millis() as f64 / BOUND_MILLIS),
+            failure_rate: FAILURE_RATE,
+            shared_rate: SHARED_RATE,
+            ..SimulatedProfile::default()
+        },
+        is_quiet: args.json,
+        plan,
+    };
+    let end = run.finish(terminal)?;
+    let picture = args.svg.clone().unwrap_or_else(|| folder.join("schedule.svg"));
+    draw(&end.report, &*place.open_existing()?, &picture)?;
+    if args.json {
+        terminal.json(&json!({ "report": end.report, "places": end.places, "picture": picture }))?;
+    } else {
+        terminal.print(end.report.text(terminal, end.places.time_scale))?;
+        terminal.print(end.places.text())?;
+        terminal.line(format_args!("picture     {}", escaped(&picture.to_string_lossy())))?;
+        terminal.print(next_steps(&folder, end.report.eventful_task()))?;
+    }
+    Ok(end.exit())
+}
+
+/// Returns the sample plan; it is part of the program, and tests read it.
+fn sample() -> (Plan, TaskGraph) {
+    let reading = planner_core::read("demo-plan.yaml", DEMO_PLAN.as_bytes(), None, &Limits::default())
+        .expect("the plan that the program ships with is readable");
+    let graph = planner_core::validate(&reading).graph.expect("the plan that the program ships with is sound");
+    (reading.plan, graph)
+}
+
+/// The configuration of the demo trusts the two commands that the sample plan checks with.
+fn demo_config(config: &Config) -> Config {
+    let rules = [["test", "-s", "*"], ["grep", "-q", "*"]];
+    let rules = rules.map(|words| TrustedCheck::new(words.map(str::to_owned).to_vec()).expect("a program is named"));
+    let mut config = config.clone();
+    config.trusted_checks.value = rules.to_vec();
+    config
+}
+
+/// Returns the folder of the demo: the one that was named, new or empty, or a temporary one. It is kept, to be looked at.
+fn new_folder(named: Option<&Path>) -> Result<PathBuf, CliError> {
+    let Some(folder) = named else {
+        let folder = tempfile::Builder::new().prefix("super-planner-demo-").tempdir();
+        return folder.map(tempfile::TempDir::keep).map_err(|error| unwritable(&std::env::temp_dir(), error));
+    };
+    std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, error))?;
+    let mut entries = std::fs::read_dir(folder).map_err(|error| unwritable(folder, error))?;
+    if entries.next().is_some() {
+        let message = format!("the folder {} is not empty", escaped(&folder.to_string_lossy()));
+        return Err(CliError::new(ErrorKind::Usage, message).hint("--dir names a new folder"));
+    }
+    folder.canonicalize().map_err(|error| unwritable(folder, error))
+}
+
+fn unwritable(folder: &Path, error: std::io::Error) -> CliError {
+    let message = format!("{} cannot be written to", escaped(&folder.to_string_lossy()));
+    CliError::new(ErrorKind::Usage, message).caused_by(error)
+}
+
+fn draw(report: &Report, store: &dyn StateStore, picture: &Path) -> Result<(), CliError> {
+    let mut state = State::default();
+    let mut visit = |recorded| match state.apply_recorded(&recorded) {
+        Ok(_) => std::ops::ControlFlow::Continue(()),
+        Err(_) => std::ops::ControlFlow::Break(()),
+    };
+    store.read(&StreamName::workspace(), state_store::Seq::START, &mut visit)?;
+    std::fs::write(picture, report.gantt(&state).to_svg()).map_err(|error| unwritable(picture, error))
+}
+
+fn next_steps(folder: &Path, task: Option<&str>) -> String {
+    let folder = escaped(&folder.to_string_lossy());
+    let task = task.unwrap_or_default();
+    format!(
+        "\n{HEADING}try next{HEADING:#}\n  \
+         git -C {folder}/repository log --graph --oneline planner/demo\n  \
+         super-planner log {task} --repo {folder}/repository\n  \
+         super-planner analyze {folder}/plan.yaml --agents 4\n"
+    )
 }

@@ -1,11 +1,236 @@
-//! `run`: not part of this build.
+//! `run`: carries out a plan, to the end or until it is interrupted; the same command goes on where the last one stopped.
 
-use crate::cli::RunArgs;
+use std::path::PathBuf;
+
+use agent_coordinator::engine::{AgentSpec, Policy};
+use agent_coordinator::executor::{Simulated, SimulatedProfile};
+use agent_coordinator::{DriverError, ProcessLimits, ShutDown};
+use git_ops::{BranchName, Repository};
+use planner_core::Plan;
+use serde_json::json;
+
+use crate::check_trust;
+use crate::cli::{LandingChoice, RunArgs};
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
-use crate::terminal::Terminal;
+use crate::escape::escaped;
+use crate::plan_file::{self, SoundPlan};
+use crate::plan_summary::plan_summary;
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::session::{Session, SessionError, SessionOptions, agents_of, generalists};
+use crate::state_location::StateLocation;
+use crate::target;
+use crate::terminal::{DIM, Terminal, WARN};
 
-/// Says that this build has no such command.
-pub fn run(_args: &RunArgs, _config: &Config, _terminal: &Terminal) -> Result<Exit, CliError> {
-    Err(CliError::new(ErrorKind::NotInThisBuild, "`run` is not part of this build"))
+/// Carries out a plan.
+pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
+    let SoundPlan { reading, graph } = plan_file::read_sound(&args.plan, args.format)?;
+    let run_checks = check_trust::decide(&reading.plan, config, args.trust_checks, args.skip_checks)?;
+    let target = match args.landing {
+        LandingChoice::Git => Some(target::find(args, config, &reading.plan)?),
+        LandingChoice::None => None,
+    };
+    let agents = agents(args, config, &reading.plan);
+    if !args.quiet && !args.json {
+        let warnings = planner_core::validate(&reading).diagnostics.len();
+        terminal.print(plan_summary(&reading.plan, &graph, &agents))?;
+        for count in reading.rules.iter().filter(|count| count.entries > 0) {
+            let rule = count.rule;
+            let meaning = rule.meaning.as_str();
+            terminal.line(format_args!("  {} {} `{}`: {meaning}", count.entries, rule.field, rule.value))?;
+        }
+        if warnings > 0 {
+            let plan = escaped(&args.plan.to_string_lossy());
+            terminal.line(format_args!(
+                "{WARN}{warnings} warnings and notes{WARN:#}: super-planner validate {plan}"
+            ))?;
+        }
+    }
+    let place = match &target {
+        Some((repository, _)) if args.place.state.is_none() && config.state.value.is_none() => {
+            StateLocation::in_repository(repository)
+        }
+        _ => StateLocation::find(&args.place, config)?,
+    };
+    let seed = config.seed.or_flag(args.seed.map(Some)).value.unwrap_or_else(new_seed);
+    let plan = reading.plan;
+    let run = Run {
+        plan,
+        agents,
+        target,
+        place,
+        run_checks,
+        policy: Policy {
+            lease: config.lease.value,
+            failures_max: config.failures_max.value,
+            seed,
+            ..Policy::default()
+        },
+        check_limits: ProcessLimits { time: config.check_timeout.value, ..ProcessLimits::default() },
+        profile: SimulatedProfile {
+            seed,
+            time_scale: config.time_scale.or_flag(args.time_scale).value,
+            failure_rate: args.failure_rate,
+            shared_rate: args.shared_rate,
+            ..SimulatedProfile::default()
+        },
+        is_quiet: args.quiet || args.json,
+    };
+    let end = run.finish(terminal)?;
+    if args.json {
+        terminal.json(&json!({ "report": end.report, "places": end.places, "seed": seed }))?;
+    } else {
+        terminal.print(end.report.text(terminal, end.places.time_scale))?;
+        terminal.print(end.places.text())?;
+    }
+    Ok(end.exit())
+}
+
+/// Returns the agents: as many as the flag says, else those of the plan, else as many as the configuration says.
+fn agents(args: &RunArgs, config: &Config, plan: &Plan) -> Vec<AgentSpec> {
+    match args.agents {
+        Some(count) => generalists(plan, count.get() as usize),
+        None => agents_of(plan, config.agents.value.get() as usize),
+    }
+}
+
+/// Returns a seed that nobody has chosen; it is printed, so that the run can be repeated.
+pub(crate) fn new_seed() -> u64 {
+    // The lower half of a random id; six digits and a bit are enough to tell runs apart, and can be typed.
+    (uuid::Uuid::new_v4().as_u128() as u64) % 1_000_000
+}
+
+/// A run that is ready to begin.
+pub(crate) struct Run {
+    pub(crate) plan: Plan,
+    pub(crate) agents: Vec<AgentSpec>,
+    pub(crate) target: Option<(Repository, BranchName)>,
+    pub(crate) place: StateLocation,
+    pub(crate) run_checks: bool,
+    pub(crate) policy: Policy,
+    pub(crate) check_limits: ProcessLimits,
+    pub(crate) profile: SimulatedProfile,
+    pub(crate) is_quiet: bool,
+}
+
+/// A run that has ended.
+pub(crate) struct End {
+    pub(crate) report: Report,
+    pub(crate) places: Places,
+    is_interrupted: bool,
+}
+
+/// Where a run has left what it made.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Places {
+    pub(crate) repository: Option<PathBuf>,
+    pub(crate) branch: Option<String>,
+    pub(crate) state: String,
+    pub(crate) time_scale: f64,
+    pub(crate) seed: u64,
+}
+
+impl End {
+    /// Returns the exit code that it deserves.
+    pub(crate) fn exit(&self) -> Exit {
+        if self.is_interrupted && !self.report.all_done() {
+            return Exit::Interrupted;
+        }
+        Exit::problems_if(!self.report.all_done())
+    }
+}
+
+impl Places {
+    /// Returns them as lines for people.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        if let (Some(repository), Some(branch)) = (&self.repository, &self.branch) {
+            text += &format!("repository  {}, branch {branch}\n", escaped(&repository.to_string_lossy()));
+        }
+        text + &format!("state       {}\nseed        {} {DIM}(--seed repeats the draws){DIM:#}\n", self.state, self.seed)
+    }
+}
+
+impl Run {
+    /// Carries it out on a runtime of its own.
+    pub(crate) fn finish(self, terminal: &Terminal) -> Result<End, CliError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+            CliError::new(ErrorKind::Internal, "the runtime cannot be started").caused_by(error)
+        })?;
+        runtime.block_on(self.carry_out(terminal))
+    }
+
+    async fn carry_out(self, terminal: &Terminal) -> Result<End, CliError> {
+        let places = Places {
+            repository: self.target.as_ref().map(|(repository, _)| repository.git_dir().to_owned()),
+            branch: self.target.as_ref().map(|(_, branch)| branch.as_str().to_owned()),
+            state: self.place.to_string(),
+            time_scale: self.profile.time_scale,
+            seed: self.profile.seed,
+        };
+        let options = SessionOptions {
+            agents: self.agents,
+            store: self.place.open()?,
+            target: self.target,
+            run_checks: self.run_checks,
+            policy: self.policy,
+            check_limits: self.check_limits,
+            ..SessionOptions::new(self.plan, Simulated::new(self.profile))
+        };
+        let session = Session::begin(options).await?;
+        if session.is_resumed() && !self.is_quiet {
+            terminal.note("the state holds this project: going on where it stopped");
+        }
+        let progress = (!self.is_quiet).then(|| Progress::show(session.handle().clone(), session.project()));
+        let interrupted = wait(&session, terminal).await;
+        if let Some(progress) = progress {
+            progress.clear().await;
+        }
+        let report = match interrupted {
+            None => session.finish().await?,
+            Some(how) => session.end(how).await?,
+        };
+        Ok(End { report, places, is_interrupted: interrupted.is_some() })
+    }
+}
+
+/// Waits until the run is over, or until somebody interrupts it: once to let what is under way end, twice to stop now.
+async fn wait(session: &Session, terminal: &Terminal) -> Option<ShutDown> {
+    let settled = session.handle().settled(session.project());
+    tokio::select! {
+        // Where the coordinator has ended by itself, finishing the session tells why.
+        _ = settled => return None,
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    terminal.note("interrupted: no more tasks are handed out; once more to stop at once");
+    session.handle().shut_down(ShutDown::Drain);
+    tokio::select! {
+        () = session.handle().stopped() => Some(ShutDown::Drain),
+        _ = tokio::signal::ctrl_c() => Some(ShutDown::Now),
+    }
+}
+
+impl From<SessionError> for CliError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Driver(DriverError::Store(error)) | SessionError::Log(error) => error.into(),
+            SessionError::Driver(error @ DriverError::Landing(_)) => {
+                Self::new(ErrorKind::Repository, "the run stopped: its results cannot be landed")
+                    .hint("nothing is lost: mend the cause, then run the same command again")
+                    .caused_by(error)
+            }
+            SessionError::Driver(error @ DriverError::Deposed) => {
+                Self::new(ErrorKind::Store, "the run stopped").hint("the other coordinator goes on with it").caused_by(error)
+            }
+            error @ SessionError::PlanChanged { .. } => Self::new(ErrorKind::Plan, error.to_string())
+                .hint("go on with the plan as it was, rename the project, or name another --state"),
+            SessionError::Refused(error) => {
+                Self::new(ErrorKind::Store, "the run could not begin").caused_by(error)
+            }
+            error @ (SessionError::Driver(DriverError::Thread(_) | DriverError::Panicked) | SessionError::Stopped(_)) => {
+                Self::new(ErrorKind::Internal, "the coordinator stopped").caused_by(error)
+            }
+        }
+    }
 }
