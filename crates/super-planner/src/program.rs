@@ -44,15 +44,13 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Demo(args) => command::demo::run(&args, &config, terminal),
         Command::Config(args) => command::config::run(&args, &config, terminal),
         Command::Completions(args) => command::completions::run(&args, terminal),
-        Command::Validate(_)
-        | Command::Analyze(_)
-        | Command::Status(_)
-        | Command::Explain(_)
-        | Command::Log(_)
-        | Command::Doctor(_)
-        | Command::Bench(_) => {
-            Err(CliError::new(ErrorKind::NotInThisBuild, "this command is not part of this build"))
-        }
+        Command::Validate(args) => command::validate::run(&args, &config, terminal),
+        Command::Analyze(args) => command::analyze::run(&args, &config, terminal),
+        Command::Bench(args) => command::bench::run(&args, &config, terminal),
+        Command::Status(args) => command::status::run(&args, &config, terminal),
+        Command::Explain(args) => command::explain::run(&args, &config, terminal),
+        Command::Log(args) => command::log::run(&args, &config, terminal),
+        Command::Doctor(args) => command::doctor::run(&args, &config, terminal),
     }
 }
 

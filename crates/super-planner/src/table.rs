@@ -76,6 +76,9 @@ impl Table {
 }
 
 fn draw_row(drawn: &mut String, row: &[Cell], widths: &[usize], width: usize) {
+    // What is empty at the end leaves no spaces behind.
+    let filled = row.iter().rposition(|cell| !cell.text.is_empty()).map_or(0, |last| last + 1);
+    let row = &row[..filled];
     let mut at = 0;
     for (column, cell) in row.iter().enumerate() {
         let style = cell.style;
@@ -139,9 +142,10 @@ mod tests {
         let mut table = Table::new(["task", "h", "title"].map(Cell::plain));
         table.row([Cell::plain("größe"), Cell::number(12), Cell::plain("x".repeat(40))]);
         table.row([Cell::plain("計画"), Cell::number(5), Cell::plain("short")]);
+        table.row([Cell::plain("a"), Cell::dim(""), Cell::dim("")]);
         assert_eq!(
             table.draw(40),
-            format!("task   h   title\ngröße  12  {}…\n計画    5  short\n", "x".repeat(28))
+            format!("task   h   title\ngröße  12  {}…\n計画    5  short\na\n", "x".repeat(28))
         );
     }
 }

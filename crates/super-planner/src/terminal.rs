@@ -24,12 +24,14 @@ pub const DIM: Style = Style::new().dimmed();
 pub const PLAIN: Style = Style::new();
 
 const WIDTH_DEFAULT: usize = 100;
+const HEIGHT_DEFAULT: usize = 24;
 const WIDTH_MIN: usize = 40;
 
 /// The standard output and error of this process.
 #[derive(Debug, Clone)]
 pub struct Terminal {
     width: usize,
+    height: usize,
     is_terminal: bool,
     is_coloured: bool,
 }
@@ -45,12 +47,21 @@ impl Terminal {
         choice.write_global();
         let stdout = io::stdout();
         let is_coloured = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
-        Self { width: width(), is_terminal: stdout.is_terminal(), is_coloured }
+        let size = rustix::termios::tcgetwinsize(&stdout).ok();
+        let rows = size.map_or(0, |size| usize::from(size.ws_row));
+        let height = if rows == 0 { HEIGHT_DEFAULT } else { rows };
+        let width = width(size.map_or(0, |size| usize::from(size.ws_col)));
+        Self { width, height, is_terminal: stdout.is_terminal(), is_coloured }
     }
 
     /// Returns how many characters a line holds.
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// Returns how many lines are visible at once.
+    pub fn height(&self) -> usize {
+        self.height
     }
 
     /// Returns whether a person reads along, so that lines can be drawn again.
@@ -96,12 +107,8 @@ fn output_error(error: io::Error) -> CliError {
     CliError::new(kind, "the output cannot be written").caused_by(error)
 }
 
-fn width() -> usize {
-    let from_terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+fn width(columns: usize) -> usize {
     let from_environment = || std::env::var("COLUMNS").ok()?.parse().ok();
-    from_terminal
-        .filter(|columns| *columns > 0)
-        .or_else(from_environment)
-        .unwrap_or(WIDTH_DEFAULT)
-        .max(WIDTH_MIN)
+    let columns = if columns > 0 { Some(columns) } else { from_environment() };
+    columns.unwrap_or(WIDTH_DEFAULT).max(WIDTH_MIN)
 }

@@ -1,6 +1,13 @@
 //! What each subcommand does; one file each.
 
+pub mod analyze;
+pub mod bench;
 pub mod completions;
 pub mod config;
 pub mod demo;
+pub mod doctor;
+pub mod explain;
+pub mod log;
 pub mod run;
+pub mod status;
+pub mod validate;

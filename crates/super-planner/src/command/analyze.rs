@@ -1,0 +1,367 @@
+//! `analyze`: what a plan amounts to.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use planner_core::analysis::{
+    Bound, BoundReason, Chain, Counts, is_to_do, longest_chains, makespan_lower_bound,
+};
+use planner_core::{
+    AgentProfile, Analysis, Capability, CapabilitySet, Effort, Plan, Standing, TaskGraph, TaskIndex,
+};
+use serde_json::{Value, json};
+
+use crate::cli::AnalyzeArgs;
+use crate::config::Config;
+use crate::error::{CliError, Exit};
+use crate::escape::{clipped, escaped};
+use crate::plan_file::{self, SoundPlan};
+use crate::table::{Cell, Table};
+use crate::terminal::{BAD, BUSY, DIM, HEADING, Terminal};
+
+const CHAINS_SHOWN: usize = 5;
+const WAVES_SHOWN: usize = 12;
+const CRITICAL_TASKS_SHOWN: usize = 30;
+const SLACK_TASKS_SHOWN: usize = 10;
+const TITLE_CHARS_MAX: usize = 60;
+
+/// Tells what a plan amounts to.
+pub fn run(args: &AnalyzeArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
+    let SoundPlan { reading, graph } = plan_file::read_sound(&args.plan, args.format)?;
+    let picture = Picture::of(&reading.plan, &graph, args.agents, config.agents.value);
+    if args.json {
+        terminal.json(&picture.json())?;
+    } else {
+        terminal.print(picture.text(terminal.width()))?;
+    }
+    Ok(Exit::Fine)
+}
+
+/// Everything that is told about a plan.
+struct Picture<'p> {
+    plan: &'p Plan,
+    graph: &'p TaskGraph,
+    analysis: Analysis,
+    dependencies: usize,
+    excluded: BTreeMap<&'static str, usize>,
+    chains: Vec<Chain>,
+    /// The leaves that are still to be done, by their slack, then by their place in the file.
+    by_slack: Vec<(Effort, TaskIndex)>,
+    agents: Agents,
+    bound: Bound,
+}
+
+/// Whom the least time is told for.
+struct Agents {
+    profiles: Vec<AgentProfile>,
+    are_the_plans: bool,
+}
+
+impl<'p> Picture<'p> {
+    fn of(
+        plan: &'p Plan,
+        graph: &'p TaskGraph,
+        asked_for: Option<NonZeroU32>,
+        otherwise: NonZeroU32,
+    ) -> Self {
+        let analysis = Analysis::of(plan, graph);
+        let agents = Agents::of(plan, asked_for, otherwise);
+        let mut excluded = BTreeMap::new();
+        for task in &plan.tasks {
+            if let Standing::Excluded(reason) = task.standing {
+                *excluded.entry(reason.as_str()).or_default() += 1;
+            }
+        }
+        let is_open_leaf = |task: &TaskIndex| !graph.is_group(*task) && is_to_do(&plan.tasks[task.index()]);
+        let mut by_slack: Vec<(Effort, TaskIndex)> = graph
+            .tasks()
+            .filter(is_open_leaf)
+            .map(|task| (analysis.timing.slack_of(graph, task), task))
+            .collect();
+        by_slack.sort_unstable();
+        Self {
+            dependencies: plan.tasks.iter().map(|task| task.dependencies.len()).sum(),
+            excluded,
+            chains: longest_chains(plan, graph, CHAINS_SHOWN),
+            by_slack,
+            bound: makespan_lower_bound(plan, graph, &agents.profiles),
+            agents,
+            plan,
+            graph,
+            analysis,
+        }
+    }
+
+    fn id(&self, task: TaskIndex) -> &str {
+        self.plan.tasks[task.index()].id.as_str()
+    }
+
+    fn title(&self, task: TaskIndex) -> String {
+        clipped(&self.plan.tasks[task.index()].title, TITLE_CHARS_MAX)
+    }
+
+    fn without_slack(&self) -> usize {
+        self.by_slack.iter().take_while(|(slack, _)| *slack == Effort::ZERO).count()
+    }
+
+    fn text(&self, width: usize) -> String {
+        let mut text = format!("{HEADING}{}{HEADING:#}\n", escaped(&self.plan.name));
+        text.push_str(&self.counts_text(width));
+        text.push_str(&self.waves_text());
+        text.push_str(&self.critical_path_text(width));
+        text.push_str(&self.slack_text(width));
+        text.push_str(&self.chains_text(width));
+        text.push_str(&format!("\n{HEADING}Least time{HEADING:#}  {}\n", self.bound_text()));
+        text
+    }
+
+    fn counts_text(&self, width: usize) -> String {
+        let Counts { pending, on_hold, completed, groups, excluded } = self.analysis.counts;
+        let reasons: Vec<String> =
+            self.excluded.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let held = if on_hold > 0 { format!("{on_hold} of them on hold") } else { String::new() };
+        let mut table = Table::default();
+        for (what, count, remark) in [
+            ("  entries", self.analysis.counts.total(), String::new()),
+            ("  groups", groups, String::new()),
+            ("  tasks to do", pending + on_hold, held),
+            ("  done before", completed, String::new()),
+            ("  excluded", excluded, reasons.join(", ")),
+            ("  dependencies", self.dependencies, String::new()),
+        ] {
+            table.row([Cell::plain(what), Cell::number(count), Cell::dim(remark)]);
+        }
+        table.row([Cell::plain("  work to do"), Cell::number(self.analysis.work), Cell::plain("")]);
+        table.draw(width)
+    }
+
+    fn waves_text(&self) -> String {
+        let waves = &self.analysis.waves;
+        let Some((number, size)) = waves.widest() else {
+            return "\nNothing is left to do.\n".to_owned();
+        };
+        let mut sizes: Vec<String> =
+            waves.iter().take(WAVES_SHOWN).map(|wave| wave.len().to_string()).collect();
+        if waves.len() > WAVES_SHOWN {
+            sizes.push("…".to_owned());
+        }
+        format!(
+            "\n{HEADING}Waves{HEADING:#}  {}; the widest is number {} with {}\n  sizes: {DIM}{}{DIM:#}\n",
+            waves.len(),
+            number + 1,
+            tasks(size),
+            sizes.join(" ")
+        )
+    }
+
+    fn critical_path_text(&self, width: usize) -> String {
+        let path = &self.analysis.critical_path;
+        if path.tasks.is_empty() {
+            return String::new();
+        }
+        let mut table = Table::default();
+        for task in path.tasks.iter().take(CRITICAL_TASKS_SHOWN) {
+            let effort = self.plan.tasks[task.index()].effort_or_default();
+            table.row([
+                Cell::styled(format!("  {}", self.id(*task)), BUSY),
+                Cell::number(effort),
+                Cell::plain(self.title(*task)),
+            ]);
+        }
+        let more = more(path.tasks.len(), CRITICAL_TASKS_SHOWN);
+        format!(
+            "\n{HEADING}Critical path{HEADING:#}  {} in {}\n{}{more}",
+            path.effort,
+            tasks(path.tasks.len()),
+            table.draw(width)
+        )
+    }
+
+    fn slack_text(&self, width: usize) -> String {
+        let without = self.without_slack();
+        let rest = &self.by_slack[without..];
+        if self.by_slack.is_empty() {
+            return String::new();
+        }
+        let mut table = Table::default();
+        for (slack, task) in rest.iter().take(SLACK_TASKS_SHOWN) {
+            table.row([
+                Cell::plain(format!("  {}", self.id(*task))),
+                Cell::number(slack),
+                Cell::plain(self.title(*task)),
+            ]);
+        }
+        let least = if rest.is_empty() { "" } else { "; the least of the others:" };
+        format!(
+            "\n{HEADING}Slack{HEADING:#}  {} without any{least}\n{}{}",
+            tasks(without),
+            table.draw(width),
+            more(rest.len(), SLACK_TASKS_SHOWN)
+        )
+    }
+
+    fn chains_text(&self, width: usize) -> String {
+        if self.chains.len() < 2 {
+            return String::new();
+        }
+        let mut table = Table::default();
+        for chain in &self.chains {
+            let ids: Vec<&str> = chain.tasks.iter().map(|task| self.id(*task)).collect();
+            table.row([
+                Cell::plain(" "),
+                Cell::number(chain.effort),
+                Cell::number(chain.tasks.len()),
+                Cell::plain(ids.join(" → ")),
+            ]);
+        }
+        format!(
+            "\n{HEADING}Longest chains{HEADING:#}  no task in two: work, tasks, and which\n{}",
+            table.draw(width)
+        )
+    }
+
+    fn bound_text(&self) -> String {
+        let whom = self.agents.described();
+        let Bound { makespan, reason } = &self.bound;
+        match reason {
+            BoundReason::Impossible { required } => {
+                format!("{BAD}never{BAD:#} with {whom}: none has all of {}", names(required))
+            }
+            reason => format!("{makespan} with {whom}: {}", self.reason_text(reason)),
+        }
+    }
+
+    fn reason_text(&self, reason: &BoundReason) -> String {
+        let at_once = |slots: u64| match slots {
+            1 => "one task at a time".to_owned(),
+            _ => format!("{slots} tasks at once"),
+        };
+        match reason {
+            BoundReason::CriticalPath => "the critical path takes that long with any number".to_owned(),
+            BoundReason::Work { slots } => {
+                format!("there are {} of work, and they take {}", self.analysis.work, at_once(*slots))
+            }
+            BoundReason::Capabilities { required, slots } => {
+                format!("those that have {} take {}", names(required), at_once(*slots))
+            }
+            BoundReason::Impossible { required } => format!("none has all of {}", names(required)),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let hours = |effort: &Effort| effort.as_hours();
+        let task = |task: &TaskIndex| {
+            let (index, task) = (*task, &self.plan.tasks[task.index()]);
+            json!({
+                "id": task.id,
+                "title": task.title,
+                "effort_hours": task.effort_or_default().as_hours(),
+                "slack_hours": self.analysis.timing.slack_of(self.graph, index).as_hours(),
+            })
+        };
+        let Counts { pending, on_hold, completed, groups, excluded } = self.analysis.counts;
+        let chains: Vec<Value> = self
+            .chains
+            .iter()
+            .map(|chain| {
+                let ids: Vec<&str> = chain.tasks.iter().map(|task| self.id(*task)).collect();
+                json!({ "effort_hours": hours(&chain.effort), "tasks": ids })
+            })
+            .collect();
+        let waves: Vec<Vec<&str>> =
+            self.analysis.waves.iter().map(|wave| wave.iter().map(|task| self.id(*task)).collect()).collect();
+        let reason = match &self.bound.reason {
+            BoundReason::CriticalPath => json!({ "kind": "critical_path" }),
+            BoundReason::Work { slots } => json!({ "kind": "work", "slots": slots }),
+            BoundReason::Capabilities { required, slots } => {
+                json!({ "kind": "capabilities", "required": required, "slots": slots })
+            }
+            BoundReason::Impossible { required } => json!({ "kind": "impossible", "required": required }),
+        };
+        let is_possible = !matches!(self.bound.reason, BoundReason::Impossible { .. });
+        let without = self.without_slack();
+        json!({
+            "version": 1,
+            "plan": self.plan.name,
+            "counts": {
+                "entries": self.analysis.counts.total(),
+                "groups": groups,
+                "pending": pending,
+                "on_hold": on_hold,
+                "completed": completed,
+                "excluded": excluded,
+                "excluded_by_reason": self.excluded,
+            },
+            "dependencies": self.dependencies,
+            "work_hours": hours(&self.analysis.work),
+            "waves": { "count": waves.len(), "widest": self.analysis.waves.widest().map(|(number, size)| {
+                json!({ "number": number + 1, "tasks": size })
+            }), "tasks": waves },
+            "critical_path": {
+                "effort_hours": hours(&self.analysis.critical_path.effort),
+                "tasks": self.analysis.critical_path.tasks.iter().map(task).collect::<Vec<_>>(),
+            },
+            "slack": {
+                "tasks_without": without,
+                "others": self.by_slack[without..]
+                    .iter()
+                    .map(|(_, index)| task(index))
+                    .collect::<Vec<_>>(),
+            },
+            "longest_chains": chains,
+            "least_time": {
+                "hours": is_possible.then(|| hours(&self.bound.makespan)),
+                "agents": self.agents.profiles.len(),
+                "agents_from": if self.agents.are_the_plans { "plan" } else { "number" },
+                "reason": reason,
+                "because": self.reason_text(&self.bound.reason),
+            },
+        })
+    }
+}
+
+impl Agents {
+    /// Returns the agents asked for, else the plan's, else as many as otherwise; those that are only counted can do
+    /// everything.
+    fn of(plan: &Plan, asked_for: Option<NonZeroU32>, otherwise: NonZeroU32) -> Self {
+        if asked_for.is_none() && !plan.agents.is_empty() {
+            return Self { profiles: plan.agents.clone(), are_the_plans: true };
+        }
+        let asked: Vec<Capability> =
+            plan.tasks.iter().flat_map(|task| task.capabilities.iter().cloned()).collect();
+        let everything = CapabilitySet::from(asked);
+        let profiles = (1..=asked_for.unwrap_or(otherwise).get())
+            .map(|number| AgentProfile {
+                name: format!("agent-{number}"),
+                capabilities: everything.clone(),
+                slots: 1,
+            })
+            .collect();
+        Self { profiles, are_the_plans: false }
+    }
+
+    fn described(&self) -> String {
+        match (self.profiles.len(), self.are_the_plans) {
+            (1, true) => "the plan's one agent".to_owned(),
+            (count, true) => format!("the plan's {count} agents"),
+            (1, false) => "one agent that can do everything".to_owned(),
+            (count, false) => format!("{count} agents that can do everything"),
+        }
+    }
+}
+
+fn names(capabilities: &CapabilitySet) -> String {
+    let names: Vec<String> = capabilities.iter().map(|capability| escaped(capability.as_str())).collect();
+    names.join(" + ")
+}
+
+fn tasks(count: usize) -> String {
+    if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }
+}
+
+fn more(count: usize, shown: usize) -> String {
+    match count.saturating_sub(shown) {
+        0 => String::new(),
+        rest => format!("  {DIM}and {rest} more; --json has all that there is{DIM:#}\n"),
+    }
+}

@@ -1,0 +1,210 @@
+//! What has happened, entry by entry, in words.
+
+use planner_core::Capability;
+use serde::Serialize;
+use state_store::Recorded;
+use state_store::task::{
+    AfterFailure, AgentKey, CheckRecord, Deliverable, Event, Landed, State, TaskKey, Transition, UnfitEvent,
+};
+
+use crate::escape::clipped;
+
+/// The version of [`HistoryLine`] as JSON.
+pub const HISTORY_VERSION: u32 = 1;
+
+const DETAIL_CHARS_MAX: usize = 300;
+
+/// One entry of the log. As JSON it is one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HistoryLine {
+    /// The version of this shape.
+    pub version: u32,
+    /// The place in the log.
+    pub seq: u64,
+    /// When it was committed, in milliseconds since the start of 1970.
+    pub at_ms: u64,
+    /// What happened, in a word or two.
+    pub event: &'static str,
+    /// The project.
+    pub project: Option<String>,
+    /// The task.
+    pub task: Option<String>,
+    /// The agent.
+    pub agent: Option<String>,
+    /// The attempt, from 1.
+    pub attempt: Option<u32>,
+    /// The commit.
+    pub commit: Option<String>,
+    /// What else there is to say.
+    pub detail: Option<String>,
+    /// Whether only a lease was prolonged.
+    #[serde(skip)]
+    pub is_renewal: bool,
+}
+
+/// Follows a log and tells each entry.
+#[derive(Debug, Default)]
+pub struct History {
+    state: State,
+}
+
+impl History {
+    /// Returns the state up to the last entry told.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Returns what the next entry says, and of which task.
+    pub fn tell(&mut self, recorded: &Recorded) -> Result<(Option<TaskKey>, HistoryLine), UnfitEvent> {
+        let event = Event::from_entry(&recorded.entry)
+            .map_err(|source| UnfitEvent::Unreadable { seq: recorded.seq, source })?;
+        let task = match &event {
+            Event::Task { task, .. } | Event::LateResult { task, .. } => Some(*task),
+            _ => None,
+        };
+        let holder = task.and_then(|task| self.state.task(task)?.state.lease().map(|lease| lease.agent));
+        self.state.apply(&event, recorded.at)?;
+        Ok((task, self.line(recorded, &event, holder)))
+    }
+
+    fn line(&self, recorded: &Recorded, event: &Event, holder: Option<AgentKey>) -> HistoryLine {
+        let mut line = HistoryLine {
+            version: HISTORY_VERSION,
+            seq: recorded.seq.get(),
+            at_ms: recorded.at.as_millis(),
+            event: "",
+            project: None,
+            task: None,
+            agent: None,
+            attempt: None,
+            commit: None,
+            detail: None,
+            is_renewal: false,
+        };
+        match event {
+            Event::InstanceStarted { host, .. } => {
+                line.event = "coordinator started";
+                line.detail = Some(format!("process {}", host.pid));
+            }
+            Event::InstanceRenewed { instance, .. } => {
+                line.event = "coordinator renewed";
+                line.detail = Some(instance.to_string());
+                line.is_renewal = true;
+            }
+            Event::InstanceEnded { instance } => {
+                line.event = "coordinator ended";
+                line.detail = Some(instance.to_string());
+            }
+            Event::ProjectAdded { name, settings, .. } => {
+                line.event = "project added";
+                line.project = Some(name.clone());
+                line.detail = settings.branch.as_ref().map(|branch| format!("lands on {branch}"));
+            }
+            Event::ProjectSettingsChanged { project, settings } => {
+                line.event = "project changed";
+                line.project = self.state.project(*project).map(|project| project.name.clone());
+                line.detail = settings.branch.as_ref().map(|branch| format!("lands on {branch}"));
+            }
+            Event::AgentRegistered { name, capabilities, .. } => {
+                line.event = "agent registered";
+                line.agent = Some(name.clone());
+                let capabilities: Vec<&str> = capabilities.iter().map(Capability::as_str).collect();
+                line.detail = Some(capabilities.join(", "));
+            }
+            Event::Task { task, transition } => {
+                self.name_task(&mut line, *task);
+                line.agent = holder.and_then(|agent| self.agent_name(agent));
+                line.attempt = match transition {
+                    Transition::Hold | Transition::Resume | Transition::Cancel(_) => None,
+                    _ => self.state.task(*task).map(|record| record.attempts),
+                };
+                self.tell_transition(&mut line, transition);
+            }
+            Event::LateResult { task, agent, deliverable, .. } => {
+                self.name_task(&mut line, *task);
+                line.event = "late result kept";
+                line.agent = self.agent_name(*agent);
+                line.commit = commit_of(deliverable);
+            }
+        }
+        line.detail = line
+            .detail
+            .filter(|detail| !detail.is_empty())
+            .map(|text| clipped(text.trim(), DETAIL_CHARS_MAX));
+        line
+    }
+
+    fn tell_transition(&self, line: &mut HistoryLine, transition: &Transition) {
+        (line.event, line.detail) = match transition {
+            Transition::Assign(lease) => {
+                line.agent = self.agent_name(lease.agent);
+                ("assigned", None)
+            }
+            Transition::Start(_) => ("started", None),
+            Transition::Renew { .. } => {
+                line.is_renewal = true;
+                ("renewed", None)
+            }
+            Transition::Deliver { deliverable, .. } => {
+                line.commit = commit_of(deliverable);
+                let detail = match deliverable {
+                    Deliverable::NoFiles => Some("no files asked for".to_owned()),
+                    Deliverable::Unchanged => Some("nothing changed".to_owned()),
+                    Deliverable::Commit { .. } => None,
+                };
+                ("delivered", detail)
+            }
+            Transition::Verify { check: CheckRecord::NotNamed, .. } => {
+                ("accepted", Some("no check".to_owned()))
+            }
+            Transition::Verify { check: CheckRecord::Passed { took_ms }, .. } => {
+                ("accepted", Some(format!("the check passed in {took_ms} ms")))
+            }
+            Transition::Intend { intent, .. } => {
+                line.commit = Some(intent.commit.to_string());
+                ("landing", None)
+            }
+            Transition::Land { landed, .. } => match landed {
+                Landed::Commit { commit, merged } => {
+                    line.commit = Some(commit.to_string());
+                    ("completed", merged.then(|| "merged with what others had landed".to_owned()))
+                }
+                Landed::Empty => ("completed", Some("nothing to land".to_owned())),
+                Landed::NotAsked => ("completed", None),
+            },
+            Transition::Conflict { conflict, .. } => {
+                line.commit = Some(conflict.theirs.to_string());
+                ("in conflict", Some(conflict.paths.join(", ")))
+            }
+            Transition::Fail { reason, then: AfterFailure::Retry(_), .. } => {
+                ("failed", Some(reason.to_string()))
+            }
+            Transition::Fail { reason, then: AfterFailure::GiveUp, .. } => {
+                ("failed for good", Some(reason.to_string()))
+            }
+            Transition::Lose { why, .. } => ("given up", Some(why.to_string())),
+            Transition::Hold => ("put on hold", None),
+            Transition::Resume => ("resumed", None),
+            Transition::Cancel(reason) => ("cancelled", Some(reason.to_string())),
+            Transition::Adopt { instance, .. } => ("adopted", Some(format!("by {instance}"))),
+        };
+    }
+
+    fn name_task(&self, line: &mut HistoryLine, key: TaskKey) {
+        if let Some(project) = self.state.project(key.project) {
+            line.project = Some(project.name.clone());
+            line.task = project.plan.tasks.get(key.task as usize).map(|task| task.id.to_string());
+        }
+    }
+
+    fn agent_name(&self, key: AgentKey) -> Option<String> {
+        self.state.agent(key).map(|agent| agent.name.clone())
+    }
+}
+
+fn commit_of(deliverable: &Deliverable) -> Option<String> {
+    match deliverable {
+        Deliverable::Commit { result, .. } => Some(result.to_string()),
+        Deliverable::NoFiles | Deliverable::Unchanged => None,
+    }
+}
