@@ -1,4 +1,5 @@
 //! Drives the real program from outside: what it prints, how it ends, and that bad input does no harm.
+#![expect(clippy::unwrap_used, reason = "all of this file is a test")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Output};
@@ -368,8 +369,8 @@ tasks:
   - { id: G-1, title: In it, parent: G, dependencies: [C] }
 ";
 
-/// Makes a state in which A is done, B runs, E has failed for good, and the rest waits.
-fn make_state(folder: &TestFolder) {
+/// Makes a state in which A is done, B runs, E has failed for good, the rest waits, and `last` was done at the end.
+fn make_state(folder: &TestFolder, last: &[Command]) {
     let reading =
         planner_core::read("plan.yaml", STATE_PLAN.as_bytes(), None, &planner_core::Limits::default());
     let plan = reading.unwrap().plan;
@@ -411,12 +412,13 @@ fn make_state(folder: &TestFolder) {
             reason: FailureReason::Agent("no \u{1b}idea".to_owned()),
         },
     ]);
+    act(last);
 }
 
 #[test]
 fn the_status_tells_what_runs_and_why_the_rest_waits() {
     let folder = TestFolder::new();
-    make_state(&folder);
+    make_state(&folder, &[]);
     let told = folder.run(&["status", "--state", "state.db"]);
     assert_eq!(told.code, 0, "{told:?}");
     for part in
@@ -444,7 +446,7 @@ fn the_status_tells_what_runs_and_why_the_rest_waits() {
 #[test]
 fn a_task_and_an_agent_are_explained_in_a_sentence() {
     let folder = TestFolder::new();
-    make_state(&folder);
+    make_state(&folder, &[]);
     let explain = |arguments: &[&str]| {
         let told = folder.run(&[&["explain", "--state", "state.db"], arguments].concat());
         assert_eq!(told.code, 0, "{told:?}");
@@ -468,7 +470,7 @@ fn a_task_and_an_agent_are_explained_in_a_sentence() {
 #[test]
 fn the_log_tells_what_happened_in_order() {
     let folder = TestFolder::new();
-    make_state(&folder);
+    make_state(&folder, &[]);
     let told = folder.run(&["log", "A", "--state", "state.db"]);
     assert_eq!(told.code, 0, "{told:?}");
     let what: Vec<&str> =
@@ -487,9 +489,20 @@ fn the_log_tells_what_happened_in_order() {
 }
 
 #[test]
+fn watching_ends_when_nobody_is_at_work() {
+    let folder = TestFolder::new();
+    make_state(&folder, &[Command::End]);
+    let told = folder.run(&["status", "--watch", "--state", "state.db"]);
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(told.out.ends_with(" parcels: 1 of 7 done, 0 running, 2 ready, 1 failed\n"), "{}", told.out);
+    assert_eq!(told.out.lines().count(), 1);
+    assert!(folder.run(&["explain", "B", "--state", "state.db"]).out.contains("no coordinator is at work"));
+}
+
+#[test]
 fn looking_changes_nothing_in_the_log() {
     let folder = TestFolder::new();
-    make_state(&folder);
+    make_state(&folder, &[]);
     let entries = || folder.run(&["log", "--state", "state.db", "--json"]).out;
     let before = entries();
     for arguments in [&["status"][..], &["explain", "A"], &["log"], &["doctor"]] {
