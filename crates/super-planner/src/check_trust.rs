@@ -8,7 +8,12 @@ use crate::escape::escaped;
 
 /// Returns whether the plan's checks are run: all of them, because the configuration names each or the operator has
 /// said that those of this plan may; or none, because the operator has said so or there are none.
-pub(crate) fn decide(plan: &Plan, config: &Config, trust_all: bool, skip_all: bool) -> Result<bool, CliError> {
+pub(crate) fn decide(
+    plan: &Plan,
+    config: &Config,
+    trust_all: bool,
+    skip_all: bool,
+) -> Result<bool, CliError> {
     let mut checks: Vec<_> = plan.tasks.iter().filter_map(|task| task.check.as_ref()).collect();
     if skip_all || checks.is_empty() {
         return Ok(false);

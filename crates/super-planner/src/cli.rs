@@ -94,7 +94,7 @@ impl Command {
     /// Returns whether the answer is asked for as JSON; errors are then told as JSON too.
     pub fn wants_json(&self) -> bool {
         match self {
-            Self::Run(args) => args.json,
+            Self::Run(args) => args.json || args.events,
             Self::Demo(args) => args.json,
             Self::Validate(args) => args.json,
             Self::Analyze(args) => args.json,
@@ -173,6 +173,9 @@ pub struct RunArgs {
     /// Tell the outcome as JSON
     #[arg(long)]
     pub json: bool,
+    /// Tell every event as a line of JSON, once it is durable
+    #[arg(long, conflicts_with_all = ["json", "quiet"])]
+    pub events: bool,
     /// Tell only the outcome
     #[arg(long, short)]
     pub quiet: bool,
@@ -192,9 +195,9 @@ pub enum LandingChoice {
 #[command(after_help = "\
 Examples:
   super-planner demo
-  super-planner demo --dir /tmp/demo --keep --svg schedule.svg")]
+  super-planner demo --dir /tmp/demo --svg schedule.svg")]
 pub struct DemoArgs {
-    /// The folder for the new repository [default: a temporary one]
+    /// The new folder for the repository [default: a temporary one; it is kept]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// How many agents
@@ -206,9 +209,6 @@ pub struct DemoArgs {
     /// What everything random is drawn from: the same seed draws the same
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
-    /// Keep the repository
-    #[arg(long)]
-    pub keep: bool,
     /// Draw who did what when into this file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,

@@ -29,12 +29,20 @@ pub(crate) fn plan_summary(plan: &Plan, graph: &TaskGraph, agents: &[AgentSpec])
             counts.completed, counts.on_hold, counts.excluded
         );
     }
-    let path: Vec<_> =
-        analysis.critical_path.tasks.iter().map(|task| escaped(plan.tasks[task.index()].id.as_str())).collect();
+    let path: Vec<_> = analysis
+        .critical_path
+        .tasks
+        .iter()
+        .map(|task| escaped(plan.tasks[task.index()].id.as_str()))
+        .collect();
     let more = path.len().saturating_sub(PATH_SHOWN);
     let shown = path[..path.len() - more].join(" → ");
     let more = if more > 0 { format!(" → … {more} more") } else { String::new() };
-    text += &format!("  critical path  {}  {DIM}{}{DIM:#}\n", analysis.critical_path.effort, clipped(&(shown + &more), 120));
+    text += &format!(
+        "  critical path  {}  {DIM}{}{DIM:#}\n",
+        analysis.critical_path.effort,
+        clipped(&(shown + &more), 120)
+    );
     let profiles: Vec<_> = agents.iter().map(profile).collect();
     let bound = makespan_lower_bound(plan, graph, &profiles);
     let reason = match bound.reason {
@@ -49,7 +57,11 @@ pub(crate) fn plan_summary(plan: &Plan, graph: &TaskGraph, agents: &[AgentSpec])
             format!("and no agent can do {}", names.join(" + "))
         }
     };
-    text += &format!("  with {} agents no schedule is shorter than {}  {DIM}{reason}{DIM:#}\n", agents.len(), bound.makespan);
+    text += &format!(
+        "  with {} agents no schedule is shorter than {}  {DIM}{reason}{DIM:#}\n",
+        agents.len(),
+        bound.makespan
+    );
     text
 }
 

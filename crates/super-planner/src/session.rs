@@ -110,7 +110,9 @@ pub enum SessionError {
     #[error(transparent)]
     Driver(#[from] DriverError),
     /// The store holds another plan under this name.
-    #[error("the project `{name}` is recorded with another plan: {added} tasks added, {removed} removed, {changed} changed")]
+    #[error(
+        "the project `{name}` is recorded with another plan: {added} tasks added, {removed} removed, {changed} changed"
+    )]
     PlanChanged {
         /// The project.
         name: String,

@@ -11,7 +11,11 @@ use crate::config::Config;
 use crate::error::{CliError, ErrorKind};
 
 /// Returns the repository and the branch; makes either where that was asked for or costs nothing.
-pub(crate) fn find(args: &RunArgs, config: &Config, plan: &Plan) -> Result<(Repository, BranchName), CliError> {
+pub(crate) fn find(
+    args: &RunArgs,
+    config: &Config,
+    plan: &Plan,
+) -> Result<(Repository, BranchName), CliError> {
     let folder = args.place.repo.as_deref().unwrap_or(Path::new("."));
     let repository = match Repository::open(folder) {
         Ok(repository) => repository,
@@ -35,8 +39,9 @@ fn branch_name(args: &RunArgs, config: &Config, plan: &Plan) -> Result<BranchNam
 
 /// Makes sure that the branch is there and not checked out: it would move under somebody's working copy.
 pub(crate) fn enter(repository: &Repository, branch: &BranchName) -> Result<(), CliError> {
-    let unreadable =
-        |error: git_ops::ReadError| CliError::new(ErrorKind::Repository, "the repository cannot be read").caused_by(error);
+    let unreadable = |error: git_ops::ReadError| {
+        CliError::new(ErrorKind::Repository, "the repository cannot be read").caused_by(error)
+    };
     if repository.checked_out_branches().map_err(unreadable)?.contains(branch) {
         let message = format!("the branch {branch} is checked out, and would move under the working copy");
         return Err(CliError::new(ErrorKind::Repository, message)

@@ -12,7 +12,7 @@ use state_store::task::State;
 use state_store::{StateStore, StreamName};
 
 use crate::cli::DemoArgs;
-use crate::command::run::{Run, new_seed};
+use crate::command::run::{Run, Voice, new_seed};
 use crate::config::{Config, TrustedCheck};
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
@@ -51,7 +51,8 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
     let bound = makespan_lower_bound(&plan, &graph, &profiles).makespan;
     let seed = args.seed.unwrap_or_else(new_seed);
     if !args.json {
-        terminal.line(format_args!("{DIM}a repository, a state and a plan in {}{DIM:#}", folder.display()))?;
+        terminal
+            .line(format_args!("{DIM}a repository, a state and a plan in {}{DIM:#}", folder.display()))?;
         terminal.print(plan_summary(&plan, &graph, &agents))?;
     }
     let place = StateLocation::in_repository(&repository);
@@ -69,7 +70,7 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
             shared_rate: SHARED_RATE,
             ..SimulatedProfile::default()
         },
-        is_quiet: args.json,
+        voice: if args.json { Voice::Nobody } else { Voice::People },
         plan,
     };
     let end = run.finish(terminal)?;
@@ -90,14 +91,16 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
 fn sample() -> (Plan, TaskGraph) {
     let reading = planner_core::read("demo-plan.yaml", DEMO_PLAN.as_bytes(), None, &Limits::default())
         .expect("the plan that the program ships with is readable");
-    let graph = planner_core::validate(&reading).graph.expect("the plan that the program ships with is sound");
+    let graph =
+        planner_core::validate(&reading).graph.expect("the plan that the program ships with is sound");
     (reading.plan, graph)
 }
 
 /// The configuration of the demo trusts the two commands that the sample plan checks with.
 fn demo_config(config: &Config) -> Config {
     let rules = [["test", "-s", "*"], ["grep", "-q", "*"]];
-    let rules = rules.map(|words| TrustedCheck::new(words.map(str::to_owned).to_vec()).expect("a program is named"));
+    let rules =
+        rules.map(|words| TrustedCheck::new(words.map(str::to_owned).to_vec()).expect("a program is named"));
     let mut config = config.clone();
     config.trusted_checks.value = rules.to_vec();
     config

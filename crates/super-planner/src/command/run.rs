@@ -1,6 +1,7 @@
 //! `run`: carries out a plan, to the end or until it is interrupted; the same command goes on where the last one stopped.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use agent_coordinator::engine::{AgentSpec, Policy};
 use agent_coordinator::executor::{Simulated, SimulatedProfile};
@@ -8,12 +9,14 @@ use agent_coordinator::{DriverError, ProcessLimits, ShutDown};
 use git_ops::{BranchName, Repository};
 use planner_core::Plan;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::check_trust;
 use crate::cli::{LandingChoice, RunArgs};
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
+use crate::event_lines::print_events;
 use crate::plan_file::{self, SoundPlan};
 use crate::plan_summary::plan_summary;
 use crate::progress::Progress;
@@ -32,7 +35,7 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
         LandingChoice::None => None,
     };
     let agents = agents(args, config, &reading.plan);
-    if !args.quiet && !args.json {
+    if voice(args) == Voice::People {
         let warnings = planner_core::validate(&reading).diagnostics.len();
         terminal.print(plan_summary(&reading.plan, &graph, &agents))?;
         for count in reading.rules.iter().filter(|count| count.entries > 0) {
@@ -75,9 +78,12 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
             shared_rate: args.shared_rate,
             ..SimulatedProfile::default()
         },
-        is_quiet: args.quiet || args.json,
+        voice: voice(args),
     };
     let end = run.finish(terminal)?;
+    if args.events {
+        return Ok(end.exit());
+    }
     if args.json {
         terminal.json(&json!({ "report": end.report, "places": end.places, "seed": seed }))?;
     } else {
@@ -101,6 +107,25 @@ pub(crate) fn new_seed() -> u64 {
     (uuid::Uuid::new_v4().as_u128() as u64) % 1_000_000
 }
 
+/// Whom a run talks to while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// Nobody.
+    Nobody,
+    /// People: what was found, then progress.
+    People,
+    /// A program: every event.
+    Events,
+}
+
+fn voice(args: &RunArgs) -> Voice {
+    match (args.events, args.quiet || args.json) {
+        (true, _) => Voice::Events,
+        (false, true) => Voice::Nobody,
+        (false, false) => Voice::People,
+    }
+}
+
 /// A run that is ready to begin.
 pub(crate) struct Run {
     pub(crate) plan: Plan,
@@ -111,7 +136,7 @@ pub(crate) struct Run {
     pub(crate) policy: Policy,
     pub(crate) check_limits: ProcessLimits,
     pub(crate) profile: SimulatedProfile,
-    pub(crate) is_quiet: bool,
+    pub(crate) voice: Voice,
 }
 
 /// A run that has ended.
@@ -148,7 +173,10 @@ impl Places {
         if let (Some(repository), Some(branch)) = (&self.repository, &self.branch) {
             text += &format!("repository  {}, branch {branch}\n", escaped(&repository.to_string_lossy()));
         }
-        text + &format!("state       {}\nseed        {} {DIM}(--seed repeats the draws){DIM:#}\n", self.state, self.seed)
+        text + &format!(
+            "state       {}\nseed        {} {DIM}(--seed repeats the draws){DIM:#}\n",
+            self.state, self.seed
+        )
     }
 }
 
@@ -169,9 +197,10 @@ impl Run {
             time_scale: self.profile.time_scale,
             seed: self.profile.seed,
         };
+        let store = self.place.open()?;
         let options = SessionOptions {
             agents: self.agents,
-            store: self.place.open()?,
+            store: Arc::clone(&store),
             target: self.target,
             run_checks: self.run_checks,
             policy: self.policy,
@@ -179,10 +208,15 @@ impl Run {
             ..SessionOptions::new(self.plan, Simulated::new(self.profile))
         };
         let session = Session::begin(options).await?;
-        if session.is_resumed() && !self.is_quiet {
+        let handle = session.handle().clone();
+        if session.is_resumed() && self.voice == Voice::People {
             terminal.note("the state holds this project: going on where it stopped");
         }
-        let progress = (!self.is_quiet).then(|| Progress::show(session.handle().clone(), session.project()));
+        let progress = (self.voice == Voice::People)
+            .then(|| Progress::show(session.handle().clone(), session.project()));
+        let told = CancellationToken::new();
+        let telling = (self.voice == Voice::Events)
+            .then(|| tokio::spawn(print_events(handle.clone(), store, terminal.clone(), told.clone())));
         let interrupted = wait(&session, terminal).await;
         if let Some(progress) = progress {
             progress.clear().await;
@@ -191,6 +225,10 @@ impl Run {
             None => session.finish().await?,
             Some(how) => session.end(how).await?,
         };
+        told.cancel();
+        if let Some(telling) = telling {
+            telling.await.map_err(|panic| CliError::new(ErrorKind::Internal, panic.to_string()))??;
+        }
         Ok(End { report, places, is_interrupted: interrupted.is_some() })
     }
 }
@@ -221,14 +259,17 @@ impl From<SessionError> for CliError {
                     .caused_by(error)
             }
             SessionError::Driver(error @ DriverError::Deposed) => {
-                Self::new(ErrorKind::Store, "the run stopped").hint("the other coordinator goes on with it").caused_by(error)
+                Self::new(ErrorKind::Store, "the run stopped")
+                    .hint("the other coordinator goes on with it")
+                    .caused_by(error)
             }
             error @ SessionError::PlanChanged { .. } => Self::new(ErrorKind::Plan, error.to_string())
                 .hint("go on with the plan as it was, rename the project, or name another --state"),
             SessionError::Refused(error) => {
                 Self::new(ErrorKind::Store, "the run could not begin").caused_by(error)
             }
-            error @ (SessionError::Driver(DriverError::Thread(_) | DriverError::Panicked) | SessionError::Stopped(_)) => {
+            error @ (SessionError::Driver(DriverError::Thread(_) | DriverError::Panicked)
+            | SessionError::Stopped(_)) => {
                 Self::new(ErrorKind::Internal, "the coordinator stopped").caused_by(error)
             }
         }

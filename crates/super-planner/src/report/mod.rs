@@ -12,8 +12,8 @@ use planner_core::analysis::{BoundReason, makespan_lower_bound};
 use planner_core::{AgentProfile, Effort, Plan, TaskIndex};
 use serde::Serialize;
 use state_store::task::{
-    AfterFailure, Completion, Event, FencingToken, Landed, Lease, Project, ProjectKey, State, TaskKey, TaskState,
-    Transition,
+    AfterFailure, Completion, Event, FencingToken, Landed, Lease, Project, ProjectKey, State, TaskKey,
+    TaskState, Transition,
 };
 use state_store::{Recorded, StateStore, StreamName, Timestamp};
 
@@ -205,7 +205,9 @@ impl Report {
                 ControlFlow::Break(())
             }
         };
-        store.read(&StreamName::workspace(), state_store::Seq::START, &mut visit).map_err(TurnError::NotBegun)?;
+        store
+            .read(&StreamName::workspace(), state_store::Seq::START, &mut visit)
+            .map_err(TurnError::NotBegun)?;
         unfit?;
         Ok(history.report())
     }
@@ -332,7 +334,8 @@ impl History {
         let mut measured = Plan::clone(&project.plan);
         for attempt in self.timeline.iter().filter(|attempt| attempt.fate == Fate::Accepted) {
             let took = attempt.end.unwrap_or(attempt.begin).since(attempt.begin);
-            measured.tasks[attempt.task.task as usize].effort = Some(Effort::from_millis(took.as_millis() as u64));
+            measured.tasks[attempt.task.task as usize].effort =
+                Some(Effort::from_millis(took.as_millis() as u64));
         }
         let turned_out = makespan_lower_bound(&measured, &project.graph, &agents);
         LowerBound {
@@ -342,7 +345,9 @@ impl History {
                 BoundReason::CriticalPath => "the critical path",
                 BoundReason::Work { .. } => "the work, shared among all agents",
                 BoundReason::Capabilities { .. } => "the work that only some agents can do",
-                BoundReason::Impossible { .. } => "the critical path; some task asks for what no agent can do",
+                BoundReason::Impossible { .. } => {
+                    "the critical path; some task asks for what no agent can do"
+                }
             },
         }
     }
@@ -421,7 +426,8 @@ fn task_counts(project: &Project) -> TaskCounts {
 }
 
 fn open_tasks(project: &Project) -> Vec<OpenTask> {
-    let open = leaves(project).filter(|(_, state)| !matches!(state, TaskState::Completed(_) | TaskState::Cancelled(_)));
+    let open = leaves(project)
+        .filter(|(_, state)| !matches!(state, TaskState::Completed(_) | TaskState::Cancelled(_)));
     open.map(|(task, state)| OpenTask {
         id: task.id.to_string(),
         state: state.name().as_str(),

@@ -51,7 +51,11 @@ impl Report {
                 parts.push(format!("{count} {what}"));
             }
         }
-        format!("\n{HEADING}{}{HEADING:#}  {style}{verdict}{style:#}: {}\n", escaped(&self.project), parts.join(", "))
+        format!(
+            "\n{HEADING}{}{HEADING:#}  {style}{verdict}{style:#}: {}\n",
+            escaped(&self.project),
+            parts.join(", ")
+        )
     }
 
     fn times(&self, time_scale: f64) -> String {
@@ -73,14 +77,18 @@ impl Report {
             text += &format!("            the makespan is {ratio:.2} times the latter\n");
         }
         if self.coordinators > 1 {
-            text += &format!("            {} coordinators have worked on it, pauses between them included\n", self.coordinators);
+            text += &format!(
+                "            {} coordinators have worked on it, pauses between them included\n",
+                self.coordinators
+            );
         }
         text
     }
 
     fn counts(&self) -> String {
         let (attempts, landings) = (&self.attempts, &self.landings);
-        let late = if landings.late > 0 { format!(", {} late and kept", landings.late) } else { String::new() };
+        let late =
+            if landings.late > 0 { format!(", {} late and kept", landings.late) } else { String::new() };
         let branch = self.branch.as_deref().map_or_else(String::new, |branch| format!(" on {branch}"));
         format!(
             "attempts    {}: {} retried after a failure, {} after a conflict, {} lost, {} failed for good\n\
@@ -100,8 +108,13 @@ impl Report {
     fn agents(&self, terminal: &Terminal) -> String {
         let busy: u64 = self.agents.iter().map(|agent| agent.busy_ms).sum();
         if self.agents.len() > AGENTS_SHOWN {
-            let mean = self.agents.iter().map(|agent| agent.utilisation).sum::<f64>() / self.agents.len() as f64;
-            return format!("agents      {}, {:.0} % of their time at work\n", self.agents.len(), mean * 100.0);
+            let mean =
+                self.agents.iter().map(|agent| agent.utilisation).sum::<f64>() / self.agents.len() as f64;
+            return format!(
+                "agents      {}, {:.0} % of their time at work\n",
+                self.agents.len(),
+                mean * 100.0
+            );
         }
         if busy == 0 {
             return String::new();
