@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The environment variables that are handed on.
 const ENVIRONMENT_KEPT: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TERM"];
@@ -45,27 +45,43 @@ pub(crate) enum End {
     TimedOut,
 }
 
-/// Runs a program in a folder. The first of `command` is the program, found on the path; there is no shell.
-pub(crate) async fn run(
-    command: &[String],
-    folder: &Path,
-    limits: ProcessLimits,
-) -> std::io::Result<Finished> {
-    let (program, arguments) =
-        command.split_first().ok_or_else(|| std::io::Error::other("the command is empty"))?;
-    let mut child = tokio::process::Command::new(program)
+/// What to run.
+#[derive(Debug, Clone)]
+pub(crate) struct Program<'a> {
+    /// The program, found on the path, and its arguments; there is no shell.
+    pub(crate) command: &'a [String],
+    /// Where it runs.
+    pub(crate) folder: &'a Path,
+    /// Variables of its environment, beside those that are always handed on.
+    pub(crate) variables: Vec<(&'static str, String)>,
+    /// What it reads from its standard input.
+    pub(crate) input: Vec<u8>,
+}
+
+/// Runs a program. Whatever it has started goes with it when it ends, and when the future is dropped.
+pub(crate) async fn run(program: Program<'_>, limits: ProcessLimits) -> std::io::Result<Finished> {
+    let (name, arguments) =
+        program.command.split_first().ok_or_else(|| std::io::Error::other("the command is empty"))?;
+    let mut child = tokio::process::Command::new(name)
         .args(arguments)
-        .current_dir(folder)
+        .current_dir(program.folder)
         .env_clear()
         .envs(ENVIRONMENT_KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-        .stdin(Stdio::null())
+        .envs(program.variables)
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
-    let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).map(Group);
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let input = tokio::spawn(async move {
+        if let Some(mut stdin) = stdin {
+            // A program need not read what it is told.
+            let _ = stdin.write_all(&program.input).await;
+        }
+    });
     let output = tokio::spawn(async move {
         let (out, err) = tokio::join!(tail(stdout, limits.output), tail(stderr, limits.output));
         [out, err].concat()
@@ -74,16 +90,25 @@ pub(crate) async fn run(
         Ok(status) => End::Exit(status?.code()),
         Err(_) => End::TimedOut,
     };
-    // Whatever it has started goes with it, also after a good end: nobody looks after it any more.
-    if let Some(group) = group {
-        let _ = kill_process_group(group, Signal::KILL);
-    }
+    // Also after a good end: nobody looks after what it has left running.
+    drop(group);
+    input.abort();
     let _ = child.wait().await;
     let output = match tokio::time::timeout(OUTPUT_GRACE, output).await {
         Ok(Ok(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
         _ => String::new(),
     };
     Ok(Finished { end, output })
+}
+
+/// A process group, killed when it is dropped.
+struct Group(Pid);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = kill_process_group(self.0, Signal::KILL);
+    }
 }
 
 /// Reads everything and keeps the end.
@@ -110,7 +135,22 @@ mod tests {
     }
 
     async fn finish(script: &str, limits: ProcessLimits) -> Finished {
-        run(&shell(script), &std::env::temp_dir(), limits).await.unwrap()
+        run_with(script, "", limits).await
+    }
+
+    async fn run_with(script: &str, input: &str, limits: ProcessLimits) -> Finished {
+        let (command, folder) = (shell(script), std::env::temp_dir());
+        let program =
+            Program { command: &command, folder: &folder, variables: Vec::new(), input: input.into() };
+        run(program, limits).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn input_is_handed_on_and_need_not_be_read() {
+        let finished = run_with("cat", "hello", ProcessLimits::default()).await;
+        assert_eq!(finished.output, "hello");
+        let finished = run_with("true", &"x".repeat(10_000_000), ProcessLimits::default()).await;
+        assert_eq!(finished.end, End::Exit(Some(0)));
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 use git_ops::Snapshot;
 use planner_core::Check;
 
-use crate::process::{self, End, ProcessLimits};
+use crate::process::{self, End, ProcessLimits, Program};
 
 /// What a check came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,9 @@ pub(crate) async fn verify(check: &Check, files: Option<Snapshot>, limits: Proce
         }
     }
     let limits = ProcessLimits { time: check.timeout().unwrap_or(limits.time), ..limits };
-    match process::run(&check.command, folder.path(), limits).await {
+    let program =
+        Program { command: &check.command, folder: folder.path(), variables: Vec::new(), input: Vec::new() };
+    match process::run(program, limits).await {
         Ok(finished) => match finished.end {
             End::Exit(Some(0)) => Verdict::Passed { took_ms: begin.elapsed().as_millis() as u64 },
             End::Exit(Some(code)) => Verdict::Failed(format!(

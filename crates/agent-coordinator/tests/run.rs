@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use agent_coordinator::engine::{Accepted, AgentSpec, Command, Policy};
-use agent_coordinator::executor::{AgentExecutor, InProcess, Job, Outcome, Simulated, SimulatedProfile};
+use agent_coordinator::executor::{
+    AgentExecutor, CommandAgent, InProcess, Job, Outcome, Simulated, SimulatedProfile,
+};
 use agent_coordinator::{Coordinator, ProcessLimits, Running, ShutDown};
 use git_ops::{BranchName, Edit, FileMode, RepoPath, Repository, Signature};
 use planner_core::{CapabilitySet, Check, Dependency, Plan, Task, TaskId};
@@ -335,4 +337,28 @@ async fn the_next_coordinator_goes_on_where_the_last_one_stopped() {
     commits.dedup();
     assert_eq!(commits.len(), 30);
     assert_eq!(world.commits().len(), 30);
+}
+
+#[tokio::test]
+async fn a_program_is_an_agent() {
+    let world = World::new();
+    // The first attempt fails; the second finds that out from its input, and changes, makes and removes files.
+    let script = "
+        text=$(cat)
+        case \"$text\" in *'was not accepted'*) ;; *) echo no luck; exit 3;; esac
+        echo \"$SUPER_PLANNER_TASK $SUPER_PLANNER_ATTEMPT\" > made.txt
+        mkdir -p sub && echo x > sub/run.sh && chmod +x sub/run.sh
+        rm README.md
+    ";
+    let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+    let running = world.start(1, CommandAgent::new(command, ProcessLimits::default()));
+    let project = add(&running, plan(vec![task("a", &[])]), world.settings(), 1).await;
+    settle(&running, project).await;
+    assert_eq!(states(&running, project).await, [StateName::Completed]);
+    end(running).await;
+    assert_eq!(world.git(&["show", &format!("{}:made.txt", world.branch)]), "a 2\n");
+    let changes = world.git(&["diff", "--summary", "--no-renames", "main", world.branch.as_str()]);
+    let expected =
+        " delete mode 100644 README.md\n create mode 100644 made.txt\n create mode 100755 sub/run.sh\n";
+    assert_eq!(changes, expected);
 }

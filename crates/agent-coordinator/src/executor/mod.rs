@@ -1,8 +1,10 @@
 //! What does the work: the one place where agents are plugged in.
 
+mod command;
 mod in_process;
 mod simulated;
 
+pub use command::CommandAgent;
 pub use in_process::InProcess;
 pub use simulated::{Simulated, SimulatedProfile};
 
