@@ -366,7 +366,7 @@ impl Layers<'_> {
             time_scale: self.pick("time_scale", 3600.0, scale)?,
             lease: self.pick("lease", Duration::from_secs(60), length)?,
             failures_max: self.pick("failures_max", 3, |text| whole(text).map(NonZeroU32::get))?,
-            branch: self.pick("branch", "super-planner/{project}".to_owned(), filled)?,
+            branch: self.pick("branch", "planner/{project}".to_owned(), filled)?,
             state: self.pick("state", None, |text| filled(text).map(Some))?,
             trusted_checks,
             check_timeout: self.pick("check_timeout", Duration::from_secs(600), length)?,

@@ -20,8 +20,8 @@ use crate::table::{Cell, Table};
 use crate::terminal::{BAD, BUSY, DIM, GOOD, HEADING, PLAIN, Terminal, WARN};
 
 const WAITING_SHOWN: usize = 20;
-/// How many waiting tasks are looked at to find the ones that are listed: each look costs time.
-const WAITING_EXPLAINED_MAX: usize = 2_000;
+/// How many tasks that wait for others are looked at to find the ones that are listed: each look costs time.
+const WAITS_EXPLAINED_MAX: usize = 200;
 const BAR_CHARS: usize = 30;
 const TITLE_CHARS_MAX: usize = 32;
 const POLL: Duration = Duration::from_millis(500);
@@ -255,6 +255,7 @@ impl ProjectStatus {
             waiting: Vec::new(),
             waiting_in_all: 0,
         };
+        let mut waits_explained = 0;
         for index in view.leaves(key) {
             let (task, key) = (&project.plan.tasks[index.index()], TaskKey::new(key, index));
             let state = &project.task(index).state;
@@ -279,9 +280,12 @@ impl ProjectStatus {
                 TaskState::Completed(_) => status.completed += 1,
                 TaskState::Cancelled(_) => {}
                 _ => {
-                    status.ready += usize::from(view.is_ready(key, now));
+                    let is_ready = view.is_ready(key, now);
+                    status.ready += usize::from(is_ready);
                     status.waiting_in_all += 1;
-                    if all || status.waiting.len() < WAITING_EXPLAINED_MAX {
+                    let waits = !is_ready && matches!(state, TaskState::Pending | TaskState::InConflict(_));
+                    if all || !waits || waits_explained < WAITS_EXPLAINED_MAX {
+                        waits_explained += usize::from(waits);
                         status.waiting.extend(view.engine().explain(key, now).map(|explanation| {
                             WaitingTask {
                                 task: task.id.to_string(),
