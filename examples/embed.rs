@@ -1,5 +1,7 @@
 //! Embeds super-planner: a plan from a text, run in this process by a function of its own, outcome printed.
 
+#![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
 use agent_coordinator::engine::AgentSpec;
 use agent_coordinator::executor::{InProcess, Job, Outcome};
 use planner_core::{Limits, read, validate};

@@ -1,6 +1,8 @@
 //! The engine alone, on a random walk: commands in any order, time in any steps, two coordinators, agents that come late.
 //! After every step the invariants hold, what was decided applies, and replaying the log gives the same state.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,15 +75,15 @@ impl Walk {
         let engines = [1, 2].map(|id| Engine::new([id; 16], policy()));
         let mut walk = Self { clock, store, stream: StreamName::workspace(), engines };
         let settings = ProjectSettings { branch: Some("b".to_owned()), checks: false };
-        walk.turn(0, vec![Command::Begin { host: host() }]);
-        walk.turn(0, vec![Command::AddProject { plan: plan(), settings }, agents(2, 1)]);
-        walk.turn(1, vec![Command::Begin { host: host() }]);
+        walk.turn(0, &[Command::Begin { host: host() }]);
+        walk.turn(0, &[Command::AddProject { plan: plan(), settings }, agents(2, 1)]);
+        walk.turn(1, &[Command::Begin { host: host() }]);
         walk
     }
 
     /// Both coordinators keep the invariants; the one that did not act reads on in its next turn.
-    fn turn(&mut self, engine: usize, commands: Vec<Command>) {
-        turn(&mut self.engines[engine], &self.store, &self.stream, &commands).unwrap();
+    fn turn(&mut self, engine: usize, commands: &[Command]) {
+        turn(&mut self.engines[engine], &self.store, &self.stream, commands).unwrap();
         self.engines[engine].check_invariants().unwrap();
     }
 
@@ -160,12 +162,12 @@ proptest! {
             walk.clock.advance(Duration::from_millis(wait));
             // Most steps speak of the present attempt.
             let command = command(&walk, engine, kind % 16, task, if kind > 16 { age } else { 0 });
-            walk.turn(engine, vec![command]);
+            walk.turn(engine, &[command]);
             check_order(&walk.engines[engine]);
         }
         let replayed = walk.replayed();
         for engine in 0..2 {
-            walk.turn(engine, Vec::new());
+            walk.turn(engine, &[]);
         }
         let present = &walk.replayed();
         prop_assert!(replayed.seq() <= present.seq());

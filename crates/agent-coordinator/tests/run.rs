@@ -1,5 +1,7 @@
 //! Whole runs: the real driver, the real store, real git; agents are functions of the test or simulated.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -126,6 +126,7 @@ pub struct PlaceArgs {
 Examples:
   super-planner run plan.yaml
   super-planner run plan.yaml --agents 4 --repo ../service --branch next
+  super-planner run plan.yaml --agents 3 --agent-command 'claude --print'
   super-planner run plan.yaml --state memory: --landing none --time-scale 36000
 
 Interrupted, killed or out of power: the same command goes on where it stopped.
@@ -140,6 +141,10 @@ pub struct RunArgs {
     /// Where the repository and its state are.
     #[command(flatten)]
     pub place: PlaceArgs,
+    /// The program that does the work, with its arguments split at white space; without it, agents are simulated.
+    /// It reads the task from its standard input and changes files in the folder that it is started in
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["time_scale", "failure_rate", "shared_rate"])]
+    pub agent_command: Option<String>,
     /// How many times faster than the plan's efforts the simulated agents work [default: 3600]
     #[arg(long, value_name = "X", value_parser = positive)]
     pub time_scale: Option<f64>,

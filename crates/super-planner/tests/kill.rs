@@ -3,6 +3,8 @@
 //! After each kill: the repository is sound, what was acknowledged is in the log, and the log has no gap. In the end the
 //! run finishes, and every task is exactly one commit on the branch.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

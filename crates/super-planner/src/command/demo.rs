@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use agent_coordinator::ProcessLimits;
 use agent_coordinator::engine::Policy;
-use agent_coordinator::executor::SimulatedProfile;
+use agent_coordinator::executor::{Simulated, SimulatedProfile};
 use planner_core::analysis::makespan_lower_bound;
 use planner_core::{Limits, Plan, TaskGraph};
 use serde_json::json;
 use state_store::task::State;
 use state_store::{StateStore, StreamName};
 
+use crate::agents::Agents;
 use crate::cli::DemoArgs;
 use crate::command::run::{Run, Voice, new_seed};
 use crate::config::{Config, TrustedCheck};
@@ -55,6 +56,7 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
             .line(format_args!("{DIM}a repository, a state and a plan in {}{DIM:#}", folder.display()))?;
         terminal.print(plan_summary(&plan, &graph, &agents))?;
     }
+    let time_scale = args.time_scale.unwrap_or(bound.as_millis() as f64 / BOUND_MILLIS);
     let place = StateLocation::in_repository(&repository);
     let run = Run {
         agents,
@@ -63,13 +65,15 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
         run_checks,
         policy: Policy { seed, ..Policy::default() },
         check_limits: ProcessLimits::default(),
-        profile: SimulatedProfile {
+        executor: Agents::Simulated(Simulated::new(SimulatedProfile {
             seed,
-            time_scale: args.time_scale.unwrap_or(bound.as_millis() as f64 / BOUND_MILLIS),
+            time_scale,
             failure_rate: FAILURE_RATE,
             shared_rate: SHARED_RATE,
             ..SimulatedProfile::default()
-        },
+        })),
+        time_scale,
+        seed,
         voice: if args.json { Voice::Nobody } else { Voice::People },
         plan,
     };

@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent_coordinator::engine::{AgentSpec, Policy};
-use agent_coordinator::executor::{Simulated, SimulatedProfile};
+use agent_coordinator::executor::{CommandAgent, Simulated, SimulatedProfile};
 use agent_coordinator::{DriverError, ProcessLimits, ShutDown};
 use git_ops::{BranchName, Repository};
 use planner_core::Plan;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::agents::Agents;
 use crate::check_trust;
 use crate::cli::{LandingChoice, RunArgs};
 use crate::config::Config;
@@ -57,9 +59,19 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
         _ => StateLocation::find(&args.place, config)?,
     };
     let seed = config.seed.or_flag(args.seed.map(Some)).value.unwrap_or_else(new_seed);
-    let plan = reading.plan;
+    let time_scale = config.time_scale.or_flag(args.time_scale).value;
+    let executor = match &args.agent_command {
+        Some(command) => Agents::Command(program(command)?),
+        None => Agents::Simulated(Simulated::new(SimulatedProfile {
+            seed,
+            time_scale,
+            failure_rate: args.failure_rate,
+            shared_rate: args.shared_rate,
+            ..SimulatedProfile::default()
+        })),
+    };
     let run = Run {
-        plan,
+        plan: reading.plan,
         agents,
         target,
         place,
@@ -71,13 +83,9 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
             ..Policy::default()
         },
         check_limits: ProcessLimits { time: config.check_timeout.value, ..ProcessLimits::default() },
-        profile: SimulatedProfile {
-            seed,
-            time_scale: config.time_scale.or_flag(args.time_scale).value,
-            failure_rate: args.failure_rate,
-            shared_rate: args.shared_rate,
-            ..SimulatedProfile::default()
-        },
+        time_scale: if args.agent_command.is_some() { 1.0 } else { time_scale },
+        executor,
+        seed,
         voice: voice(args),
     };
     let end = run.finish(terminal)?;
@@ -99,6 +107,17 @@ fn agents(args: &RunArgs, config: &Config, plan: &Plan) -> Vec<AgentSpec> {
         Some(count) => generalists(plan, count.get() as usize),
         None => agents_of(plan, config.agents.value.get() as usize),
     }
+}
+
+/// How long a program may work on one task.
+const PROGRAM_TIME: Duration = Duration::from_secs(4 * 3600);
+
+fn program(command: &str) -> Result<CommandAgent, CliError> {
+    let words: Vec<_> = command.split_whitespace().map(str::to_owned).collect();
+    if words.is_empty() {
+        return Err(CliError::new(ErrorKind::Usage, "--agent-command names no program"));
+    }
+    Ok(CommandAgent::new(words, ProcessLimits { time: PROGRAM_TIME, ..ProcessLimits::default() }))
 }
 
 /// Returns a seed that nobody has chosen; it is printed, so that the run can be repeated.
@@ -135,7 +154,9 @@ pub(crate) struct Run {
     pub(crate) run_checks: bool,
     pub(crate) policy: Policy,
     pub(crate) check_limits: ProcessLimits,
-    pub(crate) profile: SimulatedProfile,
+    pub(crate) executor: Agents,
+    pub(crate) time_scale: f64,
+    pub(crate) seed: u64,
     pub(crate) voice: Voice,
 }
 
@@ -194,8 +215,8 @@ impl Run {
             repository: self.target.as_ref().map(|(repository, _)| repository.git_dir().to_owned()),
             branch: self.target.as_ref().map(|(_, branch)| branch.as_str().to_owned()),
             state: self.place.to_string(),
-            time_scale: self.profile.time_scale,
-            seed: self.profile.seed,
+            time_scale: self.time_scale,
+            seed: self.seed,
         };
         let store = self.place.open()?;
         let options = SessionOptions {
@@ -205,7 +226,7 @@ impl Run {
             run_checks: self.run_checks,
             policy: self.policy,
             check_limits: self.check_limits,
-            ..SessionOptions::new(self.plan, Simulated::new(self.profile))
+            ..SessionOptions::new(self.plan, self.executor)
         };
         let session = Session::begin(options).await?;
         let handle = session.handle().clone();
