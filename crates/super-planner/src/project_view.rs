@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use agent_coordinator::TurnError;
-use agent_coordinator::engine::{Engine, Explanation, Policy};
-use planner_core::{Node, TaskIndex, When};
-use state_store::task::{AgentKey, Event, Project, ProjectKey, TaskKey, TaskState, Transition};
+use agent_coordinator::engine::{Engine, Policy};
+use planner_core::TaskIndex;
+use state_store::task::{AgentKey, Event, Project, ProjectKey, TaskKey, Transition};
 use state_store::{Recorded, Seq, StateStore, StreamName, Timestamp};
 
 use crate::cli::PlaceArgs;
@@ -160,41 +160,6 @@ impl ProjectView {
             let names = state.agents().iter().map(|agent| agent.name.as_str());
             missing("agent", name, &nearest(name, names, NEAR_NAMES_SHOWN))
         })
-    }
-
-    /// Returns whether a task could be handed out as far as the plan goes: everything before it is done.
-    ///
-    /// The same answer as the engine's explanation, without the list of what is waited for.
-    pub fn is_ready(&self, key: TaskKey, now: Timestamp) -> bool {
-        let Some(project) = self.engine.state().project(key.project) else { return false };
-        match &project.task(key.task()).state {
-            TaskState::Pending | TaskState::InConflict(_) => {}
-            TaskState::Backoff { until } => return *until <= now,
-            _ => return false,
-        }
-        let graph = &project.graph;
-        let mut around = vec![graph.start_of(key.task())];
-        while let Some(node) = around.pop() {
-            for (before, when) in graph.predecessors(node) {
-                match (when, graph.node(before)) {
-                    (When::Failed, _) => {
-                        let explanation = self.engine.explain(key, now);
-                        return !matches!(explanation, None | Some(Explanation::Waiting { .. }));
-                    }
-                    (When::Completed, Node::GroupStart(_)) => around.push(before),
-                    (When::Completed, Node::Task(task) | Node::GroupFinish(task)) => {
-                        if !self.is_done(project, TaskKey::new(key.project, task)) {
-                            return false;
-                        }
-                    }
-                }
-            }
-        }
-        true
-    }
-
-    fn is_done(&self, project: &Project, key: TaskKey) -> bool {
-        self.engine.is_reached(key) || matches!(project.task(key.task()).state, TaskState::Completed(_))
     }
 
     /// Returns the leaves of a project: what is worked on.

@@ -9,6 +9,7 @@ use state_store::task::{
 };
 
 use crate::engine::Engine;
+use crate::engine::progress::Progress;
 
 /// The one reason why a task stands where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -200,7 +201,7 @@ impl Engine {
                     _ if is_satisfied => {}
                     Node::GroupStart(_) => around.push(before),
                     Node::Task(task) | Node::GroupFinish(task) => {
-                        blockers.push(self.blocker(project, task, before, when));
+                        blockers.push(Self::blocker(project, progress, task, before, when));
                     }
                 }
             }
@@ -208,26 +209,24 @@ impl Engine {
         blockers
     }
 
-    fn blocker(&self, project: &Project, task: TaskIndex, finish: NodeIndex, when: When) -> Blocker {
+    fn blocker(
+        project: &Project,
+        progress: &Progress,
+        task: TaskIndex,
+        finish: NodeIndex,
+        when: When,
+    ) -> Blocker {
         let state = &project.task(task).state;
-        let has_failed = project.graph.tasks().any(|leaf| {
-            is_leaf_of(project, leaf, task) && matches!(project.task(leaf).state, TaskState::Failed { .. })
-        });
         let is_hopeless = match when {
-            When::Completed => has_failed || matches!(state, TaskState::Cancelled(_)),
-            When::Failed => self.progress_of(project).is_some_and(|progress| progress.is_reached(finish)),
+            When::Completed => progress.has_failed(finish) || matches!(state, TaskState::Cancelled(_)),
+            When::Failed => progress.is_reached(finish),
         };
         Blocker {
-            task: project.plan.tasks[task.0 as usize].id.to_string(),
+            task: project.plan.tasks[task.index()].id.to_string(),
             state: state.name(),
             when,
             is_hopeless,
         }
-    }
-
-    fn progress_of(&self, project: &Project) -> Option<&super::progress::Progress> {
-        let key = self.state.project_named(&project.name)?;
-        self.progress.get(key.index())
     }
 
     /// Returns why an agent has no task, or what it has; `None` where there is no such agent.

@@ -267,7 +267,14 @@ impl Engine {
         !project.tasks.iter().enumerate().any(is_moving)
     }
 
-    /// Returns whether every task of a group is done or called off.
+    /// Returns whether a task could be handed out, if an agent for it were free: the dispatcher's own predicate.
+    pub fn is_ready(&self, key: TaskKey) -> bool {
+        let Some(project) = self.state.project(key.project) else { return false };
+        let may_run = matches!(project.task(key.task()).state, TaskState::Pending | TaskState::InConflict(_));
+        may_run && self.progress[key.project.index()].is_free(project, key.task())
+    }
+
+    /// Returns whether a task is completed, or every task of a group done or called off.
     pub fn is_reached(&self, key: TaskKey) -> bool {
         let Some(project) = self.state.project(key.project) else {
             return false;

@@ -280,7 +280,7 @@ impl ProjectStatus {
                 TaskState::Completed(_) => status.completed += 1,
                 TaskState::Cancelled(_) => {}
                 _ => {
-                    let is_ready = view.is_ready(key, now);
+                    let is_ready = view.engine().is_ready(key);
                     status.ready += usize::from(is_ready);
                     status.waiting_in_all += 1;
                     let waits = !is_ready && matches!(state, TaskState::Pending | TaskState::InConflict(_));
