@@ -1,0 +1,62 @@
+//! The contract of a model.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::BoxFuture;
+use crate::model::{Message, Reply};
+use crate::tool::ToolSpec;
+
+/// Turns a conversation into the next reply.
+pub trait LanguageModel: Send + Sync + 'static {
+    /// Answers the conversation so far, or asks for calls of the tools offered.
+    ///
+    /// One question is asked once: the caller repeats it where [`ModelError::is_retryable`] says so. The model keeps nothing
+    /// of the conversation between two questions; `messages` is all of it, and the results of every call of the
+    /// latest reply are in it. Once `cancel` is cancelled it returns [`ModelError::Cancelled`] soon. It may be dropped at
+    /// any await, and must not block the thread. What it returns is not trusted: names of tools and arguments are checked
+    /// by the caller.
+    fn respond<'a>(
+        &'a self,
+        messages: &'a [Message],
+        tools: &'a [ToolSpec],
+        cancel: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<Reply, ModelError>>;
+}
+
+/// Why a model gave no reply.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// It has too much to do.
+    #[error("the model is overloaded")]
+    Overloaded {
+        /// How long it asks to be left alone, where it says so.
+        retry_after: Option<Duration>,
+    },
+    /// It could not be reached, or broke off.
+    #[error("the model is unavailable: {reason}")]
+    Unavailable {
+        /// What happened.
+        reason: String,
+    },
+    /// It does not take the question, and will not take it the next time.
+    #[error("the model refuses the request: {reason}")]
+    Rejected {
+        /// What it says.
+        reason: String,
+    },
+    /// The question was taken back.
+    #[error("the question was cancelled")]
+    Cancelled,
+}
+
+impl ModelError {
+    /// Returns whether the same question may be answered later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Overloaded { .. } | Self::Unavailable { .. } => true,
+            Self::Rejected { .. } | Self::Cancelled => false,
+        }
+    }
+}

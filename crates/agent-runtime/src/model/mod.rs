@@ -1,0 +1,11 @@
+//! What answers: the one place where language models are plugged in.
+
+mod language_model;
+mod message;
+pub mod scripted;
+pub mod simulated;
+
+pub use language_model::{LanguageModel, ModelError};
+pub use message::{Message, Reply, TokenUsage};
+pub use scripted::Scripted;
+pub use simulated::{Simulated, SimulatedProfile};

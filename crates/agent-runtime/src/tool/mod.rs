@@ -1,0 +1,12 @@
+//! What a model may do: the one place where tools are plugged in, and the registry that guards each call of them.
+
+mod call;
+pub mod files;
+mod record;
+mod registry;
+mod schema;
+
+pub use call::{Access, Tool, ToolCall, ToolError, ToolResult, ToolSpec, ToolStatus};
+pub use record::Record;
+pub use registry::{DuplicateTool, Registry, ToolLimits};
+pub use schema::{Arguments, InvalidArguments, Kind, Schema};

@@ -1,0 +1,249 @@
+//! What arguments a tool takes: a flat object of typed properties, which every model understands.
+//!
+//! It is deliberately much less than JSON Schema: no nesting, no unions, no bounds. A tool that needs more checks it itself.
+
+use serde_json::{Map, Value, json};
+
+/// The arguments of a tool. A property that is not declared is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Schema {
+    properties: Vec<Property>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Property {
+    name: &'static str,
+    kind: Kind,
+    presence: Presence,
+    description: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Required,
+    Optional,
+}
+
+/// The type of a property.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A text.
+    Text,
+    /// A whole number that fits in 64 bits with a sign.
+    Integer,
+    /// A truth value.
+    Boolean,
+}
+
+/// Why arguments do not keep to a schema, in words for the model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidArguments {
+    /// They are no JSON.
+    #[error("the arguments are not JSON: {reason}")]
+    NotJson {
+        /// What the parser says.
+        reason: String,
+    },
+    /// They are JSON, but no object.
+    #[error("the arguments must be a JSON object")]
+    NotAnObject,
+    /// A property that must be there is not.
+    #[error("the argument `{name}` is missing")]
+    Missing {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A property has another type.
+    #[error("the argument `{name}` must be {expected}")]
+    WrongKind {
+        /// Its name.
+        name: &'static str,
+        /// The type, in words.
+        expected: &'static str,
+    },
+    /// A property is not known.
+    #[error("there is no argument {name:?}")]
+    Unknown {
+        /// Its name, cut where it is long.
+        name: String,
+    },
+}
+
+impl Kind {
+    const fn json_name(self) -> &'static str {
+        match self {
+            Self::Text => "string",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+        }
+    }
+
+    const fn in_words(self) -> &'static str {
+        match self {
+            Self::Text => "a string",
+            Self::Integer => "an integer",
+            Self::Boolean => "true or false",
+        }
+    }
+
+    fn fits(self, value: &Value) -> bool {
+        match self {
+            Self::Text => value.is_string(),
+            Self::Integer => value.is_i64(),
+            Self::Boolean => value.is_boolean(),
+        }
+    }
+}
+
+impl Schema {
+    /// Returns the schema of a tool without arguments.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a property that must be there.
+    #[must_use]
+    pub fn required(self, name: &'static str, kind: Kind, description: &'static str) -> Self {
+        self.with(Property { name, kind, presence: Presence::Required, description })
+    }
+
+    /// Adds a property that may be left out.
+    #[must_use]
+    pub fn optional(self, name: &'static str, kind: Kind, description: &'static str) -> Self {
+        self.with(Property { name, kind, presence: Presence::Optional, description })
+    }
+
+    fn with(mut self, property: Property) -> Self {
+        self.properties.push(property);
+        self
+    }
+
+    /// Returns it as JSON Schema.
+    pub fn to_json(&self) -> Value {
+        let properties: Map<String, Value> = self
+            .properties
+            .iter()
+            .map(|property| {
+                let value = json!({ "type": property.kind.json_name(), "description": property.description });
+                (property.name.to_owned(), value)
+            })
+            .collect();
+        let required: Vec<&str> = self.required_names().collect();
+        json!({
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        })
+    }
+
+    fn required_names(&self) -> impl Iterator<Item = &'static str> {
+        self.properties
+            .iter()
+            .filter(|property| property.presence == Presence::Required)
+            .map(|property| property.name)
+    }
+
+    /// Returns the arguments that a model wrote, if they keep to the schema. No text at all counts as no arguments.
+    pub fn read(&self, text: &str) -> Result<Arguments, InvalidArguments> {
+        let text = if text.trim().is_empty() { "{}" } else { text };
+        let value = serde_json::from_str(text)
+            .map_err(|error| InvalidArguments::NotJson { reason: error.to_string() })?;
+        let Value::Object(given) = value else { return Err(InvalidArguments::NotAnObject) };
+        if let Some(name) = self.required_names().find(|name| !given.contains_key(*name)) {
+            return Err(InvalidArguments::Missing { name });
+        }
+        for (name, value) in &given {
+            let Some(property) = self.properties.iter().find(|property| property.name == name) else {
+                return Err(InvalidArguments::Unknown { name: name.chars().take(80).collect() });
+            };
+            if !property.kind.fits(value) {
+                let expected = property.kind.in_words();
+                return Err(InvalidArguments::WrongKind { name: property.name, expected });
+            }
+        }
+        Ok(Arguments(given))
+    }
+}
+
+/// Arguments that keep to a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arguments(Map<String, Value>);
+
+impl Arguments {
+    /// Returns a text, `None` if it was left out.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    /// Returns a whole number, `None` if it was left out.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        self.0.get(name)?.as_i64()
+    }
+
+    /// Returns a truth value, `None` if it was left out.
+    pub fn boolean(&self, name: &str) -> Option<bool> {
+        self.0.get(name)?.as_bool()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> Schema {
+        Schema::new().required("path", Kind::Text, "where").optional("line", Kind::Integer, "which").optional(
+            "quick",
+            Kind::Boolean,
+            "how",
+        )
+    }
+
+    #[test]
+    fn arguments_that_keep_to_the_schema_are_read() {
+        let arguments = schema().read(r#"{"path": "a", "line": -3, "quick": true}"#).unwrap();
+        assert_eq!(arguments.text("path"), Some("a"));
+        assert_eq!((arguments.integer("line"), arguments.boolean("quick")), (Some(-3), Some(true)));
+        assert_eq!(schema().read(r#"{"path": ""}"#).unwrap().integer("line"), None);
+        assert!(Schema::new().read("").is_ok());
+    }
+
+    #[test]
+    fn arguments_that_do_not_are_refused_with_the_reason() {
+        for (text, reason) in [
+            ("", "the argument `path` is missing"),
+            ("{}", "the argument `path` is missing"),
+            ("[]", "the arguments must be a JSON object"),
+            ("null", "the arguments must be a JSON object"),
+            (r#""path""#, "the arguments must be a JSON object"),
+            (r#"{"path": 1}"#, "the argument `path` must be a string"),
+            (r#"{"path": null}"#, "the argument `path` must be a string"),
+            (r#"{"path": ["a"]}"#, "the argument `path` must be a string"),
+            (r#"{"path": "a", "line": "1"}"#, "the argument `line` must be an integer"),
+            (r#"{"path": "a", "line": 1.5}"#, "the argument `line` must be an integer"),
+            (r#"{"path": "a", "line": 18446744073709551615}"#, "the argument `line` must be an integer"),
+            (r#"{"path": "a", "quick": 0}"#, "the argument `quick` must be true or false"),
+            (r#"{"path": "a", "mode": "777"}"#, "there is no argument \"mode\""),
+        ] {
+            assert_eq!(schema().read(text).unwrap_err().to_string(), reason, "{text}");
+        }
+        for text in ["{", "{\"path\": \"a\"", "{'path': 'a'}", "path=a", "{} {}", &"[".repeat(100_000)] {
+            assert!(matches!(schema().read(text), Err(InvalidArguments::NotJson { .. })));
+        }
+    }
+
+    #[test]
+    fn models_are_told_in_json_schema() {
+        let expected = json!({
+            "type": "object",
+            "properties": {
+                "path": { "type": "string", "description": "where" },
+                "line": { "type": "integer", "description": "which" },
+                "quick": { "type": "boolean", "description": "how" },
+            },
+            "required": ["path"],
+            "additionalProperties": false,
+        });
+        assert_eq!(schema().to_json(), expected);
+    }
+}
