@@ -25,7 +25,7 @@ pub enum Event {
     },
     /// The model replied.
     Replied {
-        /// The how-manieth reply to the request it is, from 1.
+        /// Which reply to the request it is, from 1.
         iteration: u32,
         /// What it said beside its calls; the answer, if there are none.
         text: String,
@@ -71,7 +71,7 @@ pub enum Event {
     Finished(Outcome),
     /// The run could not go on.
     Failed {
-        /// Why.
+        /// Why, with its causes.
         error: String,
     },
 }

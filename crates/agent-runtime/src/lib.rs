@@ -5,6 +5,34 @@
 //! conversation goes on where it was cut off. [`event`] tells whoever watches; [`retry`] says how long to wait for a model
 //! that is overloaded.
 //!
+//! ```
+//! # use std::{collections::BTreeMap, sync::Arc};
+//! # use agent_runtime::event::EventSender;
+//! # use agent_runtime::model::Simulated;
+//! # use agent_runtime::react::{Options, Outcome, ReAct, Request};
+//! # use agent_runtime::session::{Session, SessionName};
+//! # use agent_runtime::tool::files::{WorkingSet, tools};
+//! # use agent_runtime::tool::{Registry, ToolLimits};
+//! # use state_store::{MemoryStore, SystemClock};
+//! # use tokio_util::sync::CancellationToken;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let files = Arc::new(WorkingSet::new(BTreeMap::new()));
+//! let agent = ReAct {
+//!     model: Arc::new(Simulated::default()),
+//!     tools: Arc::new(Registry::new(tools(&files), ToolLimits::default())?),
+//!     options: Options::default(),
+//! };
+//! let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+//! let mut session = Session::open(store, SessionName::new("example")?).await?;
+//! let request = Request { text: "write notes.txt with hello".to_owned(), ..Request::default() };
+//! let run = agent.run(&mut session, &request, &EventSender::unheard(), &CancellationToken::new()).await?;
+//! assert!(matches!(run.outcome, Outcome::Answered(_)));
+//! assert_eq!(files.changes().len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Nothing here knows of plans, git or coordination: a caller hands over a request and takes the answer and, from
 //! [`tool::files`], the files that were changed.
 

@@ -15,6 +15,13 @@ impl Random {
         random
     }
 
+    /// Returns a seed that follows from a text: FNV-1a (Fowler, Noll, Vo).
+    pub(crate) fn seed_of(text: &str) -> u64 {
+        text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

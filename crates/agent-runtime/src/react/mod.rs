@@ -9,6 +9,7 @@
 mod step;
 mod stop;
 
+use std::error::Error as _;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::{Event, EventSender};
 use crate::model::{LanguageModel, Message, ModelError, Reply, TokenUsage};
+use crate::random::Random;
 use crate::retry::RetryPolicy;
 use crate::session::{Session, SessionError};
 use crate::tool::{Registry, ToolCall, ToolSpec};
@@ -48,7 +50,7 @@ pub struct Options {
     pub calls_together_max: NonZeroU32,
     /// When a model that failed is asked again.
     pub retry: RetryPolicy,
-    /// What the waits before that are drawn from.
+    /// What the waits before that are drawn from, together with the session and the place in it.
     pub seed: u64,
 }
 
@@ -78,7 +80,7 @@ pub struct Request {
 pub struct Run {
     /// How it ended.
     pub outcome: Outcome,
-    /// The replies to the request, those of earlier runs included.
+    /// The replies to the session's latest request, those of earlier runs included.
     pub iterations: u32,
     /// What they have cost.
     pub usage: TokenUsage,
@@ -119,9 +121,9 @@ pub enum RunError {
     #[error("the session has no request to resume")]
     NothingToResume,
     /// The model failed for good.
-    #[error("the model failed {failures} times in a row")]
+    #[error("the model failed at attempt {failures} and is not asked again")]
     Model {
-        /// How often.
+        /// How often in a row.
         failures: u32,
         /// The last failure.
         #[source]
@@ -208,7 +210,7 @@ impl ReAct {
             Err(Halt::Stopped(Stopped::TimeUp)) => limit_reached(Limit::Time),
             Err(Halt::OutOfIterations) => limit_reached(Limit::Iterations),
             Err(Halt::Failed(error)) => {
-                events.send(Event::Failed { error: error.to_string() });
+                events.send(Event::Failed { error: with_causes(&error) });
                 return Err(error);
             }
         };
@@ -245,6 +247,16 @@ fn opening(messages: &[Message], request: &Request) -> Result<Vec<Message>, RunE
     Ok(opening)
 }
 
+fn with_causes(error: &RunError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
 fn iterations(session: &Session) -> u32 {
     u32::try_from(step::replies(session.messages()).count()).unwrap_or(u32::MAX)
 }
@@ -278,7 +290,7 @@ impl Attempt<'_> {
         if iterations(session) >= self.agent.options.iterations_max.get() {
             return Err(Halt::OutOfIterations);
         }
-        let reply = self.reply(session.messages()).await?;
+        let reply = self.reply(session).await?;
         let reply = step::with_distinct_ids(reply, session.messages());
         session.append(vec![Message::Assistant(reply.clone())]).await?;
         self.events.send(Event::Replied {
@@ -291,9 +303,11 @@ impl Attempt<'_> {
     }
 
     /// Asks the model until it replies, for as long as the policy allows.
-    async fn reply(&self, messages: &[Message]) -> Result<Reply, Halt> {
-        let (model, options) = (&self.agent.model, &self.agent.options);
-        let seed = options.seed ^ (messages.len() as u64).rotate_left(32);
+    async fn reply(&self, session: &Session) -> Result<Reply, Halt> {
+        let (model, options, messages) = (&self.agent.model, &self.agent.options, session.messages());
+        // Agents that were turned away together do not come back together.
+        let place = Random::seed_of(session.name().as_str()) ^ messages.len() as u64;
+        let seed = options.seed ^ place;
         let mut failures = NonZeroU32::MIN;
         loop {
             let question = model.respond(messages, &self.tools, self.stop.cancel());

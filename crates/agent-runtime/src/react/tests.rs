@@ -341,10 +341,28 @@ async fn a_model_that_fails_is_asked_again_with_waits_in_between() {
 
     let replies = (0..6).map(|_| OVERLOADED).chain([answer("at last")]);
     let bench = Bench::new(Scripted::new(replies));
+    let mut events = bench.events.subscribe();
     let mut session = open(&memory()).await;
     let error = bench.run(&mut session, "go").await.unwrap_err();
-    assert_eq!(error.to_string(), "the model failed 6 times in a row");
+    let text = "the model failed at attempt 6 and is not asked again: the model is overloaded";
+    let failed = Event::Failed { error: text.to_owned() };
+    assert!(matches!(events.next().await, Some(Told::Missed(_))), "{error}");
+    assert_eq!(events.next().await, Some(Told::Event(failed)));
     assert_eq!(bench.resume(&mut session).await.unwrap().outcome, answered("at last"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn agents_that_were_turned_away_together_do_not_come_back_together() {
+    let store = memory();
+    let mut waits = std::collections::BTreeSet::new();
+    for number in 0..20 {
+        let bench = Bench::new(Scripted::new([OVERLOADED, answer("done")]));
+        let name = SessionName::new(&format!("s{number}")).unwrap();
+        let mut session = Session::open(Arc::clone(&store), name).await.unwrap();
+        let run = bench.run(&mut session, "go").await.unwrap();
+        waits.insert(run.elapsed);
+    }
+    assert!(waits.len() > 15, "{waits:?}");
 }
 
 #[tokio::test(start_paused = true)]
