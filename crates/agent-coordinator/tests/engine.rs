@@ -206,7 +206,7 @@ proptest! {
             let explanation = engine.explain(task, now).unwrap();
             let state = &engine.state().task(task).unwrap().state;
             match explanation {
-                Explanation::Completed { .. } => prop_assert!(matches!(state, TaskState::Completed(_))),
+                Explanation::DoneBefore | Explanation::Completed { .. } => prop_assert!(matches!(state, TaskState::Completed(_))),
                 Explanation::UnderWay { .. } => prop_assert!(state.lease().is_some()),
                 Explanation::Waiting { blockers } => prop_assert!(!blockers.is_empty()),
                 // The turn has just handed out all it could, so whatever is ready waits for an agent.

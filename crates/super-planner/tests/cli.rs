@@ -452,7 +452,9 @@ fn a_task_and_an_agent_are_explained_in_a_sentence() {
         assert_eq!(told.code, 0, "{told:?}");
         told.out
     };
-    assert_eq!(explain(&["A"]), "A  Done first\nIt is done.\n");
+    let done = explain(&["A"]);
+    assert!(done.starts_with("A  Done first\nIt is done: by anna, attempt 1, 20"), "{done}");
+    assert!(done.ends_with(", without a commit: there was nothing to land.\n"), "{done}");
     assert_eq!(explain(&["C"]), "C  Waits\nIt waits for B (running).\n");
     assert!(explain(&["D"]).contains("lacks cobol"));
     assert!(explain(&["E"]).contains("It has failed after one attempt: the agent failed: no \\u{1b}idea."));

@@ -5,7 +5,7 @@ use planner_core::{Capability, When};
 use serde::Serialize;
 use state_store::Timestamp;
 use state_store::task::{
-    AgentKey, AgentStatus, Completion, InstanceStatus, Project, StateName, TaskKey, TaskState,
+    AgentKey, AgentStatus, Completion, InstanceStatus, Landed, Project, StateName, TaskKey, TaskState,
 };
 
 use crate::engine::Engine;
@@ -15,10 +15,18 @@ use crate::engine::progress::Progress;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Explanation {
+    /// It was done before the plan was loaded.
+    DoneBefore,
     /// It is done.
     Completed {
-        /// Whether it was before the plan was loaded.
-        beforehand: bool,
+        /// By whom.
+        agent: String,
+        /// In which try.
+        attempt: u32,
+        /// When it had landed.
+        at: Timestamp,
+        /// The commit that it has become; `None` where there was nothing to land.
+        commit: Option<String>,
     },
     /// It is being worked on, checked or landed.
     UnderWay {
@@ -121,9 +129,16 @@ impl Engine {
             return Some(self.explain_group(project, key));
         }
         Some(match &record.state {
-            TaskState::Completed(completion) => {
-                Explanation::Completed { beforehand: matches!(completion, Completion::Beforehand) }
-            }
+            TaskState::Completed(Completion::Beforehand) => Explanation::DoneBefore,
+            TaskState::Completed(Completion::Attempt { lease, landed, at }) => Explanation::Completed {
+                agent: self.agent_name(lease.agent),
+                attempt: lease.attempt,
+                at: *at,
+                commit: match landed {
+                    Landed::Commit { commit, .. } => Some(commit.to_string()),
+                    Landed::Empty | Landed::NotAsked => None,
+                },
+            },
             TaskState::Failed { reason } => {
                 Explanation::Failed { message: reason.to_string(), attempts: record.attempts }
             }

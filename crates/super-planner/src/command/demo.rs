@@ -142,11 +142,24 @@ fn draw(report: &Report, store: &dyn StateStore, picture: &Path) -> Result<(), C
 
 fn next_steps(folder: &Path, task: Option<&str>) -> String {
     let folder = escaped(&folder.to_string_lossy());
-    let task = task.unwrap_or_default();
+    let (program, task) = (program_name(), task.unwrap_or_default());
     format!(
         "\n{HEADING}try next{HEADING:#}\n  \
-         git -C {folder}/repository log --graph --oneline planner/demo\n  \
-         super-planner log {task} --repo {folder}/repository\n  \
-         super-planner analyze {folder}/plan.yaml --agents 4\n"
+         git -C {folder}/repository log --stat planner/demo\n  \
+         {program} log {task} --repo {folder}/repository\n  \
+         {program} analyze {folder}/plan.yaml --agents 4\n"
     )
+}
+
+/// Returns what to type to start this program again from here: it need not be on the path.
+fn program_name() -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let Ok(program) = std::env::current_exe() else { return "super-planner".to_owned() };
+    let on_path = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join("super-planner") == program)
+    });
+    if on_path {
+        return "super-planner".to_owned();
+    }
+    escaped(&program.strip_prefix(&here).unwrap_or(&program).to_string_lossy())
 }

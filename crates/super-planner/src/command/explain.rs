@@ -12,6 +12,7 @@ use crate::cli::ExplainArgs;
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::{clipped, escaped};
+use crate::local_time::local_time;
 use crate::project_view::ProjectView;
 use crate::terminal::{DIM, HEADING, Terminal};
 
@@ -112,10 +113,18 @@ impl Told {
     /// Returns the reason why a task stands where it stands, in words.
     pub fn of(explanation: &Explanation, now: Timestamp) -> Self {
         match explanation {
-            Explanation::Completed { beforehand: true } => {
-                Self::new("It was done before the plan was loaded")
+            Explanation::DoneBefore => Self::new("It was done before the plan was loaded"),
+            Explanation::Completed { agent, attempt, at, commit } => {
+                let commit = commit.as_ref().map_or_else(
+                    || "without a commit: there was nothing to land".to_owned(),
+                    |commit| format!("commit {commit}"),
+                );
+                Self::new(format!(
+                    "It is done: by {}, attempt {attempt}, {}, {commit}",
+                    escaped(agent),
+                    local_time(*at)
+                ))
             }
-            Explanation::Completed { beforehand: false } => Self::new("It is done"),
             Explanation::UnderWay { state, agent, attempt } => {
                 Self::new(format!("{}, in attempt {attempt}", under_way(*state, agent)))
             }

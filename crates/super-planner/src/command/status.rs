@@ -386,6 +386,7 @@ fn rank(explanation: &Explanation) -> u8 {
         Explanation::OnHold | Explanation::Backoff { .. } => 1,
         Explanation::NoCoordinator | Explanation::AgentsBusy { .. } | Explanation::Next => 2,
         Explanation::Waiting { .. }
+        | Explanation::DoneBefore
         | Explanation::Completed { .. }
         | Explanation::UnderWay { .. }
         | Explanation::Cancelled { .. }
