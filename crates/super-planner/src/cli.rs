@@ -141,9 +141,12 @@ pub struct RunArgs {
     /// Where the repository and its state are.
     #[command(flatten)]
     pub place: PlaceArgs,
+    /// What the agents are: `simulated` ones, or `react`, the loop of a simulated model and real tools
+    #[arg(long, value_name = "KIND", value_enum, default_value = "simulated", hide_possible_values = true)]
+    pub agent: AgentKind,
     /// The program that does the work, with its arguments split at white space; without it, agents are simulated.
     /// It reads the task from its standard input and changes files in the folder that it is started in
-    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["time_scale", "failure_rate", "shared_rate"])]
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["agent", "time_scale", "failure_rate", "shared_rate"])]
     pub agent_command: Option<String>,
     /// How many times faster than the plan's efforts the simulated agents work [default: 3600]
     #[arg(long, value_name = "X", value_parser = positive)]
@@ -184,6 +187,15 @@ pub struct RunArgs {
     /// Tell only the outcome
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// What the agents are, where they are no program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AgentKind {
+    /// Simulations.
+    Simulated,
+    /// The loop of a simulated model and real tools.
+    React,
 }
 
 /// Where results go.

@@ -26,6 +26,7 @@ mod plan_summary;
 pub mod program;
 mod progress;
 pub mod project_view;
+mod react_agent;
 pub mod report;
 pub mod session;
 pub mod snippet;

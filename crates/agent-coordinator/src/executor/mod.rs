@@ -6,7 +6,7 @@ mod simulated;
 
 pub use command::CommandAgent;
 pub use in_process::InProcess;
-pub use simulated::{Simulated, SimulatedProfile};
+pub use simulated::{Simulated, SimulatedProfile, simulated_file};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -89,13 +89,11 @@ impl AgentExecutor for Simulated {
 
 /// The files of a simulated result: `FOLDER/TASK.md`, and sometimes a line in the folder's shared `NOTES.md`.
 fn edits(job: &Job, base: &Base, draw: &Draw) -> Result<Vec<Edit>, String> {
-    let folder = job.groups.first().map_or_else(|| "misc".to_owned(), |group| file_name(group.as_str()));
     let task = job.task();
     let content = format!("# {}: {}\n\n{}\n", task.id, task.title, task.description);
-    let mut edits =
-        vec![write(&format!("{folder}/{}.md", file_name(task.id.as_str())), content.into_bytes())?];
+    let mut edits = vec![write(&simulated_file(job), content.into_bytes())?];
     if draw.shares {
-        let path = format!("{folder}/NOTES.md");
+        let path = format!("{}/NOTES.md", folder(job));
         let shared = repo_path(&path)?;
         let text = base.files().and_then(|files| files.read(&shared)).map_err(|error| error.to_string())?;
         let text = text.unwrap_or_default();
@@ -105,6 +103,15 @@ fn edits(job: &Job, base: &Base, draw: &Draw) -> Result<Vec<Edit>, String> {
         edits.push(write(&path, text.into_bytes())?);
     }
     Ok(edits)
+}
+
+/// Returns the path of the file that a simulated agent writes for its task: the outermost group, or `misc`, then the id.
+pub fn simulated_file(job: &Job) -> String {
+    format!("{}/{}.md", folder(job), file_name(job.task().id.as_str()))
+}
+
+fn folder(job: &Job) -> String {
+    job.groups.first().map_or_else(|| "misc".to_owned(), |group| file_name(group.as_str()))
 }
 
 fn write(path: &str, content: Vec<u8>) -> Result<Edit, String> {

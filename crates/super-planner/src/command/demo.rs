@@ -61,6 +61,7 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
     let run = Run {
         agents,
         target: Some((repository, branch)),
+        store: place.open()?,
         place: place.clone(),
         run_checks,
         policy: Policy { seed, ..Policy::default() },

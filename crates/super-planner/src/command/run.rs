@@ -10,11 +10,12 @@ use agent_coordinator::{DriverError, ProcessLimits, ShutDown};
 use git_ops::{BranchName, Repository};
 use planner_core::Plan;
 use serde_json::json;
+use state_store::StateStore;
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agents;
 use crate::check_trust;
-use crate::cli::{LandingChoice, RunArgs};
+use crate::cli::{AgentKind, LandingChoice, RunArgs};
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
@@ -22,6 +23,7 @@ use crate::event_lines::print_events;
 use crate::plan_file::{self, SoundPlan};
 use crate::plan_summary::plan_summary;
 use crate::progress::Progress;
+use crate::react_agent::ReactAgent;
 use crate::report::Report;
 use crate::session::{Session, SessionError, SessionOptions, agents_of, generalists};
 use crate::state_location::StateLocation;
@@ -60,9 +62,11 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
     };
     let seed = config.seed.or_flag(args.seed.map(Some)).value.unwrap_or_else(new_seed);
     let time_scale = config.time_scale.or_flag(args.time_scale).value;
-    let executor = match &args.agent_command {
-        Some(command) => Agents::Command(program(command)?),
-        None => Agents::Simulated(Simulated::new(SimulatedProfile {
+    let store = place.open()?;
+    let executor = match (&args.agent_command, args.agent) {
+        (Some(command), _) => Agents::Command(program(command)?),
+        (None, AgentKind::React) => Agents::React(ReactAgent { store: Arc::clone(&store), seed, time_scale }),
+        (None, AgentKind::Simulated) => Agents::Simulated(Simulated::new(SimulatedProfile {
             seed,
             time_scale,
             failure_rate: args.failure_rate,
@@ -75,6 +79,7 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
         agents,
         target,
         place,
+        store,
         run_checks,
         policy: Policy {
             lease: config.lease.value,
@@ -151,6 +156,7 @@ pub(crate) struct Run {
     pub(crate) agents: Vec<AgentSpec>,
     pub(crate) target: Option<(Repository, BranchName)>,
     pub(crate) place: StateLocation,
+    pub(crate) store: Arc<dyn StateStore>,
     pub(crate) run_checks: bool,
     pub(crate) policy: Policy,
     pub(crate) check_limits: ProcessLimits,
@@ -218,10 +224,9 @@ impl Run {
             time_scale: self.time_scale,
             seed: self.seed,
         };
-        let store = self.place.open()?;
         let options = SessionOptions {
             agents: self.agents,
-            store: Arc::clone(&store),
+            store: Arc::clone(&self.store),
             target: self.target,
             run_checks: self.run_checks,
             policy: self.policy,
@@ -237,7 +242,7 @@ impl Run {
             .then(|| Progress::show(session.handle().clone(), session.project()));
         let told = CancellationToken::new();
         let telling = (self.voice == Voice::Events)
-            .then(|| tokio::spawn(print_events(handle.clone(), store, terminal.clone(), told.clone())));
+            .then(|| tokio::spawn(print_events(handle.clone(), self.store, terminal.clone(), told.clone())));
         let interrupted = wait(&session, terminal).await;
         if let Some(progress) = progress {
             progress.clear().await;
