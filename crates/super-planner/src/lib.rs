@@ -28,6 +28,7 @@ mod progress;
 pub mod project_view;
 mod react_agent;
 pub mod report;
+mod run;
 pub mod session;
 pub mod snippet;
 pub mod state_location;

@@ -13,12 +13,12 @@ use state_store::{StateStore, StreamName};
 
 use crate::agents::Agents;
 use crate::cli::DemoArgs;
-use crate::command::run::{Run, Voice, new_seed};
 use crate::config::{Config, TrustedCheck};
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
 use crate::plan_summary::plan_summary;
 use crate::report::Report;
+use crate::run::{Run, Voice, new_seed};
 use crate::session::{agents_of, generalists};
 use crate::state_location::StateLocation;
 use crate::terminal::{DIM, HEADING, Terminal};

@@ -1,17 +1,15 @@
 //! `run`: carries out a plan, to the end or until it is interrupted; the same command goes on where the last one stopped.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_coordinator::ProcessLimits;
 use agent_coordinator::engine::{AgentSpec, Policy};
 use agent_coordinator::executor::{CommandAgent, Simulated, SimulatedProfile};
-use agent_coordinator::{DriverError, ProcessLimits, ShutDown};
-use git_ops::{BranchName, Repository};
-use planner_core::Plan;
-use serde_json::json;
+use git_ops::Repository;
+use planner_core::{Plan, Reading, TaskGraph};
+use serde_json::{Value, json};
 use state_store::StateStore;
-use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agents;
 use crate::check_trust;
@@ -19,16 +17,14 @@ use crate::cli::{AgentKind, LandingChoice, RunArgs};
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
-use crate::event_lines::print_events;
 use crate::plan_file::{self, SoundPlan};
 use crate::plan_summary::plan_summary;
-use crate::progress::Progress;
 use crate::react_agent::ReactAgent;
-use crate::report::Report;
-use crate::session::{Session, SessionError, SessionOptions, agents_of, generalists};
+use crate::run::{Run, Voice, new_seed};
+use crate::session::{agents_of, generalists};
 use crate::state_location::StateLocation;
 use crate::target;
-use crate::terminal::{DIM, Terminal, WARN};
+use crate::terminal::{Terminal, WARN};
 
 /// Carries out a plan.
 pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
@@ -40,41 +36,18 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
     };
     let agents = agents(args, config, &reading.plan);
     if voice(args) == Voice::People {
-        let warnings = planner_core::validate(&reading).diagnostics.len();
-        terminal.print(plan_summary(&reading.plan, &graph, &agents))?;
-        for count in reading.rules.iter().filter(|count| count.entries > 0) {
-            let rule = count.rule;
-            let meaning = rule.meaning.as_str();
-            terminal.line(format_args!("  {} {} `{}`: {meaning}", count.entries, rule.field, rule.value))?;
-        }
-        if warnings > 0 {
-            let plan = escaped(&args.plan.to_string_lossy());
-            terminal.line(format_args!(
-                "{WARN}{warnings} warnings and notes{WARN:#}: super-planner validate {plan}"
-            ))?;
-        }
+        show_plan(args, &reading, &graph, &agents, terminal)?;
     }
-    let place = match &target {
-        Some((repository, _)) if args.place.state.is_none() && config.state.value.is_none() => {
-            StateLocation::in_repository(repository)
-        }
-        _ => StateLocation::find(&args.place, config)?,
-    };
-    let seed = config.seed.or_flag(args.seed.map(Some)).value.unwrap_or_else(new_seed);
-    let time_scale = config.time_scale.or_flag(args.time_scale).value;
+    let place = place(args, config, target.as_ref().map(|(repository, _)| repository))?;
     let store = place.open()?;
-    let executor = match (&args.agent_command, args.agent) {
-        (Some(command), _) => Agents::Command(program(command)?),
-        (None, AgentKind::React) => Agents::React(ReactAgent { store: Arc::clone(&store), seed, time_scale }),
-        (None, AgentKind::Simulated) => Agents::Simulated(Simulated::new(SimulatedProfile {
-            seed,
-            time_scale,
-            failure_rate: args.failure_rate,
-            shared_rate: args.shared_rate,
-            ..SimulatedProfile::default()
-        })),
+    let seed = config.seed.or_flag(args.seed.map(Some)).value.unwrap_or_else(new_seed);
+    let time_scale = match args.agent_command {
+        Some(_) => 1.0,
+        None => config.time_scale.or_flag(args.time_scale).value,
     };
+    let rules = rules(&reading);
     let run = Run {
+        executor: executor(args, &store, seed, time_scale)?,
         plan: reading.plan,
         agents,
         target,
@@ -88,22 +61,89 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
             ..Policy::default()
         },
         check_limits: ProcessLimits { time: config.check_timeout.value, ..ProcessLimits::default() },
-        time_scale: if args.agent_command.is_some() { 1.0 } else { time_scale },
-        executor,
+        time_scale,
         seed,
         voice: voice(args),
     };
     let end = run.finish(terminal)?;
-    if args.events {
-        return Ok(end.exit());
-    }
     if args.json {
-        terminal.json(&json!({ "report": end.report, "places": end.places, "seed": seed }))?;
-    } else {
+        terminal.json(&json!({ "report": end.report, "places": end.places, "rules": rules }))?;
+    } else if !args.events {
         terminal.print(end.report.text(terminal, end.places.time_scale))?;
         terminal.print(end.places.text())?;
     }
     Ok(end.exit())
+}
+
+/// Tells what was found, before the work begins.
+fn show_plan(
+    args: &RunArgs,
+    reading: &Reading,
+    graph: &TaskGraph,
+    agents: &[AgentSpec],
+    terminal: &Terminal,
+) -> Result<(), CliError> {
+    terminal.print(plan_summary(&reading.plan, graph, agents))?;
+    for count in reading.rules.iter().filter(|count| count.entries > 0) {
+        let rule = count.rule;
+        terminal.line(format_args!(
+            "  {} {} `{}`: {}",
+            count.entries,
+            rule.field,
+            rule.value,
+            rule.meaning.as_str()
+        ))?;
+    }
+    let remarks = planner_core::validate(reading).diagnostics.len();
+    if remarks > 0 {
+        let plan = escaped(&args.plan.to_string_lossy());
+        terminal.line(format_args!(
+            "{WARN}{remarks} warnings and notes{WARN:#}: `super-planner validate {plan}` tells them"
+        ))?;
+    }
+    Ok(())
+}
+
+/// Returns which rule of the format's table was applied to how many entries.
+fn rules(reading: &Reading) -> Vec<Value> {
+    let applied = reading.rules.iter().filter(|count| count.entries > 0);
+    let told = applied.map(|count| {
+        let (rule, meaning) = (count.rule, count.rule.meaning.as_str());
+        json!({ "field": rule.field, "value": rule.value, "meaning": meaning, "entries": count.entries })
+    });
+    told.collect()
+}
+
+fn place(
+    args: &RunArgs,
+    config: &Config,
+    repository: Option<&Repository>,
+) -> Result<StateLocation, CliError> {
+    match repository {
+        Some(repository) if args.place.state.is_none() && config.state.value.is_none() => {
+            Ok(StateLocation::in_repository(repository))
+        }
+        _ => StateLocation::find(&args.place, config),
+    }
+}
+
+fn executor(
+    args: &RunArgs,
+    store: &Arc<dyn StateStore>,
+    seed: u64,
+    time_scale: f64,
+) -> Result<Agents, CliError> {
+    Ok(match (&args.agent_command, args.agent) {
+        (Some(command), _) => Agents::Command(program(command)?),
+        (None, AgentKind::React) => Agents::React(ReactAgent { store: Arc::clone(store), seed, time_scale }),
+        (None, AgentKind::Simulated) => Agents::Simulated(Simulated::new(SimulatedProfile {
+            seed,
+            time_scale,
+            failure_rate: args.failure_rate,
+            shared_rate: args.shared_rate,
+            ..SimulatedProfile::default()
+        })),
+    })
 }
 
 /// Returns the agents: as many as the flag says, else those of the plan, else as many as the configuration says.
@@ -125,179 +165,10 @@ fn program(command: &str) -> Result<CommandAgent, CliError> {
     Ok(CommandAgent::new(words, ProcessLimits { time: PROGRAM_TIME, ..ProcessLimits::default() }))
 }
 
-/// Returns a seed that nobody has chosen; it is printed, so that the run can be repeated.
-pub(crate) fn new_seed() -> u64 {
-    // The lower half of a random id; six digits and a bit are enough to tell runs apart, and can be typed.
-    (uuid::Uuid::new_v4().as_u128() as u64) % 1_000_000
-}
-
-/// Whom a run talks to while it goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Voice {
-    /// Nobody.
-    Nobody,
-    /// People: what was found, then progress.
-    People,
-    /// A program: every event.
-    Events,
-}
-
 fn voice(args: &RunArgs) -> Voice {
     match (args.events, args.quiet || args.json) {
         (true, _) => Voice::Events,
         (false, true) => Voice::Nobody,
         (false, false) => Voice::People,
-    }
-}
-
-/// A run that is ready to begin.
-pub(crate) struct Run {
-    pub(crate) plan: Plan,
-    pub(crate) agents: Vec<AgentSpec>,
-    pub(crate) target: Option<(Repository, BranchName)>,
-    pub(crate) place: StateLocation,
-    pub(crate) store: Arc<dyn StateStore>,
-    pub(crate) run_checks: bool,
-    pub(crate) policy: Policy,
-    pub(crate) check_limits: ProcessLimits,
-    pub(crate) executor: Agents,
-    pub(crate) time_scale: f64,
-    pub(crate) seed: u64,
-    pub(crate) voice: Voice,
-}
-
-/// A run that has ended.
-pub(crate) struct End {
-    pub(crate) report: Report,
-    pub(crate) places: Places,
-    is_interrupted: bool,
-}
-
-/// Where a run has left what it made.
-#[derive(Debug, Clone, serde::Serialize)]
-pub(crate) struct Places {
-    pub(crate) repository: Option<PathBuf>,
-    pub(crate) branch: Option<String>,
-    pub(crate) state: String,
-    pub(crate) time_scale: f64,
-    pub(crate) seed: u64,
-}
-
-impl End {
-    /// Returns the exit code that it deserves.
-    pub(crate) fn exit(&self) -> Exit {
-        if self.is_interrupted && !self.report.all_done() {
-            return Exit::Interrupted;
-        }
-        Exit::problems_if(!self.report.all_done())
-    }
-}
-
-impl Places {
-    /// Returns them as lines for people.
-    pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        if let (Some(repository), Some(branch)) = (&self.repository, &self.branch) {
-            text += &format!("repository  {}, branch {branch}\n", escaped(&repository.to_string_lossy()));
-        }
-        text + &format!(
-            "state       {}\nseed        {} {DIM}(--seed repeats the draws){DIM:#}\n",
-            self.state, self.seed
-        )
-    }
-}
-
-impl Run {
-    /// Carries it out on a runtime of its own.
-    pub(crate) fn finish(self, terminal: &Terminal) -> Result<End, CliError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
-            CliError::new(ErrorKind::Internal, "the runtime cannot be started").caused_by(error)
-        })?;
-        runtime.block_on(self.carry_out(terminal))
-    }
-
-    async fn carry_out(self, terminal: &Terminal) -> Result<End, CliError> {
-        let places = Places {
-            repository: self.target.as_ref().map(|(repository, _)| repository.git_dir().to_owned()),
-            branch: self.target.as_ref().map(|(_, branch)| branch.as_str().to_owned()),
-            state: self.place.to_string(),
-            time_scale: self.time_scale,
-            seed: self.seed,
-        };
-        let options = SessionOptions {
-            agents: self.agents,
-            store: Arc::clone(&self.store),
-            target: self.target,
-            run_checks: self.run_checks,
-            policy: self.policy,
-            check_limits: self.check_limits,
-            ..SessionOptions::new(self.plan, self.executor)
-        };
-        let session = Session::begin(options).await?;
-        let handle = session.handle().clone();
-        if session.is_resumed() && self.voice == Voice::People {
-            terminal.note("the state holds this project: going on where it stopped");
-        }
-        let progress = (self.voice == Voice::People)
-            .then(|| Progress::show(session.handle().clone(), session.project()));
-        let told = CancellationToken::new();
-        let telling = (self.voice == Voice::Events)
-            .then(|| tokio::spawn(print_events(handle.clone(), self.store, terminal.clone(), told.clone())));
-        let interrupted = wait(&session, terminal).await;
-        if let Some(progress) = progress {
-            progress.clear().await;
-        }
-        let report = match interrupted {
-            None => session.finish().await?,
-            Some(how) => session.end(how).await?,
-        };
-        told.cancel();
-        if let Some(telling) = telling {
-            telling.await.map_err(|panic| CliError::new(ErrorKind::Internal, panic.to_string()))??;
-        }
-        Ok(End { report, places, is_interrupted: interrupted.is_some() })
-    }
-}
-
-/// Waits until the run is over, or until somebody interrupts it: once to let what is under way end, twice to stop now.
-async fn wait(session: &Session, terminal: &Terminal) -> Option<ShutDown> {
-    let settled = session.handle().settled(session.project());
-    tokio::select! {
-        // Where the coordinator has ended by itself, finishing the session tells why.
-        _ = settled => return None,
-        _ = tokio::signal::ctrl_c() => {}
-    }
-    terminal.note("interrupted: no more tasks are handed out; once more to stop at once");
-    session.handle().shut_down(ShutDown::Drain);
-    tokio::select! {
-        () = session.handle().stopped() => Some(ShutDown::Drain),
-        _ = tokio::signal::ctrl_c() => Some(ShutDown::Now),
-    }
-}
-
-impl From<SessionError> for CliError {
-    fn from(error: SessionError) -> Self {
-        match error {
-            SessionError::Driver(DriverError::Store(error)) | SessionError::Log(error) => error.into(),
-            SessionError::Driver(error @ DriverError::Landing(_)) => {
-                Self::new(ErrorKind::Repository, "the run stopped: its results cannot be landed")
-                    .hint("nothing is lost: mend the cause, then run the same command again")
-                    .caused_by(error)
-            }
-            SessionError::Driver(error @ DriverError::Deposed) => {
-                Self::new(ErrorKind::Store, "the run stopped")
-                    .hint("the other coordinator goes on with it")
-                    .caused_by(error)
-            }
-            error @ SessionError::PlanChanged { .. } => Self::new(ErrorKind::Plan, error.to_string())
-                .hint("go on with the plan as it was, rename the project, or name another --state"),
-            SessionError::Refused(error) => {
-                Self::new(ErrorKind::Store, "the run could not begin").caused_by(error)
-            }
-            error @ (SessionError::Driver(DriverError::Thread(_) | DriverError::Panicked)
-            | SessionError::Stopped(_)) => {
-                Self::new(ErrorKind::Internal, "the coordinator stopped").caused_by(error)
-            }
-        }
     }
 }

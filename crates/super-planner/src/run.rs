@@ -1,0 +1,196 @@
+//! A run that is ready: carried out to its end, shown while it goes on, interrupted or not.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use agent_coordinator::engine::{AgentSpec, Policy, Refusal};
+use agent_coordinator::{CommandError, DriverError, ProcessLimits, ShutDown};
+use git_ops::{BranchName, Repository};
+use planner_core::Plan;
+use state_store::StateStore;
+use tokio_util::sync::CancellationToken;
+
+use crate::agents::Agents;
+use crate::error::{CliError, ErrorKind, Exit};
+use crate::escape::escaped;
+use crate::event_lines::print_events;
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::session::{Session, SessionError, SessionOptions};
+use crate::state_location::StateLocation;
+use crate::terminal::{DIM, Terminal};
+
+/// A run that is ready to begin.
+pub(crate) struct Run {
+    pub(crate) plan: Plan,
+    pub(crate) agents: Vec<AgentSpec>,
+    pub(crate) target: Option<(Repository, BranchName)>,
+    pub(crate) place: StateLocation,
+    pub(crate) store: Arc<dyn StateStore>,
+    pub(crate) run_checks: bool,
+    pub(crate) policy: Policy,
+    pub(crate) check_limits: ProcessLimits,
+    pub(crate) executor: Agents,
+    pub(crate) time_scale: f64,
+    pub(crate) seed: u64,
+    pub(crate) voice: Voice,
+}
+
+/// A run that has ended.
+pub(crate) struct End {
+    pub(crate) report: Report,
+    pub(crate) places: Places,
+    is_interrupted: bool,
+}
+
+/// Where a run has left what it made.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Places {
+    pub(crate) repository: Option<PathBuf>,
+    pub(crate) branch: Option<String>,
+    pub(crate) state: String,
+    pub(crate) time_scale: f64,
+    pub(crate) seed: u64,
+}
+
+impl End {
+    /// Returns the exit code that it deserves.
+    pub(crate) fn exit(&self) -> Exit {
+        if self.is_interrupted && !self.report.all_done() {
+            return Exit::Interrupted;
+        }
+        Exit::problems_if(!self.report.all_done())
+    }
+}
+
+impl Places {
+    /// Returns them as lines for people.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        if let (Some(repository), Some(branch)) = (&self.repository, &self.branch) {
+            text += &format!("repository  {}, branch {branch}\n", escaped(&repository.to_string_lossy()));
+        }
+        text + &format!(
+            "state       {}\nseed        {} {DIM}(--seed repeats the draws){DIM:#}\n",
+            self.state, self.seed
+        )
+    }
+}
+
+impl Run {
+    /// Carries it out on a runtime of its own.
+    pub(crate) fn finish(self, terminal: &Terminal) -> Result<End, CliError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+            CliError::new(ErrorKind::Internal, "the runtime cannot be started").caused_by(error)
+        })?;
+        runtime.block_on(self.carry_out(terminal))
+    }
+
+    async fn carry_out(self, terminal: &Terminal) -> Result<End, CliError> {
+        let places = Places {
+            repository: self.target.as_ref().map(|(repository, _)| repository.git_dir().to_owned()),
+            branch: self.target.as_ref().map(|(_, branch)| branch.as_str().to_owned()),
+            state: self.place.to_string(),
+            time_scale: self.time_scale,
+            seed: self.seed,
+        };
+        let options = SessionOptions {
+            agents: self.agents,
+            store: Arc::clone(&self.store),
+            target: self.target,
+            run_checks: self.run_checks,
+            policy: self.policy,
+            check_limits: self.check_limits,
+            ..SessionOptions::new(self.plan, self.executor)
+        };
+        let session = Session::begin(options).await?;
+        let handle = session.handle().clone();
+        if session.is_resumed() && self.voice == Voice::People {
+            terminal.note("the state holds this project: going on where it stopped");
+        }
+        let progress = (self.voice == Voice::People)
+            .then(|| Progress::show(session.handle().clone(), session.project()));
+        let told = CancellationToken::new();
+        let telling = (self.voice == Voice::Events)
+            .then(|| tokio::spawn(print_events(handle.clone(), self.store, terminal.clone(), told.clone())));
+        let interrupted = wait(&session, terminal).await;
+        if let Some(progress) = progress {
+            progress.clear().await;
+        }
+        let report = match interrupted {
+            None => session.finish().await?,
+            Some(how) => session.end(how).await?,
+        };
+        told.cancel();
+        if let Some(telling) = telling {
+            telling.await.map_err(|panic| CliError::new(ErrorKind::Internal, panic.to_string()))??;
+        }
+        Ok(End { report, places, is_interrupted: interrupted.is_some() })
+    }
+}
+
+/// Waits until the run is over, or until somebody interrupts it: once to let what is under way end, twice to stop now.
+async fn wait(session: &Session, terminal: &Terminal) -> Option<ShutDown> {
+    let settled = session.handle().settled(session.project());
+    tokio::select! {
+        // Where the coordinator has ended by itself, finishing the session tells why.
+        _ = settled => return None,
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    terminal.note("interrupted: no more tasks are handed out; once more to stop at once");
+    session.handle().shut_down(ShutDown::Drain);
+    tokio::select! {
+        () = session.handle().stopped() => Some(ShutDown::Drain),
+        _ = tokio::signal::ctrl_c() => Some(ShutDown::Now),
+    }
+}
+
+impl From<SessionError> for CliError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Driver(DriverError::Store(error)) | SessionError::Log(error) => error.into(),
+            SessionError::Driver(error @ DriverError::Landing(_)) => {
+                Self::new(ErrorKind::Repository, "the run stopped: its results cannot be landed")
+                    .hint("nothing is lost: mend the cause, then run the same command again")
+                    .caused_by(error)
+            }
+            SessionError::Driver(error @ DriverError::Deposed) => {
+                Self::new(ErrorKind::Store, "the run stopped")
+                    .hint("the other coordinator goes on with it")
+                    .caused_by(error)
+            }
+            error @ SessionError::PlanChanged { .. } => Self::new(ErrorKind::Plan, error.to_string())
+                .hint("go on with the plan as it was, rename the project, or name another --state"),
+            SessionError::Refused(error @ CommandError::Refused(Refusal::AgentTaken { .. })) => Self::new(
+                ErrorKind::Store,
+                "another run is at work on this state with agents of the same names",
+            )
+            .hint("`super-planner status --watch` follows it; stop it to go on here")
+            .caused_by(error),
+            SessionError::Refused(error) => {
+                Self::new(ErrorKind::Store, "the run could not begin").caused_by(error)
+            }
+            error @ (SessionError::Driver(DriverError::Thread(_) | DriverError::Panicked)
+            | SessionError::Stopped(_)) => {
+                Self::new(ErrorKind::Internal, "the coordinator stopped").caused_by(error)
+            }
+        }
+    }
+}
+
+/// Whom a run talks to while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// Nobody.
+    Nobody,
+    /// People: what was found, then progress.
+    People,
+    /// A program: every event.
+    Events,
+}
+
+/// Returns a seed that nobody has chosen; it is printed, so that the run can be repeated.
+pub(crate) fn new_seed() -> u64 {
+    // The lower half of a random id; six digits and a bit are enough to tell runs apart, and can be typed.
+    (uuid::Uuid::new_v4().as_u128() as u64) % 1_000_000
+}
