@@ -67,7 +67,7 @@ pub struct Coordinator<E> {
     pub attempt_time: Duration,
 }
 
-/// A coordinator at work.
+/// A coordinator at work. Dropping it stops the coordinator at once; what was under way is handed out by the next one.
 #[derive(Debug)]
 pub struct Running {
     /// The handle by which it is asked.
@@ -77,8 +77,14 @@ pub struct Running {
 
 impl Running {
     /// Waits until it has come to its end.
-    pub async fn ended(self) -> Result<(), DriverError> {
-        self.end.await.unwrap_or(Err(DriverError::Panicked))
+    pub async fn ended(mut self) -> Result<(), DriverError> {
+        (&mut self.end).await.unwrap_or(Err(DriverError::Panicked))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.shut_down(ShutDown::Now);
     }
 }
 
@@ -226,11 +232,22 @@ impl<E: AgentExecutor> Driver<E> {
     }
 
     fn run(mut self, incoming: &mpsc::Receiver<Input>) -> Result<(), DriverError> {
+        let worked = self.work(incoming);
+        self.attempts.values().for_each(CancellationToken::cancel);
+        match worked {
+            // What is recorded is for the next one to find out; and one that was taken over from has been ended.
+            Err(DriverError::Store(_) | DriverError::Deposed) => worked,
+            Ok(()) | Err(_) => worked.and(self.take_turn(vec![Waiting::internal(Command::End)])),
+        }
+    }
+
+    /// Takes what comes until it is asked to come to an end.
+    fn work(&mut self, incoming: &mpsc::Receiver<Input>) -> Result<(), DriverError> {
         loop {
             let first = match incoming.recv_timeout(self.patience()) {
                 Ok(input) => Some(input),
                 Err(mpsc::RecvTimeoutError::Timeout) => None,
-                Err(mpsc::RecvTimeoutError::Disconnected) => return self.end(),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
             };
             let mut commands = self.chores();
             for input in first.into_iter().chain(incoming.try_iter()).take(BATCH_MAX) {
@@ -240,13 +257,12 @@ impl<E: AgentExecutor> Driver<E> {
                 self.take_turn(commands)?;
             }
             if self.engine.is_deposed() {
-                self.stop_attempts();
                 return Err(DriverError::Deposed);
             }
             self.answer_settled();
             match self.shut_down {
-                Some(ShutDown::Now) => return self.end(),
-                Some(ShutDown::Drain) if !self.has_work() => return self.end(),
+                Some(ShutDown::Now) => return Ok(()),
+                Some(ShutDown::Drain) if !self.has_work() => return Ok(()),
                 Some(ShutDown::Drain) | None => {}
             }
         }
@@ -521,15 +537,5 @@ impl<E: AgentExecutor> Driver<E> {
             // Whoever asked may have gone.
             let _ = reply.send(());
         }
-    }
-
-    fn stop_attempts(&self) {
-        self.attempts.values().for_each(CancellationToken::cancel);
-    }
-
-    /// Gives up what is under way and records the end.
-    fn end(mut self) -> Result<(), DriverError> {
-        self.stop_attempts();
-        self.take_turn(vec![Waiting::internal(Command::End)])
     }
 }

@@ -104,10 +104,6 @@ impl Handle {
         let _ = self.inputs.send(input);
     }
 
-    pub(crate) fn report_landing_stopped(&self, stopped: LandingStopped) {
-        self.tell(Input::LandingStopped(stopped));
-    }
-
     /// Looks at the engine and at the measurements, between two turns.
     pub async fn inspect<R: Send + 'static>(
         &self,

@@ -17,7 +17,7 @@ use state_store::task::{CommitHash, ConflictRecord, FencingToken, Intent, Landed
 use tokio::sync::oneshot;
 
 use crate::engine::Command;
-use crate::handle::{CommandError, Handle};
+use crate::handle::{CommandError, Handle, Input};
 
 /// How often a batch is tried again when somebody else has moved the branch or holds a lock.
 const TRIES: u32 = 20;
@@ -44,12 +44,12 @@ pub(crate) struct Landing {
     pub(crate) intents: Vec<Intent>,
 }
 
-/// Why results cannot be landed any more.
+/// Why results cannot be kept or landed any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("results cannot be landed on {branch}: {reason}")]
+#[error("{what}: {reason}")]
 pub struct LandingStopped {
-    /// The branch.
-    pub branch: BranchName,
+    /// What cannot be done.
+    pub what: String,
     /// Why not.
     pub reason: String,
 }
@@ -79,7 +79,7 @@ impl Lander {
             for landings in landings.into_values() {
                 let branch = landings[0].branch.clone();
                 if let Err(reason) = self.land(&branch, landings) {
-                    self.handle.report_landing_stopped(LandingStopped { branch, reason });
+                    self.stop(format!("results cannot be landed on {branch}"), reason);
                 }
             }
         }
@@ -90,17 +90,22 @@ impl Lander {
             return;
         }
         let (requests, replies): (Vec<_>, Vec<_>) = pins.into_iter().unzip();
-        let pinned =
-            self.writer().and_then(|mut writer| writer.pin(&requests).map_err(|error| chain(&error)));
-        match pinned {
+        let pin = || self.writer()?.pin(&requests).map_err(|error| chain(&error));
+        // A writer that has failed is spent, and what it was about to write can be written again.
+        match pin().or_else(|_| pin()) {
             Ok(results) => {
                 for (reply, result) in replies.into_iter().zip(results) {
                     // The attempt may have been stopped meanwhile; then nobody wants to know.
                     let _ = reply.send(result.map_err(|error| error.to_string()));
                 }
             }
-            Err(reason) => replies.into_iter().for_each(|reply| drop(reply.send(Err(reason.clone())))),
+            // The attempts are not to blame: the coordinator stops before it hears of their end.
+            Err(reason) => self.stop("results cannot be kept".to_owned(), reason),
         }
+    }
+
+    fn stop(&self, what: String, reason: String) {
+        self.handle.tell(Input::LandingStopped(LandingStopped { what, reason }));
     }
 
     fn writer(&self) -> Result<Writer, String> {

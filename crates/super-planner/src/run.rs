@@ -150,7 +150,7 @@ impl From<SessionError> for CliError {
         match error {
             SessionError::Driver(DriverError::Store(error)) | SessionError::Log(error) => error.into(),
             SessionError::Driver(error @ DriverError::Landing(_)) => {
-                Self::new(ErrorKind::Repository, "the run stopped: its results cannot be landed")
+                Self::new(ErrorKind::Repository, "the run stopped")
                     .hint("nothing is lost: mend the cause, then run the same command again")
                     .caused_by(error)
             }
