@@ -12,7 +12,6 @@ mod host;
 mod landing;
 mod metrics;
 mod process;
-mod random;
 mod turn;
 mod verification;
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use planner_core::random::Random;
+
 /// What a generated plan looks like.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Workload {
@@ -35,7 +37,7 @@ impl Workload {
         for parent in parents.iter().flatten() {
             is_group[*parent] = true;
         }
-        let mut random = Random(self.seed);
+        let mut random = Random::new(self.seed);
         let mut leaves_before: Vec<usize> = Vec::new();
         let mut leaves_left = is_group.iter().filter(|group| !**group).count();
         let mut dependents_left = (self.tasks as f64 * self.with_dependencies).round() as usize;
@@ -108,25 +110,6 @@ fn write_dependencies(yaml: &mut String, leaves_before: &[usize], count: usize, 
 
 fn id(task: usize) -> String {
     format!("T-{task:05}")
-}
-
-/// SplitMix64, from G. L. Steele, D. Lea, C. H. Flood, *Fast Splittable Pseudorandom Number Generators*, OOPSLA 2014.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Returns a number from 0 to below `bound`, or 0 where the bound is 0.
-    fn below(&mut self, bound: usize) -> usize {
-        // The high half of the product: as even as a workload needs, and without a division.
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod graph;
 pub mod id;
 pub mod plan;
 pub mod priority;
+pub mod random;
 pub mod render;
 pub mod schedule;
 pub mod source;

@@ -11,22 +11,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use planner_core::random::Random;
 use state_store::task::{Completion, Landed, State, TaskRecord, TaskState};
 use state_store::{Recorded, Seq, SqliteStore, StateStore, StreamName, SystemClock};
 
 const TASKS_PER_KILL: usize = 12;
-
-/// A repeatable sequence of numbers: SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
 
 /// Variables that scale and repeat the test.
 fn from_environment(name: &str, default: u64) -> u64 {
@@ -121,13 +110,13 @@ fn a_killed_run_goes_on_where_it_was() {
     let kills =
         (20.0 * std::env::var("SUPER_PLANNER_TEST_SCALE").map_or(1.0, |text| text.parse().unwrap())) as u64;
     println!("seed {seed}, {kills} kills: SUPER_PLANNER_TEST_SEED repeats it");
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let tasks = kills as usize * TASKS_PER_KILL;
     std::fs::write(folder.path().join("plan.yaml"), plan(tasks)).unwrap();
 
     for kill in 0..kills {
-        let acknowledged = run_and_kill(folder.path(), 5 + random.below(60));
+        let acknowledged = run_and_kill(folder.path(), 5 + random.below(60) as u64);
         git(folder.path(), &["fsck", "--full", "--strict"]);
         check_log(folder.path());
         let recorded = history(folder.path());

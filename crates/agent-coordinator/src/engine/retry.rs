@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
+use planner_core::random::Random;
 use state_store::Timestamp;
 use state_store::task::{AfterFailure, FencingToken, TaskKey};
 
 use crate::engine::Policy;
-use crate::random::Random;
 
 /// Returns what comes of a task whose attempt with that token has failed for the `failures`-th time.
 pub(super) fn after_failure(

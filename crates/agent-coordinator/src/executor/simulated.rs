@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use git_ops::{Edit, FileMode, RepoPath};
+use planner_core::random::Random;
 
 use crate::executor::{AgentExecutor, Base, Job, Outcome};
-use crate::random::Random;
 
 /// How simulated agents behave.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! A plan like that of a large platform: services of nested groups, with dependencies within and between them.
 
-use super::random::Random;
+use crate::random::Random;
 use crate::{Dependency, Plan, TaskId};
 
 const TASKS_PER_SERVICE: usize = 50;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use super::random::Random;
+use crate::random::Random;
 use crate::{Dependency, Plan};
 
 /// The size and the shape of a layered plan.

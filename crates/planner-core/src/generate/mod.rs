@@ -2,12 +2,11 @@
 
 mod complex;
 mod layered;
-mod random;
 
 pub use complex::complex;
 pub use layered::{LayeredShape, layered};
 
-use self::random::Random;
+use crate::random::Random;
 use crate::{Effort, Plan, Priority, Task};
 
 /// What agents can do in made-up plans.
