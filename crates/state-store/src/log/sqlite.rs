@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
@@ -123,16 +123,9 @@ impl SqliteStore {
         if path.is_dir() {
             return Err(OpenError::Foreign { path: path.to_owned(), reason: "it is a folder".to_owned() });
         }
-        let engine = |source| match rusqlite_code(&source) {
-            Some(ErrorCode::NotADatabase) => OpenError::Foreign {
-                path: path.to_owned(),
-                reason: "it is not an SQLite database".to_owned(),
-            },
-            _ => OpenError::Engine { path: path.to_owned(), source },
-        };
-        let mut writer = connect(path).map_err(engine)?;
-        prepare_tables(&mut writer, path, engine)?;
-        let reader = connect(path).map_err(engine)?;
+        let mut writer = connect(path)?;
+        make_tables(&mut writer, path)?;
+        let reader = connect(path)?;
         Ok(Self {
             path: path.to_owned(),
             clock,
@@ -148,45 +141,77 @@ impl SqliteStore {
     }
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "fullfsync", true)?;
-    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-    connection.pragma_update(None, "mmap_size", 0)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
+/// Opens a connection, if the file is one of ours or empty, with the settings that the promises rest on.
+fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let failed = |source| open_error(path, source);
+    let connection = Connection::open(path).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    check_owner(&connection, path)?;
+    enter_wal_mode(&connection).map_err(failed)?;
+    for (name, value) in [("synchronous", "full"), ("fullfsync", "on"), ("checkpoint_fullfsync", "on")] {
+        connection.pragma_update(None, name, value).map_err(failed)?;
+    }
+    connection.pragma_update(None, "mmap_size", 0).map_err(failed)?;
+    connection.pragma_update(None, "trusted_schema", false).map_err(failed)?;
     Ok(connection)
 }
 
-/// Makes the tables of a new file, or checks that those of an old one are ours.
-fn prepare_tables(
-    connection: &mut Connection,
-    path: &Path,
-    engine: impl Fn(rusqlite::Error) -> OpenError,
-) -> Result<(), OpenError> {
-    let transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&engine)?;
-    let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let tables: i64 =
-        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(&engine)?;
-    if tables == 0 {
-        transaction.execute_batch(TABLES).map_err(&engine)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(&engine)?;
-        transaction.pragma_update(None, "user_version", SQLITE_FORMAT_VERSION).map_err(&engine)?;
-        return transaction.commit().map_err(&engine);
+/// Reads whose file it is and in which format, and changes nothing.
+fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |source| open_error(path, source);
+    if count_tables(connection).map_err(failed)? == 0 {
+        return Ok(());
     }
-    let application = pragma("application_id").map_err(&engine)?;
-    if application != APPLICATION_ID {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    if pragma("application_id").map_err(failed)? != APPLICATION_ID {
         let reason = "another program's tables are in it".to_owned();
         return Err(OpenError::Foreign { path: path.to_owned(), reason });
     }
-    let found = pragma("user_version").map_err(&engine)?;
+    let found = pragma("user_version").map_err(failed)?;
     if found > SQLITE_FORMAT_VERSION {
         return Err(OpenError::Newer { path: path.to_owned(), found });
     }
     Ok(())
+}
+
+/// Switches a new file to a write-ahead log. SQLite does not wait for others who are doing the same, so this does.
+fn enter_wal_mode(connection: &Connection) -> rusqlite::Result<()> {
+    let patience = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if is_busy(&error) && Instant::now() < patience => {
+                std::thread::park_timeout(Duration::from_millis(2));
+            }
+            switched => return switched,
+        }
+    }
+}
+
+/// Makes the tables of a new file; whoever comes second finds them.
+fn make_tables(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let make = |connection: &mut Connection| {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if count_tables(&transaction)? == 0 {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", SQLITE_FORMAT_VERSION)?;
+        }
+        transaction.commit()
+    };
+    make(connection).map_err(|source| open_error(path, source))
+}
+
+fn count_tables(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+}
+
+fn open_error(path: &Path, source: rusqlite::Error) -> OpenError {
+    match rusqlite_code(&source) {
+        Some(ErrorCode::NotADatabase) => {
+            OpenError::Foreign { path: path.to_owned(), reason: "it is not an SQLite database".to_owned() }
+        }
+        _ => OpenError::Engine { path: path.to_owned(), source },
+    }
 }
 
 impl StateStore for SqliteStore {
@@ -195,11 +220,12 @@ impl StateStore for SqliteStore {
         if self.poisoned.load(Ordering::SeqCst) {
             return Err(StoreError::Poisoned);
         }
-        connection.execute_batch("BEGIN IMMEDIATE").map_err(|source| match rusqlite_code(&source) {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(|source| {
+            if is_busy(&source) {
                 StoreError::Busy { stream: stream.clone(), waited_ms: BUSY_TIMEOUT.as_millis() as u64 }
+            } else {
+                engine_error("begin a transaction", source)
             }
-            _ => engine_error("begin a transaction", source),
         })?;
         let mut transaction = SqliteTransaction {
             store: self,
@@ -473,6 +499,10 @@ const fn first_of(key: i64) -> i64 {
     key & ((1 << SEQ_BITS) - 1)
 }
 
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(rusqlite_code(error), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 fn rusqlite_code(error: &rusqlite::Error) -> Option<ErrorCode> {
     error.sqlite_error_code()
 }
@@ -550,6 +580,20 @@ mod tests {
     }
 
     #[test]
+    fn a_new_store_is_opened_by_many_at_once() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("state.db");
+            std::thread::scope(|scope| {
+                let opening: Vec<_> = (0..8).map(|_| scope.spawn(|| open(&path).map(drop))).collect();
+                for opened in opening {
+                    opened.join().unwrap().unwrap();
+                }
+            });
+        }
+    }
+
+    #[test]
     fn what_is_no_store_of_ours_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let text = folder.path().join("notes.txt");
@@ -559,7 +603,9 @@ mod tests {
 
         let foreign = folder.path().join("other.db");
         Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        let before = std::fs::read(&foreign).unwrap();
         assert!(matches!(open(&foreign), Err(OpenError::Foreign { .. })));
+        assert_eq!(std::fs::read(&foreign).unwrap(), before, "not a byte of it is changed");
 
         let missing = folder.path().join("missing.db");
         let error = SqliteStore::open_existing(&missing, Arc::new(SystemClock)).unwrap_err();
