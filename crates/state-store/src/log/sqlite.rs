@@ -581,7 +581,7 @@ mod tests {
 
     #[test]
     fn a_new_store_is_opened_by_many_at_once() {
-        for _ in 0..20 {
+        for _ in 0..60 {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("state.db");
             std::thread::scope(|scope| {
