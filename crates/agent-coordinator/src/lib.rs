@@ -20,4 +20,4 @@ pub use handle::{CommandError, Handle, ShutDown, Stopped};
 pub use landing::LandingStopped;
 pub use metrics::Metrics;
 pub use process::ProcessLimits;
-pub use turn::{RecordedEvent, Turn, TurnError, load, turn};
+pub use turn::{RecordedEvent, Turn, TurnError, load, replay, turn};

@@ -5,6 +5,8 @@
 //! what is due; append everything as one segment; give the lock back. Only then are effects carried out and answers
 //! given, so that nobody is told of something that a crash could undo.
 
+use std::ops::ControlFlow;
+
 use state_store::log::CommitError;
 use state_store::task::{Event, UnfitEvent};
 use state_store::{Recorded, Seq, StateStore, StoreError, StreamName, Timestamp};
@@ -58,13 +60,22 @@ pub enum TurnError {
 
 /// Brings an engine up to the end of the log, without the lock.
 pub fn load(engine: &mut Engine, store: &dyn StateStore, stream: &StreamName) -> Result<(), TurnError> {
-    let after = engine.seq();
+    replay(store, stream, engine.seq(), |recorded| engine.apply_recorded(recorded).map(drop))
+}
+
+/// Hands each entry after `after` to `apply`, in order, until one does not fit.
+pub fn replay(
+    store: &dyn StateStore,
+    stream: &StreamName,
+    after: Seq,
+    mut apply: impl FnMut(&Recorded) -> Result<(), UnfitEvent>,
+) -> Result<(), TurnError> {
     let mut unfit = Ok(());
-    let mut visit = |recorded: Recorded| match engine.apply_recorded(&recorded) {
-        Ok(_) => std::ops::ControlFlow::Continue(()),
+    let mut visit = |recorded: Recorded| match apply(&recorded) {
+        Ok(()) => ControlFlow::Continue(()),
         Err(source) => {
             unfit = Err(TurnError::Unfit { at: recorded.seq, source });
-            std::ops::ControlFlow::Break(())
+            ControlFlow::Break(())
         }
     };
     store.read(stream, after, &mut visit).map_err(TurnError::NotBegun)?;

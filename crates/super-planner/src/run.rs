@@ -161,6 +161,21 @@ impl From<SessionError> for CliError {
             }
             error @ SessionError::PlanChanged { .. } => Self::new(ErrorKind::Plan, error.to_string())
                 .hint("go on with the plan as it was, rename the project, or name another --state"),
+            error @ (SessionError::BranchChanged { .. } | SessionError::NotOnBranch { .. }) => Self::new(
+                ErrorKind::Repository,
+                error.to_string(),
+            )
+            .hint("go on with the repository and branch of the last run, or begin anew with another --state"),
+            error @ SessionError::CheckedOut { .. } => Self::new(ErrorKind::Repository, error.to_string())
+                .hint("--branch names another one; merge it when the run is over"),
+            error @ SessionError::NoCommit => Self::new(ErrorKind::Repository, error.to_string())
+                .hint("make a first one: git commit --allow-empty -m start"),
+            SessionError::Branch(error) => {
+                Self::new(ErrorKind::Repository, "the branch cannot be made").caused_by(error)
+            }
+            SessionError::Repository(error) => {
+                Self::new(ErrorKind::Repository, "the repository cannot be read").caused_by(error)
+            }
             SessionError::Refused(error @ CommandError::Refused(Refusal::AgentTaken { .. })) => Self::new(
                 ErrorKind::Store,
                 "another run is at work on this state with agents of the same names",

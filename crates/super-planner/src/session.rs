@@ -1,8 +1,8 @@
 //! A run from beginning to end, for programs that embed it; the command line uses the same.
 //!
 //! ```no_run
-//! # async fn example(plan: planner_core::Plan) -> Result<(), super_planner::session::SessionError> {
-//! use agent_coordinator::executor::{InProcess, Outcome};
+//! # async fn example(plan: super_planner::planner_core::Plan) -> Result<(), super_planner::session::SessionError> {
+//! use super_planner::agent_coordinator::executor::{InProcess, Outcome};
 //! use super_planner::session::{Session, SessionOptions};
 //!
 //! let work = InProcess::new(|job| async move {
@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +23,14 @@ use agent_coordinator::engine::{Accepted, AgentSpec, Command, Policy};
 use agent_coordinator::executor::AgentExecutor;
 use agent_coordinator::{
     CommandError, Coordinator, DriverError, Handle, ProcessLimits, Running, ShutDown, Stopped, TurnError,
+    replay,
 };
-use git_ops::{BranchName, Repository, Signature};
-use planner_core::{CapabilitySet, Plan};
-use state_store::task::{ProjectKey, ProjectSettings};
-use state_store::{MemoryStore, StateStore, StreamName, SystemClock};
+use git_ops::{BranchName, CommitId, CreateBranchError, ReadError, Repository, Signature};
+use planner_core::{CapabilitySet, Plan, Task, TaskId};
+use state_store::task::{
+    CommitHash, Completion, Landed, Project, ProjectKey, ProjectSettings, State, TaskState,
+};
+use state_store::{MemoryStore, Recorded, Seq, StateStore, StreamName, SystemClock};
 
 use crate::report::{Report, Transitions};
 
@@ -111,18 +115,58 @@ pub enum SessionError {
     Driver(#[from] DriverError),
     /// The store holds another plan under this name.
     #[error(
-        "the project `{name}` is recorded with another plan: {added} tasks added, {removed} removed, {changed} changed"
+        "the project `{name}` is recorded with another plan: added {}, removed {}, changed {}",
+        listed(added),
+        listed(removed),
+        listed(changed)
     )]
     PlanChanged {
         /// The project.
         name: String,
-        /// How many tasks the new plan has that the recorded one lacks.
-        added: usize,
-        /// How many tasks the recorded plan has that the new one lacks.
-        removed: usize,
-        /// How many tasks both have that are not the same.
-        changed: usize,
+        /// The tasks that the new plan has and the recorded one lacks.
+        added: Vec<TaskId>,
+        /// The tasks that the recorded plan has and the new one lacks.
+        removed: Vec<TaskId>,
+        /// The tasks that both have and that are not the same; none where only the plan around them differs.
+        changed: Vec<TaskId>,
     },
+    /// Results of the project have landed elsewhere.
+    #[error("{landed} results of the project have landed on {recorded}, and this run is to land on {given}")]
+    BranchChanged {
+        /// Where they have landed.
+        recorded: String,
+        /// Where this run was to land.
+        given: String,
+        /// How many.
+        landed: usize,
+    },
+    /// What has landed is not there any more, or the repository is another one.
+    #[error(
+        "{landed} results of the project have landed, but the branch {branch} does not hold the last of them, {commit}"
+    )]
+    NotOnBranch {
+        /// The branch.
+        branch: String,
+        /// The commit that landed last.
+        commit: CommitId,
+        /// How many have.
+        landed: usize,
+    },
+    /// Some working copy shows the branch.
+    #[error("the branch {branch} is checked out, and would move under the working copy")]
+    CheckedOut {
+        /// The branch.
+        branch: BranchName,
+    },
+    /// The repository has no commit to begin a branch from.
+    #[error("the repository has no commit to begin from")]
+    NoCommit,
+    /// The branch cannot be made.
+    #[error("the branch cannot be made")]
+    Branch(#[source] CreateBranchError),
+    /// The repository cannot be read.
+    #[error("the repository cannot be read")]
+    Repository(#[source] ReadError),
     /// The coordinator refused to begin.
     #[error("the run could not begin")]
     Refused(#[source] CommandError),
@@ -146,6 +190,10 @@ pub struct Session {
 impl Session {
     /// Begins a run, or goes on with the one that the store holds.
     pub async fn begin<E: AgentExecutor>(options: SessionOptions<E>) -> Result<Self, SessionError> {
+        let recorded = find_recorded(&look(&*options.store)?, &options)?;
+        if let Some((repository, branch)) = &options.target {
+            prepare_branch(repository, branch)?;
+        }
         let settings = ProjectSettings {
             branch: options.target.as_ref().map(|(_, branch)| branch.as_str().to_owned()),
             checks: options.run_checks,
@@ -164,9 +212,11 @@ impl Session {
             attempt_time: options.attempt_time,
         };
         let running = coordinator.start()?;
-        let begun = enter(&running.handle, options.plan, settings, options.agents).await;
+        let begun = enter(&running.handle, recorded, options.plan, settings, options.agents).await;
         match begun {
-            Ok((project, is_resumed)) => Ok(Self { running, project, store: options.store, is_resumed }),
+            Ok(project) => {
+                Ok(Self { running, project, store: options.store, is_resumed: recorded.is_some() })
+            }
             Err(error) => {
                 running.handle.shut_down(ShutDown::Now);
                 running.ended().await?;
@@ -211,33 +261,85 @@ impl Session {
     }
 }
 
-/// Makes the plan a project, or finds the one that it is already, and registers the agents.
+/// Returns the state that the store holds, before anything is done with it.
+fn look(store: &dyn StateStore) -> Result<State, SessionError> {
+    let mut state = State::default();
+    let apply = |recorded: &Recorded| state.apply_recorded(recorded).map(drop);
+    replay(store, &StreamName::workspace(), Seq::START, apply).map_err(SessionError::Log)?;
+    Ok(state)
+}
+
+/// Returns the project that the plan is already, if it is: with the same tasks, and where its results have landed.
+fn find_recorded<E>(state: &State, options: &SessionOptions<E>) -> Result<Option<ProjectKey>, SessionError> {
+    let Some(key) = state.project_named(&options.plan.name) else { return Ok(None) };
+    let project = &state.projects()[key.index()];
+    same_plan(&project.plan, &options.plan)?;
+    let Some((latest, landed)) = latest_landed(project) else { return Ok(Some(key)) };
+    let recorded = project.settings.branch.clone().unwrap_or_default();
+    match &options.target {
+        Some((repository, branch)) if branch.as_str() == recorded => {
+            let commit = CommitId::from_bytes(latest.0);
+            let is_there = repository.contains(branch, commit).map_err(SessionError::Repository)?;
+            if !is_there {
+                return Err(SessionError::NotOnBranch { branch: recorded, commit, landed });
+            }
+            Ok(Some(key))
+        }
+        other => {
+            let given = other.as_ref().map_or_else(|| "nowhere".to_owned(), |(_, branch)| branch.to_string());
+            Err(SessionError::BranchChanged { recorded, given, landed })
+        }
+    }
+}
+
+/// Returns the commit that landed last, and how many have.
+fn latest_landed(project: &Project) -> Option<(CommitHash, usize)> {
+    let landed = project.tasks.iter().filter_map(|record| match record.state {
+        TaskState::Completed(Completion::Attempt { landed: Landed::Commit { commit, .. }, at, .. }) => {
+            Some((at, commit))
+        }
+        _ => None,
+    });
+    let landed: Vec<_> = landed.collect();
+    landed.iter().max_by_key(|(at, _)| *at).map(|(_, commit)| (*commit, landed.len()))
+}
+
+/// Makes sure that no working copy shows the branch: it would fall behind.
+pub(crate) fn check_free(repository: &Repository, branch: &BranchName) -> Result<(), SessionError> {
+    if repository.checked_out_branches().map_err(SessionError::Repository)?.contains(branch) {
+        return Err(SessionError::CheckedOut { branch: branch.clone() });
+    }
+    Ok(())
+}
+
+/// Makes sure that the branch is there and may be moved.
+fn prepare_branch(repository: &Repository, branch: &BranchName) -> Result<(), SessionError> {
+    check_free(repository, branch)?;
+    if repository.tip(branch).map_err(SessionError::Repository)?.is_some() {
+        return Ok(());
+    }
+    let head = repository.head().map_err(SessionError::Repository)?.ok_or(SessionError::NoCommit)?;
+    repository.create_branch(branch, head).map_err(SessionError::Branch)
+}
+
+/// Makes the plan a project, unless it is one already, and registers the agents.
 async fn enter(
     handle: &Handle,
+    recorded: Option<ProjectKey>,
     plan: Plan,
     settings: ProjectSettings,
     agents: Vec<AgentSpec>,
-) -> Result<(ProjectKey, bool), SessionError> {
-    let name = plan.name.clone();
-    let recorded = handle
-        .inspect(move |engine, _| {
-            let key = engine.state().project_named(&name)?;
-            Some((key, Arc::clone(&engine.state().project(key)?.plan)))
-        })
-        .await?;
-    let (project, is_resumed) = match recorded {
-        Some((project, recorded)) => {
-            same_plan(&recorded, &plan)?;
-            submit(handle, Command::ConfigureProject { project, settings }).await?;
-            (project, true)
-        }
-        None => match submit(handle, Command::AddProject { plan, settings }).await? {
-            Accepted::Project(project) => (project, false),
-            Accepted::Done => unreachable!("adding a project is answered with its key"),
-        },
+) -> Result<ProjectKey, SessionError> {
+    let command = match recorded {
+        Some(project) => Command::ConfigureProject { project, settings },
+        None => Command::AddProject { plan, settings },
+    };
+    let project = match (submit(handle, command).await?, recorded) {
+        (Accepted::Project(project), _) | (Accepted::Done, Some(project)) => project,
+        (Accepted::Done, None) => unreachable!("adding a project is answered with its key"),
     };
     submit(handle, Command::RegisterAgents(agents)).await?;
-    Ok((project, is_resumed))
+    Ok(project)
 }
 
 async fn submit(handle: &Handle, command: Command) -> Result<Accepted, SessionError> {
@@ -250,14 +352,26 @@ fn same_plan(recorded: &Plan, given: &Plan) -> Result<(), SessionError> {
     if stored.as_ref().is_ok_and(|stored| stored == recorded) {
         return Ok(());
     }
-    let by_id = |plan: &Plan| -> std::collections::HashMap<_, _> {
+    let by_id = |plan: &Plan| -> BTreeMap<TaskId, Task> {
         plan.tasks.iter().map(|task| (task.id.clone(), task.clone())).collect()
     };
     let (old, new) = (by_id(recorded), by_id(stored.as_ref().unwrap_or(given)));
+    let is_changed = |(id, task): &(&TaskId, &Task)| old.get(*id).is_some_and(|other| other != *task);
     Err(SessionError::PlanChanged {
         name: recorded.name.clone(),
-        added: new.keys().filter(|id| !old.contains_key(*id)).count(),
-        removed: old.keys().filter(|id| !new.contains_key(*id)).count(),
-        changed: new.iter().filter(|(id, task)| old.get(*id).is_some_and(|other| other != *task)).count(),
+        added: new.keys().filter(|id| !old.contains_key(*id)).cloned().collect(),
+        removed: old.keys().filter(|id| !new.contains_key(*id)).cloned().collect(),
+        changed: new.iter().filter(is_changed).map(|(id, _)| id.clone()).collect(),
     })
+}
+
+/// Returns the ids as they are told in a sentence: how many, and the first of them.
+fn listed(ids: &[TaskId]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<_> = ids.iter().take(SHOWN).map(|id| format!("`{id}`")).collect();
+    match (ids.len(), shown.join(", ")) {
+        (0, _) => "none".to_owned(),
+        (count, shown) if count > SHOWN => format!("{count} ({shown}, …)"),
+        (count, shown) => format!("{count} ({shown})"),
+    }
 }

@@ -9,8 +9,9 @@ use state_store::{Clock, SystemClock};
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind};
+use crate::session;
 
-/// Returns the repository and the branch; makes either where that was asked for or costs nothing.
+/// Returns the repository and the name of the branch; makes the repository where that was asked for.
 pub(crate) fn find(
     args: &RunArgs,
     config: &Config,
@@ -26,7 +27,7 @@ pub(crate) fn find(
         }
     };
     let branch = branch_name(args, config, plan)?;
-    enter(&repository, &branch)?;
+    session::check_free(&repository, &branch)?;
     Ok((repository, branch))
 }
 
@@ -35,28 +36,6 @@ fn branch_name(args: &RunArgs, config: &Config, plan: &Plan) -> Result<BranchNam
     let name = template.replace("{project}", BranchName::sanitised(&plan.name).as_str());
     BranchName::new(&name)
         .map_err(|error| CliError::new(ErrorKind::Usage, "the branch cannot be named so").caused_by(error))
-}
-
-/// Makes sure that the branch is there and not checked out: it would move under somebody's working copy.
-pub(crate) fn enter(repository: &Repository, branch: &BranchName) -> Result<(), CliError> {
-    let unreadable = |error: git_ops::ReadError| {
-        CliError::new(ErrorKind::Repository, "the repository cannot be read").caused_by(error)
-    };
-    if repository.checked_out_branches().map_err(unreadable)?.contains(branch) {
-        let message = format!("the branch {branch} is checked out, and would move under the working copy");
-        return Err(CliError::new(ErrorKind::Repository, message)
-            .hint("--branch names another one; merge it when the run is over"));
-    }
-    if repository.tip(branch).map_err(unreadable)?.is_some() {
-        return Ok(());
-    }
-    let head = repository.head().map_err(unreadable)?.ok_or_else(|| {
-        CliError::new(ErrorKind::Repository, "the repository has no commit to begin from")
-            .hint("make a first one: git commit --allow-empty -m start")
-    })?;
-    repository.create_branch(branch, head).map_err(|error| {
-        CliError::new(ErrorKind::Repository, format!("the branch {branch} cannot be made")).caused_by(error)
-    })
 }
 
 /// Makes a repository with one file, so that there is a commit to begin from.

@@ -156,7 +156,23 @@ fn a_plan_that_changed_is_refused_with_how_it_differs() {
     std::fs::write(folder.path("plan.yaml"), PLAN.replace("Third", "Other") + "  - { id: D }\n").unwrap();
     let told = folder.run(&[]);
     assert_eq!(told.code, 1, "{told:?}");
-    assert!(told.err.contains("1 tasks added, 0 removed, 1 changed"), "{}", told.err);
+    assert!(told.err.contains("added 1 (`D`), removed none, changed 1 (`C`)"), "{}", told.err);
+}
+
+#[test]
+fn what_has_landed_must_still_be_there() {
+    let folder = Folder::new(PLAN);
+    folder.report(&[]);
+    let other = folder.run(&["--branch", "other"]);
+    assert_eq!(other.code, 3, "{other:?}");
+    assert!(other.err.contains("3 results of the project have landed on planner/small"), "{}", other.err);
+    let elsewhere = folder.run(&["--state", ".git/super-planner/state.db", "--repo", "new", "--init"]);
+    assert_eq!(elsewhere.code, 3, "{elsewhere:?}");
+    folder.git(&["branch", "-q", "-D", "planner/small"]);
+    let gone = folder.run(&[]);
+    assert_eq!(gone.code, 3, "{gone:?}");
+    assert!(gone.err.contains("planner/small does not hold the last of them"), "{}", gone.err);
+    assert_eq!(folder.git(&["branch", "--list", "planner/small"]), "", "it is not made again without a word");
 }
 
 #[test]

@@ -40,7 +40,6 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
     let folder = new_folder(args.dir.as_deref())?;
     let repository = target::make(&folder.join("repository"), &plan.name)?;
     let branch = git_ops::BranchName::new("planner/demo").expect("a valid name");
-    target::enter(&repository, &branch)?;
     std::fs::write(folder.join("plan.yaml"), DEMO_PLAN).map_err(|error| unwritable(&folder, error))?;
 
     let agents = match args.agents.get() as usize {
