@@ -8,9 +8,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use git_ops::{BranchName, CommitId, Message, Repository, Signature};
+use git_ops::{BranchName, CommitId, Message, Repository, Signature, Snapshot};
 use state_store::log::StateStore;
-use state_store::task::{Event, FailureReason, FencingToken, InstanceKey, InstanceStatus, Lease, TaskKey};
+use state_store::task::{
+    Event, FailureReason, FencingToken, InstanceKey, InstanceStatus, Intent, Lease, Project, TaskKey,
+};
 use state_store::view::{TaskGlance, TaskView};
 use state_store::{StreamName, Timestamp};
 use tokio::sync::{Semaphore, broadcast, oneshot};
@@ -21,7 +23,7 @@ use crate::engine::{Accepted, Command, Effect, Engine, Policy};
 use crate::executor::AgentExecutor;
 use crate::handle::{CommandError, Handle, Input, ShutDown};
 use crate::host;
-use crate::landing::{GitJob, Lander, Landing, LandingStopped};
+use crate::landing::{GitJob, Lander, Landing, LandingStopped, chain};
 use crate::metrics::Metrics;
 use crate::process::ProcessLimits;
 use crate::turn::{self, RecordedEvent, TurnError};
@@ -367,14 +369,12 @@ impl<E: AgentExecutor> Driver<E> {
             }
         };
         self.publish(&turn.events);
-        for effect in turn.effects {
-            self.carry_out(effect);
-        }
+        let carried_out = turn.effects.into_iter().try_for_each(|effect| self.carry_out(effect));
         for (waiting, answer) in waiting.into_iter().zip(turn.answers) {
             self.metrics.record_command(waiting.since.elapsed());
             waiting.answer(answer.map_err(CommandError::Refused));
         }
-        Ok(())
+        Ok(carried_out?)
     }
 
     /// Shows what is durable now to those who look on.
@@ -408,37 +408,38 @@ impl<E: AgentExecutor> Driver<E> {
         }
     }
 
-    fn carry_out(&mut self, effect: Effect) {
+    fn carry_out(&mut self, effect: Effect) -> Result<(), LandingStopped> {
         match effect {
-            Effect::StartAttempt { task, lease } => self.start_attempt(task, lease),
+            Effect::StartAttempt { task, lease } => self.start_attempt(task, lease)?,
             Effect::StopAttempt { task, token } => {
                 if let Some(stop) = self.attempts.remove(&(task, token)) {
                     stop.cancel();
                 }
             }
             Effect::RunCheck { task, lease, result } => {
-                self.run_check(task, lease, result.map(|commit| CommitId::from_bytes(commit.0)));
+                self.run_check(task, lease, result.map(|commit| CommitId::from_bytes(commit.0)))?;
             }
             Effect::Land { task, lease, result, delivered_at, intents } => {
-                let landing = self.landing(task, lease, CommitId::from_bytes(result.0), delivered_at);
-                let Some((landing, git)) = landing.zip(self.git.as_ref()) else {
-                    tracing::error!(%task, "a result cannot be landed: there is no repository or no branch");
-                    return;
-                };
-                // The thread ends only after this one.
-                let _ = git.send(GitJob::Land(Box::new(Landing { intents, ..landing })));
+                let landing =
+                    self.landing(task, lease, CommitId::from_bytes(result.0), delivered_at, intents)?;
+                if let Some(git) = &self.git {
+                    // The thread ends only after this one.
+                    let _ = git.send(GitJob::Land(Box::new(landing)));
+                }
             }
         }
+        Ok(())
     }
 
-    fn start_attempt(&mut self, task: TaskKey, lease: Lease) {
+    fn start_attempt(&mut self, task: TaskKey, lease: Lease) -> Result<(), LandingStopped> {
+        let branch = self.branch(task)?;
         let stop = CancellationToken::new();
         self.attempts.insert((task, lease.token), stop.clone());
         let attempt = Attempt {
             job: self.job(task, lease, stop),
             agent: lease.agent,
             repository: self.repository.clone(),
-            branch: self.branch(task),
+            branch,
             git: self.git.clone(),
             author: self.author.clone(),
             time: self.store.now(),
@@ -447,11 +448,11 @@ impl<E: AgentExecutor> Driver<E> {
         };
         let executor = Arc::clone(&self.executor);
         self.runtime.spawn(attempt.run(executor));
+        Ok(())
     }
 
     fn job(&self, task: TaskKey, lease: Lease, stop: CancellationToken) -> crate::executor::Job {
-        let state = self.engine.state();
-        let project = state.project(task.project).expect("an effect speaks of a task of the state");
+        let (state, project) = (self.engine.state(), self.project(task));
         let mut groups = Vec::new();
         let mut above = project.graph.parent_of(task.task());
         while let Some(group) = above {
@@ -473,26 +474,45 @@ impl<E: AgentExecutor> Driver<E> {
     }
 
     /// Returns the branch that a task's result lands on, if it has files and there is a branch.
-    fn branch(&self, task: TaskKey) -> Option<BranchName> {
-        let project = self.engine.state().project(task.project)?;
-        if project.plan.tasks[task.task as usize].landing == planner_core::Landing::None {
-            return None;
+    fn branch(&self, task: TaskKey) -> Result<Option<BranchName>, LandingStopped> {
+        let project = self.project(task);
+        let asked = project.plan.tasks[task.task as usize].landing;
+        let Some(branch) = project.settings.branch.as_deref().filter(|_| asked == planner_core::Landing::Git)
+        else {
+            return Ok(None);
+        };
+        let stopped =
+            |reason: String| LandingStopped { what: format!("results cannot be landed on {branch}"), reason };
+        if self.repository.is_none() {
+            return Err(stopped("this coordinator has no repository".to_owned()));
         }
-        BranchName::new(project.settings.branch.as_deref()?).ok()
+        BranchName::new(branch).map(Some).map_err(|error| stopped(error.to_string()))
     }
 
-    fn run_check(&self, task: TaskKey, lease: Lease, result: Option<CommitId>) {
-        let Some(project) = self.engine.state().project(task.project) else { return };
-        let Some(check) = project.plan.tasks[task.task as usize].check.clone() else { return };
+    fn project(&self, task: TaskKey) -> &Project {
+        self.engine.state().project(task.project).expect("an effect speaks of a task of the state")
+    }
+
+    fn run_check(&self, task: TaskKey, lease: Lease, result: Option<CommitId>) -> Result<(), LandingStopped> {
+        let Some(check) = self.project(task).plan.tasks[task.task as usize].check.clone() else {
+            return Ok(());
+        };
         let (checks, limits, handle) = (Arc::clone(&self.checks), self.check_limits, self.handle.clone());
-        let (repository, branch, token) = (self.repository.clone(), self.branch(task), lease.token);
+        let (repository, branch, token) = (self.repository.clone(), self.branch(task)?, lease.token);
         self.runtime.spawn(async move {
             // The semaphore is never closed.
             let _permit = checks.acquire_owned().await;
-            let files = repository.and_then(|repository| {
-                let commit = result.or_else(|| repository.tip(&branch?).ok().flatten())?;
-                repository.snapshot(commit).ok()
-            });
+            let files =
+                match repository.map(|repository| files_to_check(&repository, branch.as_ref(), result)) {
+                    Some(Ok(files)) => files,
+                    None => None,
+                    Some(Err(reason)) => {
+                        // The result is not to blame: the next coordinator runs the check again.
+                        let what = "results cannot be checked".to_owned();
+                        handle.tell(Input::LandingStopped(LandingStopped { what, reason }));
+                        return;
+                    }
+                };
             handle.send(match verification::verify(&check, files, limits).await {
                 Verdict::Passed { took_ms } => Command::PassCheck { task, token, took_ms },
                 Verdict::Failed(output) => {
@@ -500,6 +520,7 @@ impl<E: AgentExecutor> Driver<E> {
                 }
             });
         });
+        Ok(())
     }
 
     fn landing(
@@ -508,11 +529,12 @@ impl<E: AgentExecutor> Driver<E> {
         lease: Lease,
         result: CommitId,
         delivered_at: Timestamp,
-    ) -> Option<Landing> {
-        let state = self.engine.state();
-        let project = state.project(task.project)?;
+        intents: Vec<Intent>,
+    ) -> Result<Landing, LandingStopped> {
+        let project = self.project(task);
         let asked = &project.plan.tasks[task.task as usize];
-        let agent = state.agent(lease.agent)?.name.clone();
+        let agent =
+            self.engine.state().agent(lease.agent).map(|agent| agent.name.clone()).unwrap_or_default();
         let message = Message {
             subject: format!("{}: {}", asked.id, asked.title),
             body: asked.description.clone(),
@@ -523,8 +545,11 @@ impl<E: AgentExecutor> Driver<E> {
                 ("Attempt".to_owned(), lease.attempt.to_string()),
             ],
         };
-        let (branch, token, intents) = (self.branch(task)?, lease.token, Vec::new());
-        Some(Landing { task, token, branch, result, message, delivered_at, intents })
+        let branch = self.branch(task)?.ok_or_else(|| LandingStopped {
+            what: format!("the result of {} cannot be landed", asked.id),
+            reason: "its project has no branch any more".to_owned(),
+        })?;
+        Ok(Landing { task, token: lease.token, branch, result, message, delivered_at, intents })
     }
 
     fn answer_settled(&mut self) {
@@ -538,4 +563,19 @@ impl<E: AgentExecutor> Driver<E> {
             let _ = reply.send(());
         }
     }
+}
+
+/// Returns the files that a check is run on: those of the result or, where it has none, of the branch.
+fn files_to_check(
+    repository: &Repository,
+    branch: Option<&BranchName>,
+    result: Option<CommitId>,
+) -> Result<Option<Snapshot>, String> {
+    let tip = |branch| repository.tip(branch).map_err(|error| chain(&error));
+    let commit = match (result, branch) {
+        (Some(result), _) => Some(result),
+        (None, Some(branch)) => tip(branch)?,
+        (None, None) => None,
+    };
+    commit.map(|commit| repository.snapshot(commit).map_err(|error| chain(&error))).transpose()
 }

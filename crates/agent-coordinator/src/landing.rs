@@ -61,6 +61,14 @@ pub(crate) struct Lander {
     pub(crate) handle: Handle,
 }
 
+/// The landings whose intents are durable.
+enum Intended {
+    /// All of them.
+    All(Vec<Landing>),
+    /// Only these: the tasks of the others have moved on, and whoever moved them looks after their results.
+    Only(Vec<Landing>),
+}
+
 impl Lander {
     /// Works until nobody can ask for anything any more.
     pub(crate) fn run(self, jobs: &mpsc::Receiver<GitJob>) {
@@ -122,14 +130,20 @@ impl Lander {
             let prepared =
                 self.writer()?.prepare(branch, &self.requests(&landings)).map_err(|error| chain(&error))?;
             landings = self.settle_without_commit(landings, &prepared);
+            match self.record_intents(landings, &prepared) {
+                Intended::All(all) => landings = all,
+                Intended::Only(some) => {
+                    // What is prepared holds the commits of the others too, so it is prepared again.
+                    landings = some;
+                    continue;
+                }
+            }
             if landings.is_empty() {
                 return Ok(());
             }
-            if !self.record_intents(&mut landings, &prepared) {
-                return Ok(());
-            }
             match self.writer()?.publish(&prepared) {
-                Ok(()) | Err(PublishError::TipMoved { .. }) => {}
+                Ok(()) => return self.settle_intended(branch, landings).map(drop),
+                Err(PublishError::TipMoved { .. }) => {}
                 Err(error) => return Err(chain(&error)),
             }
         }
@@ -188,27 +202,28 @@ impl Lander {
         open
     }
 
-    /// Records what the landings are about to become. Returns whether that is durable.
-    fn record_intents(&self, landings: &mut [Landing], prepared: &Prepared) -> bool {
-        let prepared = prepared.items.iter().filter_map(|item| match item {
+    /// Records what the landings are about to become, and returns those for which that is durable.
+    fn record_intents(&self, mut landings: Vec<Landing>, prepared: &Prepared) -> Intended {
+        let commits = prepared.items.iter().filter_map(|item| match item {
             Preparation::Commit { id, merged, .. } => {
                 Some(Intent { commit: CommitHash(*id.as_bytes()), merged: *merged })
             }
             Preparation::Empty | Preparation::Conflict(_) => None,
         });
         let mut intents = Vec::new();
-        for (landing, intent) in landings.iter_mut().zip(prepared) {
+        for (landing, intent) in landings.iter_mut().zip(commits) {
             landing.intents.push(intent);
             intents.push((landing.task, landing.token, intent));
         }
-        match self.handle.submit_blocking(Command::Intend(intents)) {
-            Ok(_) => true,
+        match self.handle.submit_blocking(Command::Intend(intents.clone())) {
+            Ok(_) => Intended::All(landings),
+            Err(CommandError::Unknown | CommandError::Stopped) => Intended::Only(Vec::new()),
             Err(CommandError::Refused(refusal)) => {
-                // Whoever moved these tasks on owns their landing now.
-                tracing::warn!(%refusal, "results were not landed");
-                false
+                tracing::warn!(%refusal, "a result is not landed: its task has moved on");
+                let is_open = |intent| self.handle.submit_blocking(Command::Intend(vec![intent])).is_ok();
+                let open = landings.into_iter().zip(intents).filter(|(_, intent)| is_open(*intent));
+                Intended::Only(open.map(|(landing, _)| landing).collect())
             }
-            Err(CommandError::Unknown | CommandError::Stopped) => false,
         }
     }
 

@@ -165,9 +165,15 @@ mod tests {
         let limits = ProcessLimits { time: Duration::from_millis(300), ..ProcessLimits::default() };
         let finished = finish("sleep 600 & echo $!; wait", limits).await;
         assert_eq!(finished.end, End::TimedOut);
-        let child = finished.output.trim().to_owned();
-        let state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z "), "the child {child} lives on: {state}");
+        let stat = format!("/proc/{}/stat", finished.output.trim());
+        let is_alive = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+        let gone = async {
+            // The kill is sent; it takes effect when the child is next scheduled.
+            while is_alive() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), gone).await.expect("the child is killed too");
     }
 
     #[tokio::test]

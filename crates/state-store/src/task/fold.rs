@@ -57,6 +57,12 @@ pub enum UnfitEvent {
         /// Of what.
         what: String,
     },
+    /// It moves a group, whose state follows from its children.
+    #[error("{task} is a group, and an event moves it")]
+    GroupMoved {
+        /// The group.
+        task: TaskKey,
+    },
     /// The table does not have the step.
     #[error("{task} cannot take the recorded step")]
     Illegal {
@@ -216,9 +222,17 @@ impl State {
     }
 
     fn move_task(&mut self, key: TaskKey, step: &Transition, at: Timestamp) -> Result<(), UnfitEvent> {
-        let unknown = || UnfitEvent::Unknown { what: key.to_string() };
-        let project = self.projects.get_mut(key.project.index()).ok_or_else(unknown)?;
-        let record = project.tasks.get_mut(key.task as usize).ok_or_else(unknown)?;
+        let unknown = |what: String| UnfitEvent::Unknown { what };
+        if let Transition::Assign(lease) = step {
+            self.agent(lease.agent).ok_or_else(|| unknown(lease.agent.to_string()))?;
+            self.instance(lease.instance).ok_or_else(|| unknown(lease.instance.to_string()))?;
+        }
+        let project =
+            self.projects.get_mut(key.project.index()).ok_or_else(|| unknown(key.project.to_string()))?;
+        let record = project.tasks.get_mut(key.task as usize).ok_or_else(|| unknown(key.to_string()))?;
+        if project.graph.is_group(key.task()) {
+            return Err(UnfitEvent::GroupMoved { task: key });
+        }
         record.take(step, at).map_err(|source| UnfitEvent::Illegal { task: key, source })
     }
 }
