@@ -107,13 +107,6 @@ pub struct Reading {
     pub(crate) places: Vec<TaskPlaces>,
 }
 
-impl Reading {
-    /// Returns the bytes of the source that hold the id of the task at that position of the plan.
-    pub fn place_of(&self, task: crate::TaskIndex) -> Option<std::ops::Range<usize>> {
-        self.places.get(task.index()).map(|places| places.id.into())
-    }
-}
-
 /// Why a file could not be read at all.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ReadError {

@@ -288,6 +288,44 @@ fn byte_order_marks_and_line_ends_of_all_kinds_are_accepted() {
 }
 
 #[test]
+fn syntax_errors_are_told_where_they_are() {
+    let told = |name: &str, text: &str| match read(name, text.as_bytes(), None, &Limits::default()) {
+        Err(ReadError::Syntax { diagnostic, text }) => {
+            let span = diagnostic.labels[0].span.clone();
+            let (line, column) = text.line_column(span.start);
+            format!("{line}:{column} {:?} {}", &text.text()[span], diagnostic.message)
+        }
+        other => panic!("{other:?}"),
+    };
+    let deep = format!("name: x\ntasks: {}", "[".repeat(200));
+    for (yaml, expected) in [
+        (
+            "tasks:\n  - id: a\n    depends_on: [b, c\n  - id: d\n",
+            "4:7 \":\" illegal placement of ':' indicator at line 4, column 7",
+        ),
+        (
+            "tasks:\n  - id: ä\n    title: \"b\n",
+            "4:1 \"\" invalid indentation in multiline quoted scalar at line 4, column 1",
+        ),
+        ("tasks: [a, b}\n", "1:8 \"[\" mismatched bracket '[' closed by '}' at line 1, column 8"),
+        (
+            "\u{feff}tasks:\r\n  - id: *gone\r\n",
+            "2:9 \"*\" alias references unknown anchor at line 2, column 9",
+        ),
+        ("ä: @y\n", "1:4 \"@\" unexpected character: `@' at line 1, column 4"),
+        (&deep, "2:108 \"[\" recursion limit exceeded at line 2, column 108"),
+        (
+            "tasks: .nan\n",
+            "1:8 \".nan\" non-finite float `.nan` rejected by the configured policy at line 1, column 8",
+        ),
+    ] {
+        assert_eq!(told("x.yaml", yaml), expected);
+    }
+    assert_eq!(told("x.json", "{\"tasks\":\n [1,]}"), "2:5 \"]\" expected a value, found `]`");
+    assert_eq!(told("x.toml", "name = 'x'\ntasks = [\n"), "2:10 \"\" unclosed array, expected `]`");
+}
+
+#[test]
 fn aliases_and_merge_keys_of_yaml_work() {
     let yaml = "base: &base {priority: high}\ntasks:\n  - {<<: *base, id: a}\n  - <<: *base\n    id: b\n    depends_on: [a]\n";
     let reading = read_text("x.yaml", yaml);

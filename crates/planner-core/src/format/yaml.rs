@@ -36,7 +36,7 @@ pub(super) fn read_document(
         with_snippet: false,
     };
     let tree: Tree = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let span = error.location().map_or(Span::default(), |place| span_of(place, offset));
+        let span = error.location().map_or(Span::default(), |place| place_of_error(place, text, offset));
         SyntaxError::new(span, error.to_string())
     })?;
     Ok(tree.into_node(offset))
@@ -48,6 +48,22 @@ fn span_of(place: Location, offset: usize) -> Span {
         (Some(start), Some(length)) => Span::new(offset + start as usize, offset + (start + length) as usize),
         _ => Span::default(),
     }
+}
+
+/// Errors of the syntax have a line and a column only.
+fn place_of_error(place: Location, text: &str, offset: usize) -> Span {
+    if place.span().byte_offset().is_some() {
+        return span_of(place, offset);
+    }
+    let [lines_before, columns_before] =
+        [place.line(), place.column()].map(|from_one| from_one.saturating_sub(1) as usize);
+    let mut lines = text.split_inclusive('\n');
+    let line_start: usize = lines.by_ref().take(lines_before).map(str::len).sum();
+    let line = lines.next().unwrap_or_default().trim_end_matches(['\r', '\n']);
+    let mut rest = line.char_indices().skip(columns_before);
+    let (start, length) = rest.next().map_or((line.len(), 0), |(at, character)| (at, character.len_utf8()));
+    let start = offset + line_start + start;
+    Span::new(start, start + length)
 }
 
 /// A value as serde-saphyr gives it, with its place.

@@ -175,11 +175,6 @@ impl TaskGraph {
         self.predecessors.degree(node)
     }
 
-    /// Returns how many edges begin in the node.
-    pub fn out_degree(&self, node: NodeIndex) -> usize {
-        self.successors.degree(node)
-    }
-
     /// Returns all nodes, each after everything that it waits for; the same plan always gives the same order.
     pub fn topological_order(&self) -> &[NodeIndex] {
         &self.order

@@ -112,7 +112,7 @@ fn nothing_waits_for_an_excluded_task_and_its_children_move_up() {
     check(&graph);
     assert_eq!(graph.parent_of(TaskIndex(2)), Some(TaskIndex(0)));
     assert_eq!(graph.in_degree(graph.start_of(TaskIndex(1))), 0);
-    assert_eq!(graph.out_degree(graph.start_of(TaskIndex(1))), 0);
+    assert_eq!(graph.successors(graph.start_of(TaskIndex(1))).count(), 0);
     assert!(!graph.is_group(TaskIndex(4)), "its only child is excluded");
 }
 
