@@ -1,4 +1,4 @@
-//! What somebody may have meant by an id that does not exist.
+//! What somebody may have meant by an id or a name that does not exist.
 
 use crate::{Plan, TaskId};
 
@@ -45,6 +45,40 @@ impl<'p> Suggestions<'p> {
             .filter(|(changes, _)| *changes <= changes_max && *changes < length)
             .min_by_key(|(changes, _)| *changes)
             .map(|(_, id)| id)
+    }
+}
+
+/// Returns the name of few that `unknown` most likely stands for: the same but for case and hyphens, else the first that it
+/// shortens, else the one that the fewest changed characters lead to. Stricter than for ids, because a name of its own is
+/// nothing wrong.
+pub(crate) fn nearest_name(unknown: &str, names: &[&'static str]) -> Option<&'static str> {
+    const STEM_CHARS_MIN: usize = 3;
+    let plain = unknown.to_lowercase().replace(['-', ' '], "_");
+    let length = plain.chars().count();
+    if length > CHARS_COMPARED_MAX {
+        return None;
+    }
+    let stem = plain.strip_suffix('s').unwrap_or(&plain);
+    let names = || names.iter().copied();
+    let same = names().find(|name| *name == plain);
+    let longer = || names().find(|name| stem.chars().count() >= STEM_CHARS_MIN && name.starts_with(stem));
+    let changed = || {
+        names()
+            .filter(|name| name.len().abs_diff(length) <= changes_allowed(&plain, name))
+            .map(|name| (edit_distance(&plain, name), name))
+            .filter(|(changes, name)| *changes <= changes_allowed(&plain, name))
+            .min_by_key(|(changes, _)| *changes)
+            .map(|(_, name)| name)
+    };
+    same.or_else(longer).or_else(changed)
+}
+
+/// Short names are near many, and few people misspell a beginning.
+fn changes_allowed(a: &str, b: &str) -> usize {
+    match a.chars().count().min(b.chars().count()) {
+        0..4 => 0,
+        length @ 8.. if a.chars().next() == b.chars().next() => length / 3,
+        _ => 1,
     }
 }
 

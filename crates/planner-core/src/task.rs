@@ -13,7 +13,7 @@ use crate::{CapabilitySet, Effort, Priority, TaskId};
 pub struct Task {
     /// Its id, unique in the plan.
     pub id: TaskId,
-    /// What it is called, on one line.
+    /// What it is called, on one line; in files, the id where it is absent or empty.
     #[serde(default)]
     pub title: String,
     /// What is to be done.

@@ -1,12 +1,18 @@
 //! Everything that is wrong or odd with a plan, at once, and its graph if nothing is wrong.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::analysis::is_to_do;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, quoted};
 use crate::format::{Reading, TaskPlaces};
 use crate::graph::{Cycle, CycleEdge, Defect, Ignored, IgnoredReason, Origin};
 use crate::suggest::Suggestions;
-use crate::{Effort, Plan, Standing, Task, TaskGraph, TaskIndex};
+use crate::{
+    AgentProfile, Capability, CapabilitySet, Effort, Plan, Standing, Task, TaskGraph, TaskId, TaskIndex,
+};
 
+/// How many capabilities a message names.
+const NAMES_SHOWN_MAX: usize = 5;
 /// How many labels a cycle gets: a way around can be as long as the plan.
 const CYCLE_LABELS_MAX: usize = 12;
 
@@ -41,6 +47,7 @@ pub fn validate(reading: &Reading) -> Validated {
                 report.ignored(*ignored);
             }
             report.contradictions(&graph);
+            report.tasks_for_nobody(&graph);
             Some(graph)
         }
         Err(defects) => {
@@ -94,10 +101,7 @@ impl<'r> Report<'r> {
                 self.diagnostics.push("unknown-dependency", || {
                     let told =
                         Diagnostic::error("unknown-dependency", defect.to_string()).at(place, "no such task");
-                    match nearest {
-                        Some(id) => told.help(format!("did you mean {}?", quoted(id.as_str()))),
-                        None => told,
-                    }
+                    told.help(meant_or(nearest, "add a task of this id, or remove the dependency"))
                 });
             }
             Defect::UnknownParent { task, parent, .. } => {
@@ -105,11 +109,8 @@ impl<'r> Report<'r> {
                 let nearest = self.suggestions.nearest(parent);
                 self.diagnostics.push("unknown-parent", || {
                     let told = Diagnostic::error("unknown-parent", defect.to_string());
-                    let told = told.at(places.parent.unwrap_or(places.id), "no such task");
-                    match nearest {
-                        Some(id) => told.help(format!("did you mean {}?", quoted(id.as_str()))),
-                        None => told,
-                    }
+                    told.at(places.parent.unwrap_or(places.id), "no such task")
+                        .help(meant_or(nearest, "add a task of this id, or name no parent"))
                 });
             }
             Defect::SelfDependency { task, position, .. } => {
@@ -144,9 +145,7 @@ impl<'r> Report<'r> {
             self.name(cut.to.task()),
             self.name(cut.from.task())
         );
-        let others = cycle
-            .tasks_involved
-            .saturating_sub(cycle.ids.iter().collect::<std::collections::HashSet<_>>().len());
+        let others = cycle.tasks_involved.saturating_sub(cycle.ids.iter().collect::<HashSet<_>>().len());
         self.diagnostics.push("cycle", || {
             let mut told = Diagnostic::error("cycle", cycle.to_string());
             if others > 0 {
@@ -247,6 +246,40 @@ impl<'r> Report<'r> {
         self.efforts_of_groups(&group_efforts);
     }
 
+    /// Tells of tasks that wait for ever, because the plan names its agents and none of them can do these.
+    fn tasks_for_nobody(&mut self, graph: &TaskGraph) {
+        let agents = &self.plan.agents;
+        if agents.is_empty() {
+            return;
+        }
+        let mut is_covered: HashMap<&CapabilitySet, bool> = HashMap::new();
+        for index in graph.tasks() {
+            let task = self.task(index);
+            let covers = |agent: &AgentProfile| agent.capabilities.covers(&task.capabilities);
+            if !is_to_do(task)
+                || graph.is_group(index)
+                || task.capabilities.is_empty()
+                || *is_covered.entry(&task.capabilities).or_insert_with(|| agents.iter().any(covers))
+            {
+                continue;
+            }
+            let places = self.places(index);
+            let name = self.name(index);
+            self.diagnostics.push("no-agent", || {
+                let lacks =
+                    agents.iter().map(|agent| (agent, agent.capabilities.missing(&task.capabilities)));
+                let (nearest, missing) =
+                    lacks.min_by_key(|(_, missing)| missing.len()).expect("there is at least one agent");
+                let (nearest, missing) = (quoted(&nearest.name), listed(&missing));
+                let message =
+                    format!("no agent of the plan can do {name}: the nearest, {nearest}, lacks {missing}");
+                Diagnostic::warning("no-agent", message)
+                    .at(places.capabilities.unwrap_or(places.id), "no agent has all of these")
+                    .help("add what is missing to the capabilities of an agent, or ask for less")
+            });
+        }
+    }
+
     fn completed_before_its_dependencies(&mut self, graph: &TaskGraph, index: TaskIndex) {
         let task = self.task(index);
         let open = task.dependencies.iter().enumerate().find_map(|(position, dependency)| {
@@ -277,6 +310,24 @@ impl<'r> Report<'r> {
             let message = format!("{what} not count ({sum} in all): only their tasks are work");
             Diagnostic::note("group-with-effort", message).at(place, "not counted")
         });
+    }
+}
+
+/// Returns what to do about an id that does not exist.
+fn meant_or(nearest: Option<&TaskId>, otherwise: &str) -> String {
+    nearest.map_or_else(|| otherwise.to_owned(), |id| format!("did you mean {}?", quoted(id.as_str())))
+}
+
+/// Returns some of the names, and how many more there are.
+fn listed(names: &[Capability]) -> String {
+    let mut shown: Vec<String> =
+        names.iter().take(NAMES_SHOWN_MAX).map(|name| quoted(name.as_str())).collect();
+    if names.len() > NAMES_SHOWN_MAX {
+        shown.push(format!("{} more", names.len() - NAMES_SHOWN_MAX));
+    }
+    match shown.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => shown.concat(),
     }
 }
 

@@ -113,7 +113,9 @@ fn drop_lost_parents(reader: &mut Reader<'_>) {
 }
 
 fn entry(reader: &mut Reader<'_>, node: Node<'_>) -> Result<(), ReadError> {
-    let Some(mut fields) = reader.fields(node, "an issue") else {
+    let Some(mut fields) =
+        reader.fields(node, "an issue", "write `{\"id\": \"...\"}` and what else there is to say")
+    else {
         return Ok(());
     };
     let line = fields.span;
@@ -201,7 +203,9 @@ fn relations(
 ) -> Vec<Value> {
     let mut kept = Vec::new();
     for node in node.map(|node| reader.list(node)).unwrap_or_default() {
-        let Some(mut fields) = reader.fields(node.clone(), "a dependency") else {
+        let Some(mut fields) =
+            reader.fields(node.clone(), "a dependency", "write `{\"depends_on_id\": \"...\"}`")
+        else {
             continue;
         };
         let kind = match fields.take(&["type"]) {
@@ -219,8 +223,9 @@ fn relations(
             }
         };
         let Some(target) = target else {
-            reader
-                .error("bad-value", node.span, "here", || "a dependency names no `depends_on_id`".to_owned());
+            reader.bad_value(node.span, "write the id of the other issue as `depends_on_id`", || {
+                "a dependency names no `depends_on_id`".to_owned()
+            });
             continue;
         };
         if owner.is_some_and(|owner| !owner.is_empty() && owner != task.id.as_str()) {

@@ -50,6 +50,11 @@ impl<'t> Fields<'t> {
         self.members.iter().find(|member| member.key == name).map(|member| &member.node)
     }
 
+    /// Returns the keys that nobody took, with their places.
+    pub(super) fn unread(&self) -> impl Iterator<Item = (&str, Span)> {
+        self.members.iter().map(|member| (member.key.as_ref(), member.key_span))
+    }
+
     /// Returns the places of a key that is given twice, if there is one.
     pub(super) fn repeated(&self) -> Option<(&str, Span, Span)> {
         const COMPARED_IN_PLACE: usize = 40;

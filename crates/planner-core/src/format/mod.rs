@@ -12,6 +12,7 @@ mod limits;
 mod native;
 mod node;
 mod reader;
+mod spelling;
 mod status;
 mod superplanner;
 mod toml;

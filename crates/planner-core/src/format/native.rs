@@ -4,13 +4,18 @@
 //!   `title`;
 //! - tasks may be nested in their group as `children` or `tasks`;
 //! - lists of one may be written without a list; ids may be numbers;
+//! - a title that is absent or empty is the id;
 //! - a check may be a text, which is split at white space; there is no shell.
+//!
+//! Fields that are not read are kept. One whose name is near that of a field that is read gets a warning; others are their
+//! author's own.
 
 use std::collections::HashSet;
 
 use super::fields::Fields;
 use super::node::{Node, NodeValue, Span};
 use super::reader::{Reader, TaskPlaces};
+use super::spelling::Owner;
 use super::status::{Meaning, StatusRule};
 use super::{ReadError, plan_name};
 use crate::diagnostic::{Diagnostic, quoted};
@@ -36,6 +41,8 @@ pub const NATIVE_RULES: &[StatusRule] = &[
     StatusRule::new("excluded", "template", Meaning::Excluded(Exclusion::Template)),
 ];
 
+const PLAN_EXAMPLE: &str = "write the tasks as a list under `tasks`, each with at least an `id`";
+
 pub(super) fn read(reader: &mut Reader<'_>, name: &str, root: Node<'_>) -> Result<Plan, ReadError> {
     let mut plan = Plan {
         name: plan_name(name),
@@ -47,7 +54,7 @@ pub(super) fn read(reader: &mut Reader<'_>, name: &str, root: Node<'_>) -> Resul
     let tasks = if matches!(root.value, NodeValue::List(_)) {
         Some(root)
     } else {
-        let Some(mut fields) = reader.fields(root, "the plan") else {
+        let Some(mut fields) = reader.fields(root, "the plan", PLAN_EXAMPLE) else {
             return Ok(plan);
         };
         if let Some(node) = fields.take(&["name"]) {
@@ -57,8 +64,13 @@ pub(super) fn read(reader: &mut Reader<'_>, name: &str, root: Node<'_>) -> Resul
         plan.agents = agents(reader, fields.take(&["agents"]));
         let tasks = fields.take(&["tasks"]);
         if tasks.is_none() {
-            reader.error("no-tasks", fields.span, "the plan", || "the plan has no `tasks`".to_owned());
+            reader.diagnostics.push("no-tasks", || {
+                Diagnostic::error("no-tasks", "the plan has no `tasks`")
+                    .at(fields.span, "the plan")
+                    .help(PLAN_EXAMPLE)
+            });
         }
+        reader.misspelt(&fields, Owner::Plan, None);
         plan.extra = fields.rest_of_plan();
         tasks
     };
@@ -89,7 +101,7 @@ fn task<'n>(
     group: Option<(TaskId, Span)>,
     open: &mut Open<'n>,
 ) -> Result<(), ReadError> {
-    let Some(mut fields) = reader.fields(node, "a task") else {
+    let Some(mut fields) = reader.fields(node, "a task", "write at least its id: `{id: build}`") else {
         return Ok(());
     };
     let children = [fields.take(&["children"]), fields.take(&["tasks"])];
@@ -104,6 +116,7 @@ fn task<'n>(
     let Some(id) = reader.id(id_node, "id") else {
         return Ok(());
     };
+    given_twice(reader, &fields, &id);
     let as_group = (id.clone(), places.id);
     for children in children.into_iter().rev() {
         push_reversed(reader, open, children, Some(&as_group));
@@ -141,12 +154,32 @@ fn task<'n>(
         places.effort = Some(node.span);
         task.effort = reader.effort(&node, "effort");
     }
-    task.capabilities = reader.capabilities(fields.take(&["capabilities"]), "capabilities");
+    let capabilities = fields.take(&["capabilities"]);
+    places.capabilities = capabilities.as_ref().map(|node| node.span);
+    task.capabilities = reader.capabilities(capabilities, "capabilities");
     task.check = fields.take(&["check"]).and_then(|node| reader.check(node));
     task.landing = landing(reader, fields.take(&["landing"]));
     task.standing = standing(reader, fields.take(&["standing", "status"]));
+    reader.misspelt(&fields, Owner::Task, Some(task.id.as_str()));
     task.extra = fields.rest_of_task();
     reader.add(task, places)
+}
+
+/// Warns of fields that are given under both of their names. A status beside a standing and a name beside a title are kept by
+/// plans that came from other formats.
+fn given_twice(reader: &mut Reader<'_>, fields: &Fields<'_>, id: &TaskId) {
+    for (read, unread) in [("dependencies", "depends_on"), ("effort", "estimate"), ("parent", "parent_id")] {
+        let node = fields.peek(unread).filter(|node| node.value != NodeValue::Null);
+        let Some(span) = node.filter(|_| fields.peek(read).is_some()).map(|node| node.span) else {
+            continue;
+        };
+        reader.diagnostics.push("repeated-field", || {
+            let message = format!("{} has `{read}` and `{unread}`, which mean the same", quoted(id.as_str()));
+            Diagnostic::warning("repeated-field", message)
+                .at(span, "not read")
+                .help(format!("write all of it as `{read}`"))
+        });
+    }
 }
 
 fn landing(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Landing {
@@ -158,8 +191,8 @@ fn landing(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Landing {
         "git" => Landing::Git,
         "none" => Landing::None,
         other => {
-            reader.error("bad-value", span, "here", || {
-                format!("`landing` is `git` or `none`, not {}", quoted(other))
+            reader.bad_value(span, "leave it out to land the result in git", || {
+                format!("`landing` must be `git` or `none`, not {}", quoted(other))
             });
             Landing::default()
         }
@@ -203,17 +236,20 @@ fn agents(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Vec<AgentProfile> 
     let mut agents: Vec<AgentProfile> = Vec::with_capacity(nodes.len());
     let mut names = HashSet::new();
     for node in nodes {
-        let Some(mut fields) = reader.fields(node, "an agent") else {
+        let Some(mut fields) = reader.fields(node, "an agent", "write at least its name: `{name: builder}`")
+        else {
             continue;
         };
         let span = fields.span;
         let name = reader.optional_text(fields.take(&["name", "id"]), "name");
         if name.is_empty() {
-            reader.error("bad-value", span, "this agent", || "the agent has no name".to_owned());
+            reader.bad_value(span, "write at least its name: `{name: builder}`", || {
+                "the agent has no name".to_owned()
+            });
             continue;
         }
         if name.chars().any(char::is_control) {
-            reader.error("bad-value", span, "this agent", || {
+            reader.bad_value(span, "use characters that can be shown", || {
                 format!("the name of the agent {} holds a control character", quoted(&name))
             });
             continue;
@@ -226,6 +262,7 @@ fn agents(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Vec<AgentProfile> 
         }
         let capabilities = reader.capabilities(fields.take(&["capabilities"]), "capabilities");
         let slots = fields.take(&["slots"]).map_or(Some(1), |node| slots(reader, &node));
+        reader.misspelt(&fields, Owner::Agent, Some(&name));
         agents.push(AgentProfile { name, capabilities, slots: slots.unwrap_or(1) });
     }
     agents
@@ -238,7 +275,9 @@ fn slots(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<u32> {
     };
     let slots = number.and_then(|slots| u32::try_from(slots).ok()).filter(|slots| *slots > 0);
     if slots.is_none() {
-        reader.error("bad-value", node.span, "here", || "`slots` is a whole number above 0".to_owned());
+        reader.bad_value(node.span, "leave it out for one task at a time", || {
+            "`slots` must be a whole number above 0".to_owned()
+        });
     }
     slots
 }

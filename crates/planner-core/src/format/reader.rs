@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::fields::Fields;
 use super::node::{Node, NodeValue, Span};
+use super::spelling::{Owner, Spellings};
 use super::status::{Meaning, RuleCount, StatusRule};
 use super::{Limits, ReadError};
 use crate::diagnostic::{Diagnostic, Diagnostics, quoted};
@@ -15,6 +16,7 @@ pub(crate) struct TaskPlaces {
     pub(crate) id: Span,
     pub(crate) parent: Option<Span>,
     pub(crate) effort: Option<Span>,
+    pub(crate) capabilities: Option<Span>,
     /// As many as the task has dependencies.
     pub(crate) dependencies: Vec<Span>,
 }
@@ -25,6 +27,7 @@ pub(super) struct Reader<'t> {
     rules: &'static [StatusRule],
     rule_hits: Vec<usize>,
     dependency_count: usize,
+    spellings: Spellings,
     pub(super) diagnostics: Diagnostics,
     pub(super) tasks: Vec<Task>,
     pub(super) places: Vec<TaskPlaces>,
@@ -38,6 +41,7 @@ impl<'t> Reader<'t> {
             rules,
             rule_hits: vec![0; rules.len()],
             dependency_count: 0,
+            spellings: Spellings::default(),
             diagnostics: Diagnostics::new(limits.diagnostics_per_code_max),
             tasks: Vec::new(),
             places: Vec::new(),
@@ -48,10 +52,13 @@ impl<'t> Reader<'t> {
         self.limits
     }
 
-    /// Takes in a task and where its parts were written.
-    pub(super) fn add(&mut self, task: Task, places: TaskPlaces) -> Result<(), ReadError> {
+    /// Takes in a task and where its parts were written. An empty title is none: the task is called by its id.
+    pub(super) fn add(&mut self, mut task: Task, places: TaskPlaces) -> Result<(), ReadError> {
         debug_assert_eq!(task.dependencies.len(), places.dependencies.len());
         self.dependency_count += task.dependencies.len();
+        if task.title.trim().is_empty() {
+            task.title = task.id.as_str().to_owned();
+        }
         self.tasks.push(task);
         self.places.push(places);
         let refuse = |what, limit| Err(ReadError::TooMany { what, limit });
@@ -100,14 +107,38 @@ impl<'t> Reader<'t> {
         self.diagnostics.push(code, || Diagnostic::warning(code, message()).at(span, label));
     }
 
-    /// Tells that a value is of the wrong kind.
-    fn wrong_kind(&mut self, node: &Node<'_>, field: &str, expected: &str) {
-        let kind = node.kind();
-        self.error("bad-value", node.span, "here", || format!("{} is {expected}, not {kind}", quoted(field)));
+    /// Tells that a value cannot be taken, and what to write instead.
+    pub(super) fn bad_value(&mut self, span: Span, help: &str, message: impl FnOnce() -> String) {
+        self.diagnostics
+            .push("bad-value", || Diagnostic::error("bad-value", message()).at(span, "here").help(help));
     }
 
-    /// Returns the fields of a map.
-    pub(super) fn fields<'n>(&mut self, node: Node<'n>, what: &str) -> Option<Fields<'n>> {
+    /// Tells that the value of a field is of the wrong kind.
+    fn wrong_kind(&mut self, node: &Node<'_>, field: &str, expected: &str, help: &str) {
+        let kind = node.kind();
+        self.bad_value(node.span, help, || {
+            format!("{} must be {expected}, but this is {kind}", quoted(field))
+        });
+    }
+
+    /// Tells of fields that nobody took but that are near one that would have been. `of` names who has them.
+    pub(super) fn misspelt(&mut self, fields: &Fields<'_>, owner: Owner, of: Option<&str>) {
+        for (unread, span) in fields.unread() {
+            let Some(meant) = self.spellings.meant(owner, unread) else {
+                continue;
+            };
+            self.diagnostics.push("unknown-field", || {
+                let of = of.map_or_else(String::new, |name| format!(" of {}", quoted(name)));
+                let message = format!("{}{of} is no field of {}", quoted(unread), owner.as_str());
+                Diagnostic::warning("unknown-field", message)
+                    .at(span, "not read")
+                    .help(format!("did you mean `{meant}`?"))
+            });
+        }
+    }
+
+    /// Returns the fields of a map; `example` is what to write where it is none.
+    pub(super) fn fields<'n>(&mut self, node: Node<'n>, what: &str, example: &str) -> Option<Fields<'n>> {
         match Fields::of(node) {
             Ok(fields) => {
                 if let Some((key, first, second)) = fields.repeated() {
@@ -123,7 +154,8 @@ impl<'t> Reader<'t> {
                 Some(fields)
             }
             Err(node) => {
-                self.wrong_kind(&node, what, "a map");
+                let kind = node.kind();
+                self.bad_value(node.span, example, || format!("{what} must be a map, but this is {kind}"));
                 None
             }
         }
@@ -146,7 +178,7 @@ impl<'t> Reader<'t> {
             NodeValue::Number(number) => Some(number.to_string()),
             NodeValue::Bool(value) => Some(value.to_string()),
             NodeValue::Null | NodeValue::List(_) | NodeValue::Map(_) => {
-                self.wrong_kind(&node, field, "a text");
+                self.wrong_kind(&node, field, "a text", "write one text");
                 None
             }
         }
@@ -189,8 +221,8 @@ impl<'t> Reader<'t> {
             Ok(fields) => fields,
         };
         let Some(on) = fields.take(&["on", "id"]) else {
-            self.error("bad-value", span, "here", || {
-                "a dependency that is a map names the task as `on`".to_owned()
+            self.bad_value(span, "write `{on: ID}`, or only the id", || {
+                "a dependency that is a map must name the task as `on`".to_owned()
             });
             return None;
         };
@@ -204,8 +236,8 @@ impl<'t> Reader<'t> {
                     "completed" => When::Completed,
                     "failed" => When::Failed,
                     other => {
-                        self.error("bad-value", when_span, "here", || {
-                            format!("`when` is `completed` or `failed`, not {}", quoted(other))
+                        self.bad_value(when_span, "leave it out to wait for the completion", || {
+                            format!("`when` must be `completed` or `failed`, not {}", quoted(other))
                         });
                         return None;
                     }
@@ -221,7 +253,7 @@ impl<'t> Reader<'t> {
             NodeValue::Number(number) => Effort::from_hours(number.as_f64().unwrap_or(f64::NAN)),
             NodeValue::Text(text) => Effort::parse(text),
             _ => {
-                self.wrong_kind(node, field, "a number of hours or a duration such as `30m`");
+                self.wrong_kind(node, field, "a number of hours or a duration", "write `2`, or `1h30m`");
                 return None;
             }
         };
@@ -236,7 +268,7 @@ impl<'t> Reader<'t> {
                 self.told("bad-effort", node.span, effort.map_err(|error| error.to_string()))
             }
             _ => {
-                self.wrong_kind(node, field, "a number of minutes");
+                self.wrong_kind(node, field, "a number of minutes", "write a number without a unit");
                 None
             }
         }
@@ -284,7 +316,9 @@ impl<'t> Reader<'t> {
                 if let Some(node) = fields.take(&["timeout_seconds"]) {
                     timeout_seconds = self.timeout_seconds(&node);
                 }
-                fields.take(&["command"])
+                let command = fields.take(&["command"]);
+                self.misspelt(&fields, Owner::Check, None);
+                command
             }
         };
         let command = command.map(|node| self.command(node)).unwrap_or_default();
@@ -301,7 +335,9 @@ impl<'t> Reader<'t> {
             _ => None,
         };
         if seconds.is_none() {
-            self.wrong_kind(node, "timeout_seconds", "a whole number above 0");
+            self.bad_value(node.span, "leave it out for the limit of the configuration", || {
+                "`timeout_seconds` must be a whole number above 0".to_owned()
+            });
         }
         seconds
     }
@@ -326,7 +362,7 @@ impl<'t> Reader<'t> {
                 text.split_whitespace().map(str::to_owned).collect()
             }
             _ => {
-                self.wrong_kind(&node, "check", "a command");
+                self.wrong_kind(&node, "check", "a command", "write a list of the program and its arguments");
                 Vec::new()
             }
         }

@@ -33,16 +33,22 @@ pub const STATE_RULES: &[StatusRule] = &[
     StatusRule::new("state", "completed", Meaning::Completed),
 ];
 
+const FILE_EXAMPLE: &str = "write `{\"tasks\": ...}`, or name the file's format";
+const TASK_EXAMPLE: &str = "write `{\"id\": \"...\"}` and what else there is to say";
+
 pub(super) fn read_project(reader: &mut Reader<'_>, name: &str, root: Node<'_>) -> Result<Plan, ReadError> {
     let mut plan = empty_plan(name);
-    let Some(mut fields) = reader.fields(root, "the file") else {
+    let Some(mut fields) = reader.fields(root, "the file", FILE_EXAMPLE) else {
         return Ok(plan);
     };
-    if let Some(project) = fields.take(&["project"]).and_then(|node| reader.fields(node, "project")) {
+    if let Some(project) = fields
+        .take(&["project"])
+        .and_then(|node| reader.fields(node, "`project`", "write `{\"name\": \"...\"}`"))
+    {
         take_name(reader, &mut plan, project);
     }
     for node in fields.take(&["tasks"]).map(|node| reader.list(node)).unwrap_or_default() {
-        if let Some(fields) = reader.fields(node, "a task") {
+        if let Some(fields) = reader.fields(node, "a task", TASK_EXAMPLE) {
             project_task(reader, fields)?;
         }
     }
@@ -55,7 +61,7 @@ pub(super) fn read_project(reader: &mut Reader<'_>, name: &str, root: Node<'_>) 
 
 pub(super) fn read_state(reader: &mut Reader<'_>, name: &str, root: Node<'_>) -> Result<Plan, ReadError> {
     let mut plan = empty_plan(name);
-    let Some(mut fields) = reader.fields(root, "the file") else {
+    let Some(mut fields) = reader.fields(root, "the file", FILE_EXAMPLE) else {
         return Ok(plan);
     };
     let tasks = fields.take(&["tasks"]);
@@ -64,7 +70,7 @@ pub(super) fn read_state(reader: &mut Reader<'_>, name: &str, root: Node<'_>) ->
         return Ok(plan);
     };
     for member in members {
-        let Some(mut fields) = reader.fields(member.node, "a task") else {
+        let Some(mut fields) = reader.fields(member.node, "a task", TASK_EXAMPLE) else {
             continue;
         };
         let id = fields

@@ -126,18 +126,18 @@ agents: [{name: a}, {name: a}, {name: b, slots: 0}]
         "error[unknown-priority]: `urgent` is no priority at 4:15 \"urgent\"",
         "error[unknown-status]: `dreaming` is no status at 5:13 \"dreaming\"",
         "error[empty-check]: the check names no program at 6:12",
-        "error[bad-value]: `title` is a text, not a list at 7:12",
+        "error[bad-value]: `title` must be a text, but this is a list at 7:12",
         "error[invalid-id]: the task id \"../b\" has a path component `..` at 8:9",
         "error[missing-id]: the task has no id at 9:",
-        "error[bad-value]: `a task` is a map, not a number at 10:5 \"7\"",
+        "error[bad-value]: a task must be a map, but this is a number at 10:5 \"7\"",
         "error[bad-effort]: `soon` is no effort",
-        "error[bad-value]: `landing` is `git` or `none`, not `moon`",
-        "error[bad-value]: a dependency that is a map names the task as `on`",
-        "error[bad-value]: `when` is `completed` or `failed`, not `never`",
+        "error[bad-value]: `landing` must be `git` or `none`, not `moon`",
+        "error[bad-value]: a dependency that is a map must name the task as `on`",
+        "error[bad-value]: `when` must be `completed` or `failed`, not `never`",
         "error[invalid-id]: the task id \"x\\ny\" holds the character '\\n'",
         "warning[check-is-no-shell-line]: the check `cargo test && rm -r x` is run without a shell at 12:20",
         "error[duplicate-agent]: the agent `a` is given twice",
-        "error[bad-value]: `slots` is a whole number above 0",
+        "error[bad-value]: `slots` must be a whole number above 0",
     ] {
         assert!(told.contains(expected), "{expected}");
     }
@@ -338,6 +338,16 @@ fn strings_of_json_are_unescaped() {
     let text = r#"{"tasks":[{"id":"a","title":"q\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00\ud800x\ud800\u0041"}]}"#;
     let reading = read_text("x.json", text);
     assert_eq!(task(&reading, "a").title, "q\"\\/\u{8}\u{c}\n\r\té😀\u{fffd}x\u{fffd}A");
+}
+
+#[test]
+fn fields_that_are_not_read_are_kept_and_an_empty_title_is_the_id() {
+    let reading =
+        read_text("x.yaml", "tasks: [{id: a, title: '', effrt: 3h, notes: mine}, {id: b, title: B}]\n");
+    let titles: Vec<_> = reading.plan.tasks.iter().map(|task| task.title.as_str()).collect();
+    assert_eq!(titles, ["a", "B"]);
+    assert_eq!(task(&reading, "a").extra["effrt"], "3h");
+    assert_eq!(task(&reading, "a").extra["notes"], "mine");
 }
 
 #[test]

@@ -45,6 +45,7 @@ error[duplicate-id]: the id `setup` is given twice
   2:9 setup - given here
 error[unknown-parent]: the parent `fronted` of `ui` is not in the plan
   7:13 fronted - no such task
+  help: add a task of this id, or name no parent
 error[parent-cycle]: the parents of 2 tasks form a circle, `x` among them
   11:21 y - this parent is also a descendant
   12:21 x - this parent is also a descendant
@@ -69,6 +70,7 @@ fn toml_and_json_have_places_too() {
     let expected = "\
 error[unknown-dependency]: `a` depends on `b`, which is not in the plan
   3:17 'b' - no such task
+  help: add a task of this id, or remove the dependency
 error[self-dependency]: `c` depends on itself
   6:17 'c' - this is the task itself
   help: remove it
@@ -79,6 +81,7 @@ error[self-dependency]: `c` depends on itself
     let expected = "\
 error[unknown-dependency]: `a` depends on `b`, which is not in the plan
   1:39 \"b\" - no such task
+  help: add a task of this id, or remove the dependency
 error[self-dependency]: `c` depends on itself
   2:29 \"c\" - this is the task itself
   help: remove it
@@ -133,6 +136,83 @@ note[group-with-effort]: the effort of one group does not count (8h in all): onl
   2:21 8 - not counted
 ";
     assert_eq!(report("plan.yaml", yaml), expected);
+}
+
+#[test]
+fn misspelt_fields_are_told_and_those_of_people_are_not() {
+    let yaml = "\
+name: Shop
+owner: ann
+agent: [{name: builder}]
+agents: [{name: tester, slot: 2}]
+tasks:
+  - { id: A, depends: [B], effrt: 3h, notes: mine, title: '' }
+  - { id: B, depends_on: [A], dependencies: [], check: {command: [make], timeout: 5} }
+";
+    let expected = "\
+warning[unknown-field]: `slot` of `tester` is no field of an agent
+  4:25 slot - not read
+  help: did you mean `slots`?
+warning[unknown-field]: `agent` is no field of a plan
+  3:1 agent - not read
+  help: did you mean `agents`?
+warning[unknown-field]: `depends` of `A` is no field of a task
+  6:14 depends - not read
+  help: did you mean `depends_on`?
+warning[unknown-field]: `effrt` of `A` is no field of a task
+  6:28 effrt - not read
+  help: did you mean `effort`?
+warning[repeated-field]: `B` has `dependencies` and `depends_on`, which mean the same
+  7:26 [ - not read
+  help: write all of it as `dependencies`
+warning[unknown-field]: `timeout` is no field of a check
+  7:74 timeout - not read
+  help: did you mean `timeout_seconds`?
+";
+    assert_eq!(report("plan.yaml", yaml), expected);
+}
+
+#[test]
+fn tasks_that_no_agent_can_do_are_told() {
+    let yaml = "\
+agents:
+  - {name: rusty, capabilities: [rust]}
+  - {name: all, capabilities: [rust, sql]}
+tasks:
+  - {id: a, capabilities: [sql, rust]}
+  - {id: b, capabilities: [sql, ops, rust, docs]}
+  - {id: done, capabilities: [magic], status: done}
+  - {id: g, capabilities: [magic], children: [{id: c, capabilities: [d1, d2, d3, d4, d5, d6, d7]}]}
+";
+    let expected = "\
+warning[no-agent]: no agent of the plan can do `b`: the nearest, `all`, lacks `docs` and `ops`
+  6:27 [ - no agent has all of these
+  help: add what is missing to the capabilities of an agent, or ask for less
+warning[no-agent]: no agent of the plan can do `c`: the nearest, `rusty`, lacks `d1`, `d2`, `d3`, `d4`, `d5` and 2 more
+  8:69 [ - no agent has all of these
+  help: add what is missing to the capabilities of an agent, or ask for less
+";
+    assert_eq!(report("plan.yaml", yaml), expected);
+    assert_eq!(report("plan.yaml", "tasks: [{id: a, capabilities: [anything]}]"), "", "it names no agents");
+}
+
+#[test]
+fn what_is_no_plan_is_told_what_a_plan_is() {
+    let expected = "\
+error[bad-value]: the plan must be a map, but this is a text
+  1:1 hello - here
+  help: write the tasks as a list under `tasks`, each with at least an `id`
+";
+    assert_eq!(report("plan.yaml", "hello"), expected);
+    let expected = "\
+error[no-tasks]: the plan has no `tasks`
+  1:1  - the plan
+  help: write the tasks as a list under `tasks`, each with at least an `id`
+warning[unknown-field]: `task` is no field of a plan
+  1:1 task - not read
+  help: did you mean `tasks`?
+";
+    assert_eq!(report("plan.yaml", "task: [{id: a}]"), expected);
 }
 
 #[test]
