@@ -3,7 +3,7 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use git_ops::{BranchName, Edit, Message, PinRequest, Repository, Signature};
+use git_ops::{BranchName, Edit, Message, PinRequest, Pinned, Repository, Signature};
 use state_store::Timestamp;
 use state_store::task::{AgentKey, CommitHash, Deliverable, FailureReason};
 use tokio::sync::oneshot;
@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::engine::Command;
 use crate::executor::{AgentExecutor, Base, Job, Outcome};
 use crate::handle::{Handle, Input};
+use crate::hindrance::Hindrance;
 use crate::landing::{GitJob, chain};
 
 /// An attempt that has been assigned, with all that it needs.
@@ -31,6 +32,8 @@ pub(crate) struct Attempt {
 enum Report {
     Deliver(Deliverable),
     Fail(FailureReason),
+    /// It could not be made; the reason, if the coordinator does not know it yet.
+    GiveUp(Option<String>),
     /// Nobody wants to know any more.
     Nothing,
 }
@@ -42,13 +45,20 @@ impl Attempt {
         self.handle.send(Command::Start { task, token });
         let report = match self.begin_from().await {
             Ok(()) => self.work(executor).await,
-            Err(text) => Report::Fail(FailureReason::Unusable(text)),
+            Err(text) => Report::GiveUp(Some(text)),
         };
         match report {
             Report::Deliver(deliverable) => {
                 self.handle.send(Command::Deliver { task, token, agent: self.agent, deliverable });
             }
             Report::Fail(reason) => self.handle.send(Command::Fail { task, token, reason }),
+            Report::GiveUp(reason) => {
+                if let Some(reason) = reason {
+                    let what = "attempts cannot be made".to_owned();
+                    self.handle.tell(Input::Hindered(Hindrance { what, reason }));
+                }
+                self.handle.send(Command::GiveUp { task, token });
+            }
             Report::Nothing => {}
         }
         self.handle.tell(Input::AttemptEnded((task, token)));
@@ -82,6 +92,7 @@ impl Attempt {
             Some(Err(_)) => Report::Fail(FailureReason::Timeout),
             Some(Ok(Err(panic))) => Report::Fail(FailureReason::Agent(panic.to_string())),
             Some(Ok(Ok(Outcome::Failed(text)))) => Report::Fail(FailureReason::Agent(text)),
+            Some(Ok(Ok(Outcome::Unable(text)))) => Report::GiveUp(Some(text)),
             Some(Ok(Ok(Outcome::Done(edits)))) => self.deliver(edits).await,
         }
     }
@@ -109,20 +120,21 @@ impl Attempt {
             time: self.time.as_seconds(),
         };
         match self.pin(request).await {
-            Ok(pinned) if pinned.is_empty => Report::Deliver(Deliverable::Unchanged),
-            Ok(pinned) => Report::Deliver(Deliverable::Commit {
+            // Whoever could not keep it has told the coordinator.
+            None => Report::GiveUp(None),
+            Some(Err(text)) => Report::Fail(FailureReason::Unusable(text)),
+            Some(Ok(pinned)) if pinned.is_empty => Report::Deliver(Deliverable::Unchanged),
+            Some(Ok(pinned)) => Report::Deliver(Deliverable::Commit {
                 result: CommitHash(*pinned.commit.as_bytes()),
                 base: CommitHash(*pinned.base.as_bytes()),
             }),
-            Err(text) => Report::Fail(FailureReason::Unusable(text)),
         }
     }
 
-    async fn pin(&self, request: PinRequest) -> Result<git_ops::Pinned, String> {
+    /// Has a result kept; `None` where that is not possible, whatever the result.
+    async fn pin(&self, request: PinRequest) -> Option<Result<Pinned, String>> {
         let (reply, answer) = oneshot::channel();
-        let job = GitJob::Pin { request: Box::new(request), reply };
-        let git = self.git.as_ref().ok_or("there is no repository")?;
-        git.send(job).map_err(|_| "the repository's thread has ended".to_owned())?;
-        answer.await.map_err(|_| "the repository's thread has ended".to_owned())?
+        self.git.as_ref()?.send(GitJob::Pin { request: Box::new(request), reply }).ok()?;
+        answer.await.ok()
     }
 }

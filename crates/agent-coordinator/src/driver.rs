@@ -22,8 +22,9 @@ use crate::attempt::Attempt;
 use crate::engine::{Accepted, Command, Effect, Engine, Policy};
 use crate::executor::AgentExecutor;
 use crate::handle::{CommandError, Handle, Input, ShutDown};
+use crate::hindrance::Hindrance;
 use crate::host;
-use crate::landing::{GitJob, Lander, Landing, LandingStopped, chain};
+use crate::landing::{GitJob, Lander, Landing, chain};
 use crate::metrics::Metrics;
 use crate::process::ProcessLimits;
 use crate::turn::{self, RecordedEvent, TurnError};
@@ -99,9 +100,9 @@ pub enum DriverError {
     /// It did not renew its own lease in time, and another coordinator has taken over.
     #[error("another coordinator has taken over: this one was silent for too long")]
     Deposed,
-    /// Results cannot be landed.
+    /// Something keeps work from being done; what was under way has come to its end.
     #[error(transparent)]
-    Landing(#[from] LandingStopped),
+    Hindered(#[from] Hindrance),
     /// A thread could not be started.
     #[error("a thread could not be started")]
     Thread(#[source] std::io::Error),
@@ -146,6 +147,7 @@ impl<E: AgentExecutor> Coordinator<E> {
             attempt_time: self.attempt_time,
             author: self.author,
             shut_down: None,
+            hindrance: None,
             has_orphans: false,
             next_sweep: Instant::now() + SWEEP,
             next_renewal: Instant::now(),
@@ -194,6 +196,8 @@ struct Driver<E> {
     attempt_time: Duration,
     author: Signature,
     shut_down: Option<ShutDown>,
+    /// What keeps work from being done.
+    hindrance: Option<Hindrance>,
     /// Whether another coordinator has ended since the last sweep.
     has_orphans: bool,
     next_sweep: Instant,
@@ -229,8 +233,7 @@ impl<E: AgentExecutor> Driver<E> {
         self.take_turn(vec![Waiting::internal(Command::Begin { host: host::current() })])?;
         self.show_everything();
         let gone = self.gone();
-        self.take_turn(gone)?;
-        self.take_turn(vec![Waiting::internal(Command::AdoptOrphans)])
+        self.take_turn(gone)
     }
 
     fn run(mut self, incoming: &mpsc::Receiver<Input>) -> Result<(), DriverError> {
@@ -253,13 +256,18 @@ impl<E: AgentExecutor> Driver<E> {
             };
             let mut commands = self.chores();
             for input in first.into_iter().chain(incoming.try_iter()).take(BATCH_MAX) {
-                self.take_in(input, &mut commands)?;
+                self.take_in(input, &mut commands);
             }
             if !commands.is_empty() || self.has_news()? {
                 self.take_turn(commands)?;
             }
             if self.engine.is_deposed() {
                 return Err(DriverError::Deposed);
+            }
+            if self.attempts.is_empty()
+                && let Some(hindrance) = self.hindrance.take()
+            {
+                return Err(DriverError::Hindered(hindrance));
             }
             self.answer_settled();
             match self.shut_down {
@@ -270,19 +278,25 @@ impl<E: AgentExecutor> Driver<E> {
         }
     }
 
-    fn take_in(&mut self, input: Input, commands: &mut Vec<Waiting>) -> Result<(), DriverError> {
+    fn take_in(&mut self, input: Input, commands: &mut Vec<Waiting>) {
         match input {
             Input::Command { command, reply, since } => commands.push(Waiting { command, reply, since }),
             Input::Inspect(look) => look(&self.engine, &self.metrics),
             Input::Settled { project, reply } => self.settled.push((project, reply)),
             Input::AttemptEnded(id) => drop(self.attempts.remove(&id)),
-            Input::LandingStopped(stopped) => return Err(DriverError::Landing(stopped)),
+            Input::Hindered(hindrance) => self.wind_down(hindrance),
             Input::ShutDown(how) => {
                 self.engine.drain();
                 self.shut_down = self.shut_down.max(Some(how));
             }
         }
-        Ok(())
+    }
+
+    /// Hands out no more, and stops when no agent is at work: of what has gone wrong first, the rest follows.
+    fn wind_down(&mut self, hindrance: Hindrance) {
+        tracing::warn!(%hindrance, "no more tasks are handed out");
+        self.engine.drain();
+        self.hindrance.get_or_insert(hindrance);
     }
 
     /// Returns how long nothing needs to be done.
@@ -313,7 +327,7 @@ impl<E: AgentExecutor> Driver<E> {
         let now = Instant::now();
         let mut chores = Vec::new();
         if now >= self.next_sweep {
-            self.next_sweep = now + SWEEP;
+            self.next_sweep = now + SWEEP.min(self.engine.policy().lease / 3);
             chores.extend(self.gone());
             chores.extend(self.renewals());
             if std::mem::take(&mut self.has_orphans) {
@@ -331,11 +345,9 @@ impl<E: AgentExecutor> Driver<E> {
     fn gone(&self) -> Vec<Waiting> {
         let now = self.store.now();
         let instances = (0..).map(InstanceKey).zip(self.engine.state().instances());
-        let gone = instances.filter(|(key, record)| match record.status {
-            InstanceStatus::Active { expires_at } => {
-                Some(*key) != self.engine.me() && (expires_at <= now || host::is_gone(&record.host))
-            }
-            InstanceStatus::Ended => false,
+        let gone = instances.filter(|(key, record)| {
+            let has_ended = record.status == InstanceStatus::Ended;
+            Some(*key) != self.engine.me() && !has_ended && !host::is_at_work(record, now)
         });
         gone.map(|(instance, _)| Waiting::internal(Command::TakeOver { instance })).collect()
     }
@@ -369,12 +381,16 @@ impl<E: AgentExecutor> Driver<E> {
             }
         };
         self.publish(&turn.events);
-        let carried_out = turn.effects.into_iter().try_for_each(|effect| self.carry_out(effect));
+        for effect in turn.effects {
+            if let Err(hindrance) = self.carry_out(effect) {
+                self.wind_down(hindrance);
+            }
+        }
         for (waiting, answer) in waiting.into_iter().zip(turn.answers) {
             self.metrics.record_command(waiting.since.elapsed());
             waiting.answer(answer.map_err(CommandError::Refused));
         }
-        Ok(carried_out?)
+        Ok(())
     }
 
     /// Shows what is durable now to those who look on.
@@ -408,7 +424,7 @@ impl<E: AgentExecutor> Driver<E> {
         }
     }
 
-    fn carry_out(&mut self, effect: Effect) -> Result<(), LandingStopped> {
+    fn carry_out(&mut self, effect: Effect) -> Result<(), Hindrance> {
         match effect {
             Effect::StartAttempt { task, lease } => self.start_attempt(task, lease)?,
             Effect::StopAttempt { task, token } => {
@@ -431,7 +447,7 @@ impl<E: AgentExecutor> Driver<E> {
         Ok(())
     }
 
-    fn start_attempt(&mut self, task: TaskKey, lease: Lease) -> Result<(), LandingStopped> {
+    fn start_attempt(&mut self, task: TaskKey, lease: Lease) -> Result<(), Hindrance> {
         let branch = self.branch(task)?;
         let stop = CancellationToken::new();
         self.attempts.insert((task, lease.token), stop.clone());
@@ -474,7 +490,7 @@ impl<E: AgentExecutor> Driver<E> {
     }
 
     /// Returns the branch that a task's result lands on, if it has files and there is a branch.
-    fn branch(&self, task: TaskKey) -> Result<Option<BranchName>, LandingStopped> {
+    fn branch(&self, task: TaskKey) -> Result<Option<BranchName>, Hindrance> {
         let project = self.project(task);
         let asked = project.plan.tasks[task.task as usize].landing;
         let Some(branch) = project.settings.branch.as_deref().filter(|_| asked == planner_core::Landing::Git)
@@ -482,7 +498,7 @@ impl<E: AgentExecutor> Driver<E> {
             return Ok(None);
         };
         let stopped =
-            |reason: String| LandingStopped { what: format!("results cannot be landed on {branch}"), reason };
+            |reason: String| Hindrance { what: format!("results cannot be landed on {branch}"), reason };
         if self.repository.is_none() {
             return Err(stopped("this coordinator has no repository".to_owned()));
         }
@@ -493,7 +509,7 @@ impl<E: AgentExecutor> Driver<E> {
         self.engine.state().project(task.project).expect("an effect speaks of a task of the state")
     }
 
-    fn run_check(&self, task: TaskKey, lease: Lease, result: Option<CommitId>) -> Result<(), LandingStopped> {
+    fn run_check(&self, task: TaskKey, lease: Lease, result: Option<CommitId>) -> Result<(), Hindrance> {
         let Some(check) = self.project(task).plan.tasks[task.task as usize].check.clone() else {
             return Ok(());
         };
@@ -502,23 +518,22 @@ impl<E: AgentExecutor> Driver<E> {
         self.runtime.spawn(async move {
             // The semaphore is never closed.
             let _permit = checks.acquire_owned().await;
-            let files =
-                match repository.map(|repository| files_to_check(&repository, branch.as_ref(), result)) {
-                    Some(Ok(files)) => files,
-                    None => None,
-                    Some(Err(reason)) => {
-                        // The result is not to blame: the next coordinator runs the check again.
-                        let what = "results cannot be checked".to_owned();
-                        handle.tell(Input::LandingStopped(LandingStopped { what, reason }));
-                        return;
-                    }
-                };
-            handle.send(match verification::verify(&check, files, limits).await {
-                Verdict::Passed { took_ms } => Command::PassCheck { task, token, took_ms },
+            let files = repository.map(|repository| files_to_check(&repository, branch.as_ref(), result));
+            let verdict = match files.transpose() {
+                Ok(files) => verification::verify(&check, files.flatten(), limits).await,
+                Err(reason) => Verdict::Unable(reason),
+            };
+            match verdict {
+                Verdict::Passed { took_ms } => handle.send(Command::PassCheck { task, token, took_ms }),
                 Verdict::Failed(output) => {
-                    Command::Fail { task, token, reason: FailureReason::Check(output) }
+                    handle.send(Command::Fail { task, token, reason: FailureReason::Check(output) });
                 }
-            });
+                // The result is not to blame, and stays where it is: the next coordinator runs the check again.
+                Verdict::Unable(reason) => {
+                    let what = "results cannot be checked".to_owned();
+                    handle.tell(Input::Hindered(Hindrance { what, reason }));
+                }
+            }
         });
         Ok(())
     }
@@ -530,7 +545,7 @@ impl<E: AgentExecutor> Driver<E> {
         result: CommitId,
         delivered_at: Timestamp,
         intents: Vec<Intent>,
-    ) -> Result<Landing, LandingStopped> {
+    ) -> Result<Landing, Hindrance> {
         let project = self.project(task);
         let asked = &project.plan.tasks[task.task as usize];
         let agent =
@@ -545,7 +560,7 @@ impl<E: AgentExecutor> Driver<E> {
                 ("Attempt".to_owned(), lease.attempt.to_string()),
             ],
         };
-        let branch = self.branch(task)?.ok_or_else(|| LandingStopped {
+        let branch = self.branch(task)?.ok_or_else(|| Hindrance {
             what: format!("the result of {} cannot be landed", asked.id),
             reason: "its project has no branch any more".to_owned(),
         })?;

@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Accepted, Command, Engine, Refusal};
-use crate::landing::LandingStopped;
+use crate::hindrance::Hindrance;
 use crate::metrics::Metrics;
 use crate::turn::RecordedEvent;
 
@@ -36,8 +36,8 @@ pub(crate) enum Input {
     Settled { project: ProjectKey, reply: oneshot::Sender<()> },
     /// An attempt's future has ended.
     AttemptEnded(crate::driver::AttemptId),
-    /// Results cannot be landed any more.
-    LandingStopped(LandingStopped),
+    /// Work cannot be done any more.
+    Hindered(Hindrance),
     /// Come to an end.
     ShutDown(ShutDown),
 }

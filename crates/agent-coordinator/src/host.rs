@@ -1,6 +1,7 @@
 //! Which process this is, and whether another one is still there.
 
-use state_store::task::Host;
+use state_store::Timestamp;
+use state_store::task::{Host, InstanceRecord, InstanceStatus};
 
 /// Returns the process that this is.
 ///
@@ -10,8 +11,16 @@ pub(crate) fn current() -> Host {
     Host { boot: boot_id(), pid, started: started(pid).unwrap_or(0) }
 }
 
+/// Returns whether a coordinator is there: it has not ended, its lease lasts, and its process is not known to be gone.
+pub fn is_at_work(coordinator: &InstanceRecord, now: Timestamp) -> bool {
+    match coordinator.status {
+        InstanceStatus::Active { expires_at } => expires_at > now && !is_gone(&coordinator.host),
+        InstanceStatus::Ended => false,
+    }
+}
+
 /// Returns whether it is certain that a process of this machine is gone.
-pub(crate) fn is_gone(host: &Host) -> bool {
+fn is_gone(host: &Host) -> bool {
     let boot = boot_id();
     if boot.is_empty() || host.boot.is_empty() {
         return false;

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::engine::Command;
 use crate::handle::{CommandError, Handle, Input};
+use crate::hindrance::Hindrance;
 
 /// How often a batch is tried again when somebody else has moved the branch or holds a lock.
 const TRIES: u32 = 20;
@@ -42,16 +43,6 @@ pub(crate) struct Landing {
     pub(crate) delivered_at: Timestamp,
     /// What it was about to become before.
     pub(crate) intents: Vec<Intent>,
-}
-
-/// Why results cannot be kept or landed any more.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}: {reason}")]
-pub struct LandingStopped {
-    /// What cannot be done.
-    pub what: String,
-    /// Why not.
-    pub reason: String,
 }
 
 /// The thread's own state.
@@ -107,13 +98,13 @@ impl Lander {
                     let _ = reply.send(result.map_err(|error| error.to_string()));
                 }
             }
-            // The attempts are not to blame: the coordinator stops before it hears of their end.
+            // The replies are dropped, which tells the attempts that they are not to blame.
             Err(reason) => self.stop("results cannot be kept".to_owned(), reason),
         }
     }
 
     fn stop(&self, what: String, reason: String) {
-        self.handle.tell(Input::LandingStopped(LandingStopped { what, reason }));
+        self.handle.tell(Input::Hindered(Hindrance { what, reason }));
     }
 
     fn writer(&self) -> Result<Writer, String> {

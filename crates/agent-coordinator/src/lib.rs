@@ -8,6 +8,7 @@ mod driver;
 pub mod engine;
 pub mod executor;
 mod handle;
+mod hindrance;
 mod host;
 mod landing;
 mod metrics;
@@ -17,7 +18,8 @@ mod verification;
 
 pub use driver::{Coordinator, DriverError, Running};
 pub use handle::{CommandError, Handle, ShutDown, Stopped};
-pub use landing::LandingStopped;
+pub use hindrance::Hindrance;
+pub use host::is_at_work;
 pub use metrics::Metrics;
 pub use process::ProcessLimits;
 pub use turn::{RecordedEvent, Turn, TurnError, load, replay, turn};

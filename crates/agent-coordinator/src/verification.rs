@@ -17,6 +17,8 @@ pub(crate) enum Verdict {
     },
     /// It did not; this is the end of what it printed.
     Failed(String),
+    /// It could not be run.
+    Unable(String),
 }
 
 /// Runs a check in a folder of its own that holds the files, and only them.
@@ -24,7 +26,7 @@ pub(crate) async fn verify(check: &Check, files: Option<Snapshot>, limits: Proce
     let begin = Instant::now();
     let folder = match tempfile::Builder::new().prefix("super-planner-check-").tempdir() {
         Ok(folder) => folder,
-        Err(error) => return Verdict::Failed(format!("no folder to run it in: {error}")),
+        Err(error) => return Verdict::Unable(format!("no folder to run it in: {error}")),
     };
     if let Some(files) = files {
         let target = folder.path().to_owned();
@@ -32,8 +34,8 @@ pub(crate) async fn verify(check: &Check, files: Option<Snapshot>, limits: Proce
             tokio::task::spawn_blocking(move || files.export_to(&target).map_err(|error| error.to_string()));
         match exported.await {
             Ok(Ok(_)) => {}
-            Ok(Err(text)) => return Verdict::Failed(format!("the files could not be written: {text}")),
-            Err(panic) => return Verdict::Failed(format!("the files could not be written: {panic}")),
+            Ok(Err(text)) => return Verdict::Unable(format!("the files could not be written: {text}")),
+            Err(panic) => return Verdict::Unable(format!("the files could not be written: {panic}")),
         }
     }
     let limits = ProcessLimits { time: check.timeout().unwrap_or(limits.time), ..limits };
@@ -54,6 +56,6 @@ pub(crate) async fn verify(check: &Check, files: Option<Snapshot>, limits: Proce
                 Verdict::Failed(format!("`{}` took longer than {:?}", check.command.join(" "), limits.time))
             }
         },
-        Err(error) => Verdict::Failed(format!("`{}` could not be started: {error}", check.command.join(" "))),
+        Err(error) => Verdict::Unable(format!("`{}` could not be started: {error}", check.command.join(" "))),
     }
 }

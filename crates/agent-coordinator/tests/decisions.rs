@@ -38,7 +38,7 @@ impl Bench {
         };
         let settings = ProjectSettings { branch: Some("b".to_owned()), checks: true };
         bench.turn(&[Command::Begin { host: host() }]);
-        bench.turn(&[Command::AddProject { plan, settings }, Command::RegisterAgents(agents)]);
+        bench.turn(&[Command::Enter { plan, settings }, Command::RegisterAgents(agents)]);
         bench
     }
 
@@ -171,7 +171,7 @@ fn a_failed_task_waits_is_tried_again_and_gives_up_at_its_limit() {
     bench.ask(fail(second)).unwrap();
     assert_eq!(bench.state("a"), StateName::Failed);
     assert!(bench.engine.is_settled(PROJECT));
-    let explained = bench.engine.explain(bench.key("b"), Timestamp::default()).unwrap();
+    let explained = bench.engine.explain(bench.key("b"), Timestamp::default(), &|_| true).unwrap();
     let Explanation::Waiting { blockers } = explained else { panic!("{explained:?}") };
     assert!(blockers[0].is_hopeless && blockers[0].task == "a", "{blockers:?}");
 }
@@ -231,7 +231,7 @@ fn rare_agents_are_kept_for_what_only_they_can_do_and_slots_are_never_exceeded()
     let held: Vec<_> = held.iter().map(|(task, agent)| (task.as_str(), agent.as_str())).collect();
     assert_eq!(held, [("plain-1", "plain"), ("plain-2", "plain"), ("rare", "expert")]);
     let now = Timestamp::from_millis(1_000_000);
-    let explain = |id| bench.engine.explain(bench.key(id), now).unwrap();
+    let explain = |id| bench.engine.explain(bench.key(id), now, &|_| true).unwrap();
     assert!(matches!(explain("nobody"), Explanation::NoAgent { missing } if missing[0].as_str() == "cobol"));
     assert!(matches!(explain("plain-3"), Explanation::AgentsBusy { agents, ahead: 0 } if agents.len() == 2));
 }
@@ -250,7 +250,9 @@ fn the_next_coordinator_gives_up_the_attempts_of_a_dead_one_and_adopts_its_resul
     let mut next = Engine::new([2; 16], policy());
     load(&mut next, &store, &stream).unwrap();
     turn(&mut next, &store, &stream, &[Command::Begin { host: host() }]).unwrap();
-    let commands = [Command::TakeOver { instance: InstanceKey(0) }, Command::AdoptOrphans];
+    let recorded = &bench.engine.state().projects()[0];
+    let enter = Command::Enter { plan: Plan::clone(&recorded.plan), settings: recorded.settings.clone() };
+    let commands = [Command::TakeOver { instance: InstanceKey(0) }, enter];
     let taken = turn(&mut next, &store, &stream, &commands).unwrap();
     next.check_invariants().unwrap();
     let landing = |effect: &&Effect| matches!(effect, Effect::Land { task, .. } if *task == bench.key("a"));
@@ -265,17 +267,76 @@ fn the_next_coordinator_gives_up_the_attempts_of_a_dead_one_and_adopts_its_resul
 }
 
 #[test]
-fn a_name_is_taken_once_and_a_cycle_is_refused_before_anything_is_written() {
+fn a_plan_that_differs_or_has_a_cycle_is_refused_before_anything_is_written() {
     let mut bench = Bench::new(vec![task("a", &[])], Vec::new());
-    let settings = ProjectSettings { branch: None, checks: false };
-    let plan = Plan::clone(&bench.engine.state().projects()[0].plan);
-    let again = Command::AddProject { plan: plan.clone(), settings: settings.clone() };
-    assert_eq!(bench.ask(again), Err(Refusal::NameTaken { name: "p".to_owned() }));
+    let settings = bench.engine.state().projects()[0].settings.clone();
     let seq = bench.engine.seq();
+    let plan = Plan::clone(&bench.engine.state().projects()[0].plan);
+    let other = Plan { tasks: vec![task("a", &[]), task("b", &[])], ..plan.clone() };
+    let refused = bench.ask(Command::Enter { plan: other, settings: settings.clone() });
+    assert_eq!(refused, Err(Refusal::OtherPlan { name: "p".to_owned() }));
     let cyclic = Plan { name: "q".to_owned(), tasks: vec![task("a", &["b"]), task("b", &["a"])], ..plan };
-    let refused = bench.ask(Command::AddProject { plan: cyclic, settings });
+    let refused = bench.ask(Command::Enter { plan: cyclic, settings });
     assert!(matches!(refused, Err(Refusal::UnsoundPlan { defects: 1, .. })), "{refused:?}");
     assert_eq!(bench.engine.seq(), seq);
+}
+
+#[test]
+fn settings_change_only_while_nobody_works_by_the_old_ones() {
+    let mut bench = Bench::new(vec![task("a", &[])], vec![agent("one", &[], 1)]);
+    let recorded = bench.engine.state().projects()[0].clone();
+    let (store, stream) = (bench.store.clone(), StreamName::workspace());
+    let mut next = Engine::new([2; 16], policy());
+    load(&mut next, &store, &stream).unwrap();
+    let changed = ProjectSettings { branch: Some("elsewhere".to_owned()), ..recorded.settings.clone() };
+    let enter = |settings| Command::Enter { plan: Plan::clone(&recorded.plan), settings };
+    let mut ask = |commands: &[Command]| turn(&mut next, &store, &stream, commands).unwrap().answers;
+    let refused = ask(&[Command::Begin { host: host() }, enter(changed.clone())]).remove(1);
+    assert!(matches!(refused, Err(Refusal::OtherSettings { other: InstanceKey(0), .. })), "{refused:?}");
+    assert_eq!(ask(&[enter(recorded.settings.clone())]), [Ok(Accepted::Project(PROJECT))]);
+    // The first one ends; then the second may.
+    bench.turn(&[Command::End]);
+    assert_eq!(ask(&[enter(changed)]), [Ok(Accepted::Project(PROJECT))]);
+}
+
+#[test]
+fn a_coordinator_hands_out_only_the_projects_that_it_has_entered() {
+    let bench = Bench::new(vec![task("a", &[])], Vec::new());
+    let (store, stream) = (bench.store.clone(), StreamName::workspace());
+    let mut other = Engine::new([2; 16], policy());
+    load(&mut other, &store, &stream).unwrap();
+    let agents = Command::RegisterAgents(vec![agent("one", &[], 1)]);
+    let idle = turn(&mut other, &store, &stream, &[Command::Begin { host: host() }, agents]).unwrap();
+    assert_eq!(idle.effects, [], "it has an agent and there is a task, of somebody else's project");
+    let recorded = &bench.engine.state().projects()[0];
+    let enter = Command::Enter { plan: Plan::clone(&recorded.plan), settings: recorded.settings.clone() };
+    let busy = turn(&mut other, &store, &stream, &[enter]).unwrap();
+    assert!(matches!(busy.effects[..], [Effect::StartAttempt { .. }]), "{:?}", busy.effects);
+    other.check_invariants().unwrap();
+}
+
+#[test]
+fn agents_of_two_coordinators_may_have_the_same_name() {
+    let mut bench = Bench::new(vec![task("a", &[])], vec![agent("one", &[], 1)]);
+    let (store, stream) = (bench.store.clone(), StreamName::workspace());
+    let mut other = Engine::new([2; 16], policy());
+    load(&mut other, &store, &stream).unwrap();
+    let agents = Command::RegisterAgents(vec![agent("one", &[], 1)]);
+    turn(&mut other, &store, &stream, &[Command::Begin { host: host() }, agents]).unwrap();
+    bench.turn(&[]);
+    let names: Vec<_> = bench.engine.state().agents().iter().map(|agent| agent.name.as_str()).collect();
+    assert_eq!(names, ["one", "one@1"]);
+}
+
+#[test]
+fn an_attempt_that_could_not_be_made_is_not_counted() {
+    let mut bench = Bench::new(vec![task("a", &[])], vec![agent("one", &[], 1)]);
+    for _ in 0..5 {
+        let (task, token) = (bench.key("a"), bench.lease("a").token);
+        bench.ask(Command::GiveUp { task, token }).unwrap();
+    }
+    assert_eq!(bench.state("a"), StateName::Assigned);
+    assert_eq!(bench.engine.state().task(bench.key("a")).unwrap().failures, 0);
 }
 
 #[test]

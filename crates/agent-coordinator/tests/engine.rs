@@ -76,8 +76,10 @@ impl Walk {
         let mut walk = Self { clock, store, stream: StreamName::workspace(), engines };
         let settings = ProjectSettings { branch: Some("b".to_owned()), checks: false };
         walk.turn(0, &[Command::Begin { host: host() }]);
-        walk.turn(0, &[Command::AddProject { plan: plan(), settings }, agents(2, 1)]);
+        walk.turn(0, &[Command::Enter { plan: plan(), settings }, agents(2, 1)]);
         walk.turn(1, &[Command::Begin { host: host() }]);
+        let settings = ProjectSettings { branch: Some("b".to_owned()), checks: false };
+        walk.turn(1, &[Command::Enter { plan: plan(), settings }]);
         walk
     }
 
@@ -190,7 +192,7 @@ proptest! {
         let settings = ProjectSettings { branch: None, checks: false };
         let [tasks, layers] = [24, 5].map(|count| NonZeroUsize::new(count).unwrap());
         let shape = LayeredShape { tasks, layers, dependencies_max: 3 };
-        let add = Command::AddProject { plan: layered(shape, seed), settings };
+        let add = Command::Enter { plan: layered(shape, seed), settings };
         turn(&mut engine, &store, &stream, &[Command::Begin { host: host() }, add]).unwrap();
         let can = CapabilitySet::from_iter(["rust"]);
         let agent = AgentSpec { name: "a".to_owned(), capabilities: can.clone(), slots: 2 };
@@ -203,7 +205,7 @@ proptest! {
         }
         let now = store.now();
         for task in (0..24).map(|task| TaskKey { project: PROJECT, task }) {
-            let explanation = engine.explain(task, now).unwrap();
+            let explanation = engine.explain(task, now, &|_| true).unwrap();
             let state = &engine.state().task(task).unwrap().state;
             match explanation {
                 Explanation::DoneBefore | Explanation::Completed { .. } => prop_assert!(matches!(state, TaskState::Completed(_))),

@@ -112,7 +112,7 @@ fn agents(count: usize) -> Command {
 }
 
 async fn add(running: &Running, plan: Plan, settings: ProjectSettings, count: usize) -> ProjectKey {
-    let accepted = running.handle.submit(Command::AddProject { plan, settings }).await.unwrap();
+    let accepted = running.handle.submit(Command::Enter { plan, settings }).await.unwrap();
     let Accepted::Project(project) = accepted else { panic!("{accepted:?}") };
     running.handle.submit(agents(count)).await.unwrap();
     project
@@ -319,7 +319,7 @@ async fn the_next_coordinator_goes_on_where_the_last_one_stopped() {
         SimulatedProfile { seed: 3, time_scale: 2e5, failure_rate: 0.0, ..SimulatedProfile::default() };
     let running = world.start(1, Simulated::new(profile.clone()));
     let tasks: Vec<_> = (0..30).map(|number| task(&format!("t{number}"), &[])).collect();
-    let project = add(&running, plan(tasks), world.settings(), 4).await;
+    let project = add(&running, plan(tasks.clone()), world.settings(), 4).await;
     let mut events = running.handle.events();
     for _ in 0..60 {
         events.recv().await.unwrap();
@@ -330,7 +330,7 @@ async fn the_next_coordinator_goes_on_where_the_last_one_stopped() {
     assert!(landed_before < 30);
 
     let running = world.start(2, Simulated::new(profile));
-    running.handle.submit(agents(4)).await.unwrap();
+    assert_eq!(add(&running, plan(tasks), world.settings(), 4).await, project);
     settle(&running, project).await;
     assert_eq!(states(&running, project).await, [StateName::Completed; 30]);
     end(running).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use state_store::Timestamp;
-use state_store::task::{AgentKey, Event, Lease, Transition};
+use state_store::task::{AgentKey, Event, Lease, ProjectKey, Transition};
 
 use crate::engine::Engine;
 use crate::engine::ready_queue::Rank;
@@ -28,10 +28,13 @@ impl Engine {
         Some(Event::Task { task: rank.key, transition: Transition::Assign(lease) })
     }
 
-    /// Returns the first ready task that a free agent can do, with that agent.
+    /// Returns the first ready task, of a project that this coordinator works on, that a free agent can do, with that
+    /// agent.
     fn best_pair(&self) -> Option<(Rank, AgentKey)> {
-        let firsts: BTreeSet<_> =
-            self.ready.kinds().filter_map(|(kind, mut ranks)| Some((ranks.next()?, kind))).collect();
+        let served = (0..).map(ProjectKey).zip(&self.ready).filter(|(project, _)| self.serves(*project));
+        let firsts: BTreeSet<_> = served
+            .flat_map(|(_, ready)| ready.kinds().filter_map(|(kind, mut ranks)| Some((ranks.next()?, kind))))
+            .collect();
         firsts.into_iter().find_map(|(rank, kind)| Some((rank, self.roster.pick(kind)?)))
     }
 }

@@ -26,18 +26,11 @@ pub enum Command {
     AdoptOrphans,
     /// This coordinator ends: its attempts are given up.
     End,
-    /// A plan becomes a project.
-    AddProject {
-        /// The plan; sound.
+    /// This coordinator works on a project from now on: a new one, or the one that is recorded under the name of the plan.
+    Enter {
+        /// The plan; sound, and the recorded one where there is one.
         plan: Plan,
         /// How its results are treated.
-        settings: ProjectSettings,
-    },
-    /// The settings of a project change.
-    ConfigureProject {
-        /// Which.
-        project: ProjectKey,
-        /// The new settings.
         settings: ProjectSettings,
     },
     /// Agents are there, looked after by this coordinator.
@@ -70,6 +63,13 @@ pub enum Command {
         token: FencingToken,
         /// How.
         reason: FailureReason,
+    },
+    /// An attempt could not be made; it does not count against the task.
+    GiveUp {
+        /// The task.
+        task: TaskKey,
+        /// The attempt.
+        token: FencingToken,
     },
     /// The check of a result passed.
     PassCheck {
@@ -116,7 +116,7 @@ pub enum Command {
 /// An agent to register.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentSpec {
-    /// Its name, unique in the workspace.
+    /// Its name; where an agent of another coordinator at work has it, the number of this coordinator is added.
     pub name: String,
     /// What it can do.
     pub capabilities: CapabilitySet,
@@ -138,7 +138,7 @@ pub struct Decision {
 pub enum Accepted {
     /// It was.
     Done,
-    /// It added this project.
+    /// It was, and the project has this key.
     Project(ProjectKey),
 }
 
@@ -150,12 +150,6 @@ pub enum Refusal {
     NoSuchTask {
         /// Which.
         task: TaskKey,
-    },
-    /// There is no such project.
-    #[error("there is no {project}")]
-    NoSuchProject {
-        /// Which.
-        project: ProjectKey,
     },
     /// There is no such coordinator, or it is not gone.
     #[error("{instance} is still at work")]
@@ -172,11 +166,21 @@ pub enum Refusal {
         /// This one.
         instance: InstanceKey,
     },
-    /// The workspace has a project of that name.
-    #[error("there is a project `{name}` already")]
-    NameTaken {
-        /// The name.
+    /// The project is recorded with another plan.
+    #[error("the project `{name}` is recorded with another plan")]
+    OtherPlan {
+        /// The project.
         name: String,
+    },
+    /// Another coordinator works on the project by other settings.
+    #[error("{other} is at work on the project `{name}` by other settings, until {}", until.as_millis())]
+    OtherSettings {
+        /// The project.
+        name: String,
+        /// Which.
+        other: InstanceKey,
+        /// Until when that one's lease lasts.
+        until: Timestamp,
     },
     /// The plan is not sound.
     #[error("the plan `{name}` has {defects} defects; the first: {first}")]
@@ -187,16 +191,6 @@ pub enum Refusal {
         defects: usize,
         /// The first.
         first: String,
-    },
-    /// An agent of that name is looked after by another coordinator that is at work.
-    #[error("the agent `{name}` belongs to {owner}, which is at work until {}", until.as_millis())]
-    AgentTaken {
-        /// The agent.
-        name: String,
-        /// Whose it is.
-        owner: InstanceKey,
-        /// Until when that one's lease lasts.
-        until: Timestamp,
     },
     /// A group is not worked on.
     #[error("{task} is a group: its children are worked on")]

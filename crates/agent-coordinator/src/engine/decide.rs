@@ -17,7 +17,7 @@ impl Engine {
     /// Returns what a command comes to now.
     pub fn decide(&self, command: &Command, now: Timestamp) -> Decision {
         let events = match command {
-            Command::AddProject { plan, settings } => return self.decide_project(plan, settings),
+            Command::Enter { plan, settings } => return self.decide_entry(plan, settings, now),
             Command::Deliver { task, token, agent, deliverable } => {
                 return self.decide_delivery(*task, *token, *agent, *deliverable, now);
             }
@@ -34,13 +34,17 @@ impl Engine {
                 vec![Event::InstanceRenewed { instance, expires_at: now + self.policy.instance_lease }]
             }),
             Command::TakeOver { instance } => self.decide_take_over(*instance),
-            Command::AdoptOrphans => self.begun().map(|me| self.adoptions(me)),
+            Command::AdoptOrphans => {
+                self.begun().map(|me| self.adoptions(me, |task| self.serves(task.project)))
+            }
             Command::End => self.begun().map(|me| self.end_of(me, Lost::ShutDown)),
-            Command::ConfigureProject { project, settings } => self.decide_settings(*project, settings),
             Command::RegisterAgents(agents) => self.decide_agents(agents, now),
             Command::Start { task, token } => self.step(*task, Transition::Start(*token), now),
             Command::Renew(leases) => Ok(self.decide_renewals(leases, now)),
             Command::Fail { task, token, reason } => self.decide_failure(*task, *token, reason, now),
+            Command::GiveUp { task, token } => {
+                self.step(*task, Transition::Lose { token: *token, why: Lost::Unable }, now)
+            }
             Command::PassCheck { task, token, took_ms } => {
                 self.decide_verified(*task, *token, CheckRecord::Passed { took_ms: *took_ms }, now)
             }
@@ -111,63 +115,68 @@ impl Engine {
         Ok(vec![self.one_step(key, step, now)?])
     }
 
-    fn decide_project(&self, plan: &Plan, settings: &ProjectSettings) -> Decision {
-        let key = ProjectKey(self.state.projects().len() as u32);
-        let events = if self.state.project_named(&plan.name).is_some() {
-            Err(Refusal::NameTaken { name: plan.name.clone() })
-        } else if let Err(defects) = TaskGraph::new(plan) {
-            let first = defects.first().map(ToString::to_string).unwrap_or_default();
-            Err(Refusal::UnsoundPlan { name: plan.name.clone(), defects: defects.len(), first })
-        } else {
-            let stored = serde_json::to_vec(plan).expect("a plan has string keys only");
-            Ok(vec![Event::ProjectAdded {
-                name: plan.name.clone(),
-                plan: stored,
-                settings: settings.clone(),
-            }])
-        };
-        Decision::of(events, Accepted::Project(key))
+    /// Adds the project or finds it, changes its settings if nobody else works by the old ones, and adopts what others
+    /// have left of it.
+    fn decide_entry(&self, plan: &Plan, settings: &ProjectSettings, now: Timestamp) -> Decision {
+        let key = self.state.project_named(&plan.name);
+        let project = key.unwrap_or(ProjectKey(self.state.projects().len() as u32));
+        let events = self.begun().and_then(|instance| {
+            let mut events = match key {
+                Some(_) => self.settings_for_entry(project, plan, settings, instance, now)?,
+                None => vec![new_project(plan, settings)?],
+            };
+            events.push(Event::ProjectEntered { project, instance });
+            events.extend(self.adoptions(instance, |task| task.project == project));
+            Ok(events)
+        });
+        Decision::of(events, Accepted::Project(project))
     }
 
-    fn decide_settings(&self, project: ProjectKey, settings: &ProjectSettings) -> Events {
-        let present = &self.state.project(project).ok_or(Refusal::NoSuchProject { project })?.settings;
-        if present == settings {
+    fn settings_for_entry(
+        &self,
+        project: ProjectKey,
+        plan: &Plan,
+        settings: &ProjectSettings,
+        me: InstanceKey,
+        now: Timestamp,
+    ) -> Events {
+        let recorded = &self.state.projects()[project.index()];
+        // What is recorded has been through JSON once.
+        if Plan::from_json(plan.to_json().as_bytes()).ok().as_ref() != Some(&*recorded.plan) {
+            return Err(Refusal::OtherPlan { name: plan.name.clone() });
+        }
+        if recorded.settings == *settings {
             return Ok(Vec::new());
+        }
+        let others = recorded.coordinators.iter().filter(|other| **other != me);
+        let mut at_work = others.filter_map(|other| match self.state.instance(*other)?.status {
+            InstanceStatus::Active { expires_at } if expires_at > now => Some((*other, expires_at)),
+            InstanceStatus::Active { .. } | InstanceStatus::Ended => None,
+        });
+        if let Some((other, until)) = at_work.next() {
+            return Err(Refusal::OtherSettings { name: plan.name.clone(), other, until });
         }
         Ok(vec![Event::ProjectSettingsChanged { project, settings: settings.clone() }])
     }
 
     fn decide_agents(&self, agents: &[AgentSpec], now: Timestamp) -> Events {
         let instance = self.begun()?;
-        agents.iter().map(|agent| self.decide_agent(agent, instance, now)).collect()
+        Ok(agents.iter().map(|agent| self.decide_agent(agent, instance, now)).collect())
     }
 
-    fn decide_agent(
-        &self,
-        agent: &AgentSpec,
-        instance: InstanceKey,
-        now: Timestamp,
-    ) -> Result<Event, Refusal> {
+    fn decide_agent(&self, agent: &AgentSpec, instance: InstanceKey, now: Timestamp) -> Event {
         let present = self.state.agent_named(&agent.name).and_then(|key| self.state.agent(key));
-        if let Some(present) = present
-            && present.status == AgentStatus::Active
-            && present.instance != instance
-            && let Some(InstanceStatus::Active { expires_at }) =
-                self.state.instance(present.instance).map(|i| i.status)
-            && expires_at > now
-        {
-            return Err(Refusal::AgentTaken {
-                name: agent.name.clone(),
-                owner: present.instance,
-                until: expires_at,
-            });
-        }
-        Ok(Event::AgentRegistered {
-            name: agent.name.clone(),
+        let is_taken = present.is_some_and(|present| {
+            let owner = self.state.instance(present.instance).map(|owner| owner.status);
+            let is_owned = matches!(owner, Some(InstanceStatus::Active { expires_at }) if expires_at > now);
+            present.status == AgentStatus::Active && present.instance != instance && is_owned
+        });
+        Event::AgentRegistered {
+            name: if is_taken { format!("{}@{}", agent.name, instance.0) } else { agent.name.clone() },
             capabilities: agent.capabilities.clone(),
             slots: agent.slots,
             instance,
-        })
+        }
     }
 
     /// The caller has made sure that the other coordinator is gone; its lease alone would tell only later.
@@ -198,13 +207,14 @@ impl Engine {
             .collect()
     }
 
-    fn adoptions(&self, me: InstanceKey) -> Vec<Event> {
+    fn adoptions(&self, me: InstanceKey, is_wanted: impl Fn(TaskKey) -> bool) -> Vec<Event> {
         let is_orphan = |instance: InstanceKey| {
             self.state.instance(instance).is_none_or(|owner| owner.status == InstanceStatus::Ended)
         };
-        let orphans = self.leased().filter(|(_, state, lease)| {
+        let orphans = self.leased().filter(|(task, state, lease)| {
             matches!(state, TaskState::Verifying { .. } | TaskState::Landing { .. })
                 && is_orphan(lease.instance)
+                && is_wanted(*task)
         });
         let adopt = |lease: &Lease| Transition::Adopt { token: lease.token, instance: me };
         orphans.map(|(task, _, lease)| Event::Task { task, transition: adopt(lease) }).collect()
@@ -320,6 +330,15 @@ impl Engine {
         let event = Event::LateResult { task, token, agent, deliverable };
         Decision { events: vec![event], answer: Err(Refusal::Late(illegal)) }
     }
+}
+
+fn new_project(plan: &Plan, settings: &ProjectSettings) -> Result<Event, Refusal> {
+    if let Err(defects) = TaskGraph::new(plan) {
+        let first = defects.first().map(ToString::to_string).unwrap_or_default();
+        return Err(Refusal::UnsoundPlan { name: plan.name.clone(), defects: defects.len(), first });
+    }
+    let stored = plan.to_json().into_bytes();
+    Ok(Event::ProjectAdded { name: plan.name.clone(), plan: stored, settings: settings.clone() })
 }
 
 /// A result whose attempt is not the present one.

@@ -5,7 +5,7 @@ use planner_core::{Capability, When};
 use serde::Serialize;
 use state_store::Timestamp;
 use state_store::task::{
-    AgentKey, AgentStatus, Completion, InstanceStatus, Landed, Project, StateName, TaskKey, TaskState,
+    AgentKey, AgentStatus, Completion, InstanceRecord, Landed, Project, StateName, TaskKey, TaskState,
 };
 
 use crate::engine::Engine;
@@ -35,6 +35,13 @@ pub enum Explanation {
         /// By whom.
         agent: String,
         /// Which try it is.
+        attempt: u32,
+    },
+    /// It was being worked on, checked or landed by a coordinator that is gone.
+    Orphaned {
+        /// Where it stands.
+        state: StateName,
+        /// Which try it was.
         attempt: u32,
     },
     /// It waits for other tasks.
@@ -121,8 +128,14 @@ pub enum IdleReason {
 }
 
 impl Engine {
-    /// Returns why a task stands where it stands, or `None` where there is no such task.
-    pub fn explain(&self, key: TaskKey, now: Timestamp) -> Option<Explanation> {
+    /// Returns why a task stands where it stands, or `None` where there is no such task. `is_at_work` tells whether a
+    /// coordinator is there: see [`crate::is_at_work`].
+    pub fn explain(
+        &self,
+        key: TaskKey,
+        now: Timestamp,
+        is_at_work: &dyn Fn(&InstanceRecord) -> bool,
+    ) -> Option<Explanation> {
         let record = self.state.task(key)?;
         let project = self.state.project(key.project)?;
         if project.graph.is_group(key.task()) {
@@ -147,18 +160,21 @@ impl Engine {
             TaskState::Assigned(lease)
             | TaskState::Running(lease)
             | TaskState::Verifying { lease, .. }
-            | TaskState::Landing { lease, .. } => Explanation::UnderWay {
-                state: record.state.name(),
-                agent: self.agent_name(lease.agent),
-                attempt: lease.attempt,
-            },
+            | TaskState::Landing { lease, .. } => {
+                let (state, attempt) = (record.state.name(), lease.attempt);
+                if self.state.instance(lease.instance).is_some_and(is_at_work) {
+                    Explanation::UnderWay { state, agent: self.agent_name(lease.agent), attempt }
+                } else {
+                    Explanation::Orphaned { state, attempt }
+                }
+            }
             TaskState::Backoff { until } if *until > now => {
                 Explanation::Backoff { until: *until, failures: record.failures }
             }
             TaskState::Backoff { .. } => Explanation::Next,
             TaskState::Pending | TaskState::InConflict(_) => {
                 if self.progress[key.project.index()].is_free(project, key.task()) {
-                    self.explain_ready(project, key, now)
+                    self.explain_ready(project, key, is_at_work)
                 } else {
                     Explanation::Waiting { blockers: self.blockers(project, key) }
                 }
@@ -175,29 +191,35 @@ impl Engine {
         Explanation::Group { settled: settled.count(), total: leaves.len() }
     }
 
-    fn explain_ready(&self, project: &Project, key: TaskKey, now: Timestamp) -> Explanation {
+    fn explain_ready(
+        &self,
+        project: &Project,
+        key: TaskKey,
+        is_at_work: &dyn Fn(&InstanceRecord) -> bool,
+    ) -> Explanation {
         let required = &project.plan.tasks[key.task as usize].capabilities;
-        let is_at_work = |agent: &&state_store::task::AgentRecord| {
-            agent.status == AgentStatus::Active
-                && matches!(
-                    self.state.instance(agent.instance).map(|owner| owner.status),
-                    Some(InstanceStatus::Active { expires_at }) if expires_at > now
-                )
-        };
-        let agents: Vec<_> = self.state.agents().iter().filter(is_at_work).collect();
-        if agents.is_empty() {
-            return Explanation::NoCoordinator;
-        }
-        let able: Vec<_> = agents.iter().filter(|agent| agent.capabilities.covers(required)).collect();
-        if able.is_empty() {
-            let lacks = agents.iter().map(|agent| agent.capabilities.missing(required));
+        let agents = || (0..).map(AgentKey).zip(self.state.agents());
+        // Agents that were there before count too: without one that can do it, no coordinator helps.
+        if !self.state.agents().is_empty() && !agents().any(|(_, agent)| agent.capabilities.covers(required))
+        {
+            let lacks = agents().map(|(_, agent)| agent.capabilities.missing(required));
             return Explanation::NoAgent { missing: lacks.min_by_key(Vec::len).unwrap_or_default() };
         }
-        if self.roster.pick(required).is_some() {
+        let serves = |instance| {
+            project.coordinators.contains(&instance) && self.state.instance(instance).is_some_and(is_at_work)
+        };
+        let mut present =
+            agents().filter(|(_, agent)| agent.status == AgentStatus::Active && serves(agent.instance));
+        let able: Vec<_> =
+            present.by_ref().filter(|(_, agent)| agent.capabilities.covers(required)).collect();
+        if able.is_empty() {
+            return Explanation::NoCoordinator;
+        }
+        if able.iter().any(|(key, agent)| self.roster.in_use(*key) < agent.slots as usize) {
             return Explanation::Next;
         }
-        let agents = able.iter().map(|agent| agent.name.clone()).collect();
-        Explanation::AgentsBusy { agents, ahead: self.ready.ahead_of(key) }
+        let agents = able.iter().map(|(_, agent)| agent.name.clone()).collect();
+        Explanation::AgentsBusy { agents, ahead: self.ready[key.project.index()].ahead_of(key) }
     }
 
     /// Returns what a task waits for: the unsatisfied edges into it, and those into the groups around it.
@@ -253,10 +275,13 @@ impl Engine {
         if agent.status == AgentStatus::Retired {
             return Some(IdleReason::Retired);
         }
-        if self.ready.len() == 0 {
+        let serves = |(project, _): &(&Project, _)| project.coordinators.contains(&agent.instance);
+        let ready: Vec<_> = self.state.projects().iter().zip(&self.ready).filter(serves).collect();
+        if ready.iter().all(|(_, ready)| ready.len() == 0) {
             return Some(IdleReason::NothingReady);
         }
-        let can_do_some = self.ready.kinds().any(|(kind, _)| agent.capabilities.covers(kind));
+        let mut kinds = ready.iter().flat_map(|(_, ready)| ready.kinds());
+        let can_do_some = kinds.any(|(kind, _)| agent.capabilities.covers(kind));
         Some(if can_do_some { IdleReason::Next } else { IdleReason::NothingItCanDo })
     }
 

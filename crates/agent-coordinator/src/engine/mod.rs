@@ -42,8 +42,8 @@ pub struct Engine {
     state: State,
     /// By project: which nodes of the graph are reached.
     progress: Vec<Progress>,
-    /// The tasks that could be handed out now.
-    ready: ReadyQueue,
+    /// By project: the tasks that could be handed out now.
+    ready: Vec<ReadyQueue>,
     /// The tasks that could be handed out at a later moment.
     delayed: BTreeSet<(Timestamp, TaskKey)>,
     /// The leases that keep agents busy, by the moment they end.
@@ -69,7 +69,7 @@ impl Engine {
             policy,
             state: State::default(),
             progress: Vec::new(),
-            ready: ReadyQueue::default(),
+            ready: Vec::new(),
             delayed: BTreeSet::new(),
             expiries: BTreeSet::new(),
             roster: Roster::default(),
@@ -97,6 +97,12 @@ impl Engine {
     pub fn is_deposed(&self) -> bool {
         let own = self.me.and_then(|me| self.state.instance(me));
         own.is_some_and(|own| own.status == InstanceStatus::Ended)
+    }
+
+    /// Returns whether this coordinator works on a project: it hands out the tasks of no other.
+    pub fn serves(&self, project: ProjectKey) -> bool {
+        let coordinators = self.state.project(project).map(|project| &project.coordinators);
+        self.me.zip(coordinators).is_some_and(|(me, coordinators)| coordinators.contains(&me))
     }
 
     /// Returns the policy.
@@ -153,7 +159,8 @@ impl Engine {
             }
             Event::InstanceRenewed { .. }
             | Event::LateResult { .. }
-            | Event::ProjectSettingsChanged { .. } => {
+            | Event::ProjectSettingsChanged { .. }
+            | Event::ProjectEntered { .. } => {
                 self.state.apply(event, at)?;
             }
         }
@@ -166,12 +173,13 @@ impl Engine {
         let mut progress = Progress::new(project);
         let news = progress.start(project);
         self.progress.push(progress);
+        self.ready.push(ReadyQueue::default());
         self.follow_reached(key, &news);
     }
 
     /// Keeps the dispatcher's view of a task that has moved.
     fn follow_task(&mut self, key: TaskKey, before: &TaskState, transition: &Transition) {
-        self.ready.remove(key);
+        self.ready[key.project.index()].remove(key);
         if let TaskState::Backoff { until } = before {
             self.delayed.remove(&(*until, key));
         }
@@ -228,7 +236,8 @@ impl Engine {
         match &project.task(key.task()).state {
             TaskState::Pending | TaskState::InConflict(_) => {
                 let task = &project.plan.tasks[key.task as usize];
-                self.ready.insert(key, task, progress.bottom_level(project, key.task()));
+                let bottom_level = progress.bottom_level(project, key.task());
+                self.ready[key.project.index()].insert(key, task, bottom_level);
             }
             TaskState::Backoff { until } => {
                 self.delayed.insert((*until, key));
@@ -335,6 +344,7 @@ impl Engine {
             }
         }
         self.progress.push(progress);
+        self.ready.push(ReadyQueue::default());
         for (place, record) in (0..).zip(&project.tasks) {
             let task = TaskKey { project: key, task: place };
             self.enqueue(task);

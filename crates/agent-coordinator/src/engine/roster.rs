@@ -89,7 +89,8 @@ impl Roster {
         Ok(())
     }
 
-    fn in_use(&self, key: AgentKey) -> usize {
+    /// Returns how many tasks an agent has.
+    pub(super) fn in_use(&self, key: AgentKey) -> usize {
         self.uses.get(&key).map_or(0, BTreeSet::len)
     }
 

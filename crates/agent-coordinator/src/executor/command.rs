@@ -7,7 +7,7 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 
-use git_ops::Edit;
+use git_ops::DirectoryChanges;
 use state_store::task::Handover;
 
 use crate::executor::{AgentExecutor, Base, Job, Outcome};
@@ -34,59 +34,82 @@ impl CommandAgent {
 impl AgentExecutor for CommandAgent {
     fn execute(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
         let agent = self.clone();
-        Box::pin(async move { agent.work(&job).await.unwrap_or_else(Outcome::Failed) })
+        Box::pin(async move { agent.work(&job).await.unwrap_or_else(Outcome::Unable) })
     }
 }
 
 impl CommandAgent {
+    /// Returns what came of the attempt, or why it could not be made.
     async fn work(&self, job: &Job) -> Result<Outcome, String> {
         let folder = tempfile::Builder::new()
             .prefix("super-planner-agent-")
             .tempdir()
             .map_err(|error| format!("there is no folder to work in: {error}"))?;
-        if let Some(base) = job.base.clone() {
-            export(base, folder.path()).await?;
-        }
+        let hidden = match job.base.clone() {
+            Some(base) => export(base, folder.path()).await?,
+            None => Vec::new(),
+        };
         let program = Program {
             command: &self.command,
             folder: folder.path(),
             variables: variables(job),
-            input: prompt(job).into_bytes(),
+            input: prompt(job, &hidden).into_bytes(),
         };
         let finished = process::run(program, self.limits)
             .await
             .map_err(|error| format!("`{}` could not be started: {error}", self.command.join(" ")))?;
-        match finished.end {
-            End::Exit(Some(0)) => {}
-            End::Exit(Some(code)) => {
-                return Err(format!("the program ended with {code}\n{}", finished.output));
+        match (finished.end, job.base.clone()) {
+            (End::Exit(Some(0)), Some(base)) => Ok(result(changes(base, folder.path()).await)),
+            (End::Exit(Some(0)), None) => Ok(Outcome::Done(Vec::new())),
+            (End::Exit(Some(code)), _) => {
+                Ok(Outcome::Failed(format!("the program ended with {code}\n{}", finished.output)))
             }
-            End::Exit(None) => return Err(format!("the program was killed\n{}", finished.output)),
-            End::TimedOut => return Err(format!("the program took longer than {:?}", self.limits.time)),
-        }
-        match job.base.clone() {
-            Some(base) => Ok(Outcome::Done(changes(base, folder.path()).await?)),
-            None => Ok(Outcome::Done(Vec::new())),
+            (End::Exit(None), _) => {
+                Ok(Outcome::Failed(format!("the program was killed\n{}", finished.output)))
+            }
+            (End::TimedOut, _) => {
+                Ok(Outcome::Failed(format!("the program took longer than {:?}", self.limits.time)))
+            }
         }
     }
 }
 
-async fn export(base: Base, folder: &Path) -> Result<(), String> {
+/// Writes the files of the branch to a folder, and returns the paths of what cannot be shown there.
+async fn export(base: Base, folder: &Path) -> Result<Vec<String>, String> {
     let folder = folder.to_owned();
     let exported = tokio::task::spawn_blocking(move || {
         let files = base.files().map_err(|error| chain(&error))?;
         files.export_to(&folder).map_err(|error| chain(&error))
     });
-    exported.await.map_err(|panic| panic.to_string())?.map(drop)
+    let skipped = exported.await.map_err(|panic| panic.to_string())??.skipped;
+    Ok(skipped.into_iter().map(|skipped| skipped.path).collect())
 }
 
-async fn changes(base: Base, folder: &Path) -> Result<Vec<Edit>, String> {
+async fn changes(base: Base, folder: &Path) -> Result<DirectoryChanges, String> {
     let folder = folder.to_owned();
     let compared = tokio::task::spawn_blocking(move || {
         let files = base.files().map_err(|error| chain(&error))?;
         files.edits_from_dir(&folder, CHANGED_BYTES_MAX).map_err(|error| chain(&error))
     });
-    Ok(compared.await.map_err(|panic| panic.to_string())??.edits)
+    compared.await.map_err(|panic| panic.to_string())?
+}
+
+/// What an agent has made counts only as a whole: a file that cannot be taken fails the attempt instead of being left out.
+fn result(changes: Result<DirectoryChanges, String>) -> Outcome {
+    match changes {
+        Err(text) => Outcome::Failed(format!("what it made cannot be taken: {text}")),
+        Ok(changes) if changes.skipped.is_empty() => Outcome::Done(changes.edits),
+        Ok(changes) => {
+            let paths: Vec<_> =
+                changes.skipped.iter().take(10).map(|skipped| format!("{:?}", skipped.path)).collect();
+            Outcome::Failed(format!(
+                "what it made cannot be taken: {} paths are links, special files, or names that no repository should \
+                 hold: {}",
+                changes.skipped.len(),
+                paths.join(", ")
+            ))
+        }
+    }
 }
 
 fn variables(job: &Job) -> Vec<(&'static str, String)> {
@@ -100,7 +123,7 @@ fn variables(job: &Job) -> Vec<(&'static str, String)> {
 }
 
 /// Returns what the program is told: the task, where it belongs, and what an earlier attempt has to tell.
-fn prompt(job: &Job) -> String {
+fn prompt(job: &Job, hidden: &[String]) -> String {
     let task = job.task();
     let mut text = format!("# {}: {}\n\n", task.id, task.title);
     if !task.description.is_empty() {
@@ -125,6 +148,9 @@ fn prompt(job: &Job) -> String {
             );
         }
         None => {}
+    }
+    if !hidden.is_empty() {
+        text += &format!("Not shown here, and left as they are: {}\n\n", hidden.join(", "));
     }
     text + "Change the files in the current folder. End with 0 when you are done, with anything else if you failed.\n"
 }

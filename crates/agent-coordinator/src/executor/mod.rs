@@ -93,4 +93,7 @@ pub enum Outcome {
     Done(Vec<Edit>),
     /// It failed, for this reason.
     Failed(String),
+    /// It could not be made, for a reason that has nothing to do with the agent: no attempt is counted, and the coordinator
+    /// winds down.
+    Unable(String),
 }

@@ -51,12 +51,17 @@ impl Simulated {
         // An attempt that fails is noticed somewhere along the way.
         let share = if fails { random.unit() } else { 1.0 };
         Draw {
-            length: planned.mul_f64((factor * share / self.profile.time_scale).max(0.0)),
+            length: scaled(planned, factor * share / self.profile.time_scale),
             fails,
             shares: random.chance(self.profile.shared_rate),
             shares_top: random.chance(0.5),
         }
     }
+}
+
+/// Returns a length of time times a factor, as far as that can be told.
+fn scaled(length: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(length.as_secs_f64() * factor).unwrap_or(Duration::MAX / 2)
 }
 
 /// What one attempt turns out to be.
@@ -126,7 +131,8 @@ fn repo_path(path: &str) -> Result<RepoPath, String> {
 fn file_name(id: &str) -> String {
     let plain = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
     let name: String = id.to_lowercase().chars().map(plain).collect();
-    format!("{}{name}", if name.starts_with('.') { "_" } else { "" })
+    let is_plain = RepoPath::new(&format!("{name}.md")).is_ok() && !name.starts_with('.');
+    if is_plain { name } else { format!("_{name}") }
 }
 
 #[cfg(test)]
@@ -135,7 +141,9 @@ mod tests {
 
     #[test]
     fn ids_become_harmless_file_names() {
-        for (id, name) in [("API-3", "api-3"), ("a/b c", "a-b-c"), (".git", "_.git"), ("bd-1.2", "bd-1.2")] {
+        for (id, name) in
+            [("API-3", "api-3"), ("a/b c", "a-b-c"), (".git", "_.git"), ("bd-1.2", "bd-1.2"), ("CON", "_con")]
+        {
             assert_eq!(file_name(id), name);
         }
     }

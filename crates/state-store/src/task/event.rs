@@ -86,6 +86,13 @@ pub enum Event {
         /// How its results are treated from now on.
         settings: ProjectSettings,
     },
+    /// A coordinator works on a project from now on.
+    ProjectEntered {
+        /// Which project.
+        project: ProjectKey,
+        /// Which coordinator.
+        instance: InstanceKey,
+    },
 }
 
 /// An entry that is no event this program can read.

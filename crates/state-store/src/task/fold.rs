@@ -1,6 +1,6 @@
 //! The fold: events in, the state of the workspace out. Live events and replayed ones go through the same function.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use planner_core::graph::TaskGraph;
@@ -163,6 +163,11 @@ impl State {
                 let unknown = || UnfitEvent::Unknown { what: project.to_string() };
                 self.projects.get_mut(project.index()).ok_or_else(unknown)?.settings = settings.clone();
             }
+            Event::ProjectEntered { project, instance } => {
+                self.instance_mut(*instance)?;
+                let unknown = || UnfitEvent::Unknown { what: project.to_string() };
+                self.projects.get_mut(project.index()).ok_or_else(unknown)?.coordinators.insert(*instance);
+            }
             Event::AgentRegistered { name, capabilities, slots, instance } => {
                 self.instance_mut(*instance)?;
                 let record = AgentRecord {
@@ -194,6 +199,9 @@ impl State {
         for agent in self.agents.iter_mut().filter(|agent| agent.instance == key) {
             agent.status = AgentStatus::Retired;
         }
+        for project in &mut self.projects {
+            project.coordinators.remove(&key);
+        }
         Ok(())
     }
 
@@ -207,6 +215,7 @@ impl State {
             plan: Arc::new(plan),
             graph: Arc::new(graph),
             settings: settings.clone(),
+            coordinators: BTreeSet::new(),
             tasks,
         });
         Ok(())

@@ -1,12 +1,13 @@
 //! A project: a named plan and how far it is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use planner_core::Plan;
 use planner_core::graph::{TaskGraph, TaskIndex};
 use serde::{Deserialize, Serialize};
 
-use crate::task::{ConflictRecord, FencingToken, TaskState};
+use crate::task::{ConflictRecord, FencingToken, InstanceKey, TaskState};
 
 /// A project of the workspace.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Project {
     pub graph: Arc<TaskGraph>,
     /// How its results are treated.
     pub settings: ProjectSettings,
+    /// The coordinators that work on it.
+    pub coordinators: BTreeSet<InstanceKey>,
     /// How far each task is, by its place in the plan. A group's own state is never moved: it follows from its children.
     pub tasks: Vec<TaskRecord>,
 }

@@ -108,6 +108,8 @@ pub enum Lost {
     CoordinatorGone,
     /// The coordinator that looks after it was asked to stop.
     ShutDown,
+    /// It could not be made: the fault lies with what is around the agent, not with the agent.
+    Unable,
 }
 
 impl fmt::Display for Lost {
@@ -116,6 +118,7 @@ impl fmt::Display for Lost {
             Self::LeaseExpired => "its lease ran out",
             Self::CoordinatorGone => "its coordinator is gone",
             Self::ShutDown => "its coordinator was shut down",
+            Self::Unable => "it could not be made",
         })
     }
 }
