@@ -49,8 +49,8 @@ impl<'p> Suggestions<'p> {
 }
 
 /// Returns the name of few that `unknown` most likely stands for: the same but for case and hyphens, else the first that it
-/// shortens, else the one that the fewest changed characters lead to. Stricter than for ids, because a name of its own is
-/// nothing wrong.
+/// shortens, else the one that, or whose first word, the fewest changed characters lead to. Stricter than for ids, because a
+/// name of its own is nothing wrong.
 pub(crate) fn nearest_name(unknown: &str, names: &[&'static str]) -> Option<&'static str> {
     const STEM_CHARS_MIN: usize = 3;
     let plain = unknown.to_lowercase().replace(['-', ' '], "_");
@@ -62,15 +62,24 @@ pub(crate) fn nearest_name(unknown: &str, names: &[&'static str]) -> Option<&'st
     let names = || names.iter().copied();
     let same = names().find(|name| *name == plain);
     let longer = || names().find(|name| stem.chars().count() >= STEM_CHARS_MIN && name.starts_with(stem));
+    let few_changes = |part: &str| {
+        let allowed = changes_allowed(&plain, part);
+        let is_near = part.len().abs_diff(length) <= allowed;
+        is_near.then(|| edit_distance(&plain, part)).filter(|changes| *changes <= allowed)
+    };
     let changed = || {
         names()
-            .filter(|name| name.len().abs_diff(length) <= changes_allowed(&plain, name))
-            .map(|name| (edit_distance(&plain, name), name))
-            .filter(|(changes, name)| *changes <= changes_allowed(&plain, name))
+            .filter_map(|name| {
+                Some(([name, first_word(name)].into_iter().filter_map(few_changes).min()?, name))
+            })
             .min_by_key(|(changes, _)| *changes)
             .map(|(_, name)| name)
     };
     same.or_else(longer).or_else(changed)
+}
+
+fn first_word(name: &str) -> &str {
+    name.split_once('_').map_or(name, |(first, _)| first)
 }
 
 /// Short names are near many, and few people misspell a beginning.

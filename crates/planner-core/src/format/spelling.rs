@@ -92,6 +92,7 @@ mod tests {
             ("depends-on", "depends_on"),
             ("dependency", "dependencies"),
             ("dependancies", "dependencies"),
+            ("depnds", "depends_on"),
             ("effrt", "effort"),
             ("estimated", "estimate"),
             ("Priority", "priority"),
