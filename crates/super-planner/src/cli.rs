@@ -135,7 +135,7 @@ pub struct RunArgs {
     /// The plan
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// How many agents, unless the plan names its own [default: 8]
+    /// How many agents that can do everything, instead of those that the plan names [default: the plan's own, or 8]
     #[arg(long, value_name = "N")]
     pub agents: Option<NonZeroU32>,
     /// Where the repository and its state are.
@@ -217,10 +217,10 @@ pub struct DemoArgs {
     /// The new folder for the repository [default: a temporary one; it is kept]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// How many agents
+    /// How many agents; with 8, they are the plan's own, each with its abilities, else ones that can do everything
     #[arg(long, value_name = "N", default_value = "8")]
     pub agents: NonZeroU32,
-    /// How many times faster than the plan's efforts the simulated agents work [default: 3600]
+    /// How many times faster than the plan's efforts the simulated agents work [default: so that it takes about 5 s]
     #[arg(long, value_name = "X", value_parser = positive)]
     pub time_scale: Option<f64>,
     /// What everything random is drawn from: the same seed draws the same

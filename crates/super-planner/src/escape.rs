@@ -41,6 +41,16 @@ pub fn clipped(text: &str, chars_max: usize) -> String {
     text.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// Returns what a text of several lines comes to: its first line and its last, as they may be printed on one line.
+pub fn gist(text: &str, chars_max: usize) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    match lines.next_back() {
+        Some(last) => clipped(&format!("{first} … {last}"), chars_max),
+        None => clipped(first, chars_max),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +60,7 @@ mod tests {
         assert_eq!(escaped("a\u{1b}[2J\nß\u{202e}\u{9b}\u{7f}"), "a\\u{1b}[2J\\nß\\u{202e}\\u{9b}\\u{7f}");
         assert_eq!(clipped("Aufräumen\n", 8), "Aufräum…");
         assert_eq!(clipped("short", 8), "short");
+        assert_eq!(gist("ended with 3\nnoise\n\nboom\n", 40), "ended with 3 … boom");
+        assert_eq!(gist("one line", 40), "one line");
     }
 }

@@ -105,6 +105,11 @@ impl History {
                 line.project = self.state.project(*project).map(|project| project.name.clone());
                 line.detail = settings.branch.as_ref().map(|branch| format!("lands on {branch}"));
             }
+            Event::ProjectEntered { project, instance } => {
+                line.event = "project entered";
+                line.project = self.state.project(*project).map(|project| project.name.clone());
+                line.detail = Some(instance.to_string());
+            }
             Event::AgentRegistered { name, capabilities, .. } => {
                 line.event = "agent registered";
                 line.agent = Some(name.clone());

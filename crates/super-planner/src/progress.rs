@@ -9,7 +9,7 @@ use state_store::task::{AfterFailure, AgentKey, AgentStatus, Event, ProjectKey, 
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use crate::escape::clipped;
+use crate::escape::{clipped, gist};
 
 /// How often the picture is drawn again.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -182,5 +182,5 @@ async fn remarkable(handle: &Handle, recorded: RecordedEvent) -> Option<String> 
         _ => return None,
     };
     let id = handle.inspect(move |engine, _| engine.task_id(task)).await.ok()?;
-    Some(clipped(&format!("  {id}: {what}"), 160))
+    Some(format!("  {}", gist(&format!("{id}: {what}"), 160)))
 }

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use agent_coordinator::TurnError;
-use agent_coordinator::engine::{Engine, Policy};
+use agent_coordinator::engine::{Engine, Explanation, Policy};
+use agent_coordinator::is_at_work;
 use planner_core::TaskIndex;
 use state_store::task::{AgentKey, Event, Project, ProjectKey, TaskKey, Transition};
 use state_store::{Recorded, Seq, StateStore, StreamName, Timestamp};
@@ -160,6 +161,11 @@ impl ProjectView {
             let names = state.agents().iter().map(|agent| agent.name.as_str());
             missing("agent", name, &nearest(name, names, NEAR_NAMES_SHOWN))
         })
+    }
+
+    /// Returns why a task stands where it stands; whether coordinators are there is looked up now.
+    pub fn explain(&self, key: TaskKey, now: Timestamp) -> Option<Explanation> {
+        self.engine.explain(key, now, &|coordinator| is_at_work(coordinator, now))
     }
 
     /// Returns the leaves of a project: what is worked on.

@@ -31,7 +31,8 @@ pub(crate) struct Run {
     pub(crate) policy: Policy,
     pub(crate) check_limits: ProcessLimits,
     pub(crate) executor: Agents,
-    pub(crate) time_scale: f64,
+    /// How many times faster than planned the agents work; `None` where they are real.
+    pub(crate) time_scale: Option<f64>,
     pub(crate) seed: u64,
     pub(crate) voice: Voice,
 }
@@ -49,8 +50,9 @@ pub(crate) struct Places {
     pub(crate) repository: Option<PathBuf>,
     pub(crate) branch: Option<String>,
     pub(crate) state: String,
-    pub(crate) time_scale: f64,
-    pub(crate) seed: u64,
+    pub(crate) time_scale: Option<f64>,
+    /// What the draws came from; `None` where there were none.
+    pub(crate) seed: Option<u64>,
 }
 
 impl End {
@@ -70,10 +72,11 @@ impl Places {
         if let (Some(repository), Some(branch)) = (&self.repository, &self.branch) {
             text += &format!("repository  {}, branch {branch}\n", escaped(&repository.to_string_lossy()));
         }
-        text + &format!(
-            "state       {}\nseed        {} {DIM}(--seed repeats the draws){DIM:#}\n",
-            self.state, self.seed
-        )
+        text += &format!("state       {}\n", self.state);
+        if let Some(seed) = self.seed {
+            text += &format!("seed        {seed} {DIM}(--seed repeats the draws){DIM:#}\n");
+        }
+        text
     }
 }
 
@@ -92,7 +95,7 @@ impl Run {
             branch: self.target.as_ref().map(|(_, branch)| branch.as_str().to_owned()),
             state: self.place.to_string(),
             time_scale: self.time_scale,
-            seed: self.seed,
+            seed: self.time_scale.map(|_| self.seed),
         };
         let options = SessionOptions {
             agents: self.agents,
@@ -129,19 +132,39 @@ impl Run {
     }
 }
 
-/// Waits until the run is over, or until somebody interrupts it: once to let what is under way end, twice to stop now.
+/// Waits until the run is over, or until it is interrupted: by Ctrl-C once to let what is under way end, twice or by
+/// another signal to stop now.
 async fn wait(session: &Session, terminal: &Terminal) -> Option<ShutDown> {
     let settled = session.handle().settled(session.project());
     tokio::select! {
         // Where the coordinator has ended by itself, finishing the session tells why.
         _ = settled => return None,
+        () = told_to_end() => return Some(ShutDown::Now),
         _ = tokio::signal::ctrl_c() => {}
     }
-    terminal.note("interrupted: no more tasks are handed out; once more to stop at once");
+    terminal.note(
+        "interrupted: what is under way comes to its end, no more is handed out; once more to stop at once",
+    );
     session.handle().shut_down(ShutDown::Drain);
     tokio::select! {
         () = session.handle().stopped() => Some(ShutDown::Drain),
+        () = told_to_end() => Some(ShutDown::Now),
         _ = tokio::signal::ctrl_c() => Some(ShutDown::Now),
+    }
+}
+
+/// Waits until the system, or a terminal that closes, tells the program to end.
+async fn told_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Where they cannot be listened to, the signals end the program as they always do.
+    let (Ok(mut terminate), Ok(mut hang_up)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
     }
 }
 
@@ -149,9 +172,9 @@ impl From<SessionError> for CliError {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Driver(DriverError::Store(error)) | SessionError::Log(error) => error.into(),
-            SessionError::Driver(error @ DriverError::Landing(_)) => {
+            SessionError::Driver(error @ DriverError::Hindered(_)) => {
                 Self::new(ErrorKind::Repository, "the run stopped")
-                    .hint("nothing is lost: mend the cause, then run the same command again")
+                    .hint("no task has failed of it: mend the cause, then run the same command again")
                     .caused_by(error)
             }
             SessionError::Driver(error @ DriverError::Deposed) => {
@@ -176,12 +199,11 @@ impl From<SessionError> for CliError {
             SessionError::Repository(error) => {
                 Self::new(ErrorKind::Repository, "the repository cannot be read").caused_by(error)
             }
-            SessionError::Refused(error @ CommandError::Refused(Refusal::AgentTaken { .. })) => Self::new(
-                ErrorKind::Store,
-                "another run is at work on this state with agents of the same names",
-            )
-            .hint("`super-planner status --watch` follows it; stop it to go on here")
-            .caused_by(error),
+            SessionError::Refused(error @ CommandError::Refused(Refusal::OtherSettings { .. })) => {
+                Self::new(ErrorKind::Store, "another run is at work on this project by other settings")
+                    .hint("run it with the same --branch and checks to help, or look on by `super-planner status --watch`")
+                    .caused_by(error)
+            }
             SessionError::Refused(error) => {
                 Self::new(ErrorKind::Store, "the run could not begin").caused_by(error)
             }

@@ -184,6 +184,7 @@ pub struct Session {
     running: Running,
     project: ProjectKey,
     store: Arc<dyn StateStore>,
+    target: Option<(Repository, BranchName)>,
     is_resumed: bool,
 }
 
@@ -205,17 +206,18 @@ impl Session {
             id: *uuid::Uuid::now_v7().as_bytes(),
             policy: options.policy,
             executor: options.executor,
-            repository: options.target.map(|(repository, _)| repository),
+            repository: options.target.as_ref().map(|(repository, _)| repository.clone()),
             author: options.author,
             check_limits: options.check_limits,
             checks_at_once,
             attempt_time: options.attempt_time,
         };
         let running = coordinator.start()?;
-        let begun = enter(&running.handle, recorded, options.plan, settings, options.agents).await;
+        let begun = enter(&running.handle, options.plan, settings, options.agents).await;
         match begun {
             Ok(project) => {
-                Ok(Self { running, project, store: options.store, is_resumed: recorded.is_some() })
+                let (store, target) = (options.store, options.target);
+                Ok(Self { running, project, store, target, is_resumed: recorded.is_some() })
             }
             Err(error) => {
                 running.handle.shut_down(ShutDown::Now);
@@ -255,7 +257,12 @@ impl Session {
         let measured = self.running.handle.inspect(|_, metrics| Transitions::of(metrics)).await;
         self.running.handle.shut_down(how);
         self.running.ended().await?;
-        let mut report = Report::read(&*self.store, self.project).map_err(SessionError::Log)?;
+        let state = look(&*self.store)?;
+        if let (Some(project), Some(target)) = (state.project(self.project), &self.target) {
+            check_landed(project, Some(target))?;
+        }
+        let report = Report::read(&*self.store, self.project).map_err(SessionError::Log)?;
+        let mut report = report.ok_or(SessionError::Stopped(Stopped))?;
         report.transitions = measured.ok();
         Ok(report)
     }
@@ -274,22 +281,23 @@ fn find_recorded<E>(state: &State, options: &SessionOptions<E>) -> Result<Option
     let Some(key) = state.project_named(&options.plan.name) else { return Ok(None) };
     let project = &state.projects()[key.index()];
     same_plan(&project.plan, &options.plan)?;
-    let Some((latest, landed)) = latest_landed(project) else { return Ok(Some(key)) };
+    check_landed(project, options.target.as_ref())?;
+    Ok(Some(key))
+}
+
+/// Makes sure that what has landed is on the branch that results are to land on.
+fn check_landed(project: &Project, target: Option<&(Repository, BranchName)>) -> Result<(), SessionError> {
+    let Some((latest, landed)) = latest_landed(project) else { return Ok(()) };
     let recorded = project.settings.branch.clone().unwrap_or_default();
-    match &options.target {
-        Some((repository, branch)) if branch.as_str() == recorded => {
-            let commit = CommitId::from_bytes(latest.0);
-            let is_there = repository.contains(branch, commit).map_err(SessionError::Repository)?;
-            if !is_there {
-                return Err(SessionError::NotOnBranch { branch: recorded, commit, landed });
-            }
-            Ok(Some(key))
-        }
-        other => {
-            let given = other.as_ref().map_or_else(|| "nowhere".to_owned(), |(_, branch)| branch.to_string());
-            Err(SessionError::BranchChanged { recorded, given, landed })
-        }
+    let Some((repository, branch)) = target.filter(|(_, branch)| branch.as_str() == recorded) else {
+        let given = target.map_or_else(|| "nowhere".to_owned(), |(_, branch)| branch.to_string());
+        return Err(SessionError::BranchChanged { recorded, given, landed });
+    };
+    let commit = CommitId::from_bytes(latest.0);
+    if repository.contains(branch, commit).map_err(SessionError::Repository)? {
+        return Ok(());
     }
+    Err(SessionError::NotOnBranch { branch: recorded, commit, landed })
 }
 
 /// Returns the commit that landed last, and how many have.
@@ -322,21 +330,16 @@ fn prepare_branch(repository: &Repository, branch: &BranchName) -> Result<(), Se
     repository.create_branch(branch, head).map_err(SessionError::Branch)
 }
 
-/// Makes the plan a project, unless it is one already, and registers the agents.
+/// Makes the plan a project, or enters the one that it is, and registers the agents.
 async fn enter(
     handle: &Handle,
-    recorded: Option<ProjectKey>,
     plan: Plan,
     settings: ProjectSettings,
     agents: Vec<AgentSpec>,
 ) -> Result<ProjectKey, SessionError> {
-    let command = match recorded {
-        Some(project) => Command::ConfigureProject { project, settings },
-        None => Command::AddProject { plan, settings },
-    };
-    let project = match (submit(handle, command).await?, recorded) {
-        (Accepted::Project(project), _) | (Accepted::Done, Some(project)) => project,
-        (Accepted::Done, None) => unreachable!("adding a project is answered with its key"),
+    let project = match submit(handle, Command::Enter { plan, settings }).await? {
+        Accepted::Project(project) => project,
+        Accepted::Done => unreachable!("entering a project is answered with its key"),
     };
     submit(handle, Command::RegisterAgents(agents)).await?;
     Ok(project)

@@ -395,7 +395,7 @@ fn make_state(folder: &TestFolder, last: &[Command]) {
     act(&[Command::Begin { host }]);
     act(&[Command::RegisterAgents(agents.into())]);
     let settings = ProjectSettings { branch: None, checks: false };
-    let tasks = act(&[Command::AddProject { plan, settings }]);
+    let tasks = act(&[Command::Enter { plan, settings }]);
     let key = |task| TaskKey { project: ProjectKey(0), task };
     let lease = tasks[0].state.lease().expect("A is handed out at once").to_owned();
     act(&[Command::Start { task: key(0), token: lease.token }]);

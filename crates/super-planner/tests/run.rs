@@ -215,6 +215,58 @@ fn the_demo_ends_well_and_leaves_what_it_says() {
     git(&demo.join("repository"), &["fsck", "--full", "--strict"]);
 }
 
+#[test]
+fn an_agent_that_cannot_be_run_is_told_before_anything_is_written() {
+    let folder = Folder::new(PLAN);
+    for agent in ["/nonexistent/agent", "./plan.yaml", "no-such-program-anywhere", " "] {
+        let output = Command::new(env!("CARGO_BIN_EXE_super-planner"))
+            .current_dir(folder.0.path())
+            .args(["run", "plan.yaml", "--agent-command", agent])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{agent}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(!folder.path(".git/super-planner").exists());
+}
+
+#[test]
+fn what_an_agent_made_counts_as_a_whole_or_not_at_all() {
+    let folder = Folder::new("name: small\ntasks: [{ id: A, title: First }]\n");
+    let script = folder.path("agent.sh");
+    std::fs::write(&script, "#!/bin/sh\necho x > good.txt; ln -s /etc/passwd link\n").unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_super-planner"))
+        .current_dir(folder.0.path())
+        .env("XDG_CONFIG_HOME", folder.path("config"))
+        .args(["run", "plan.yaml", "--agent-command", script.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("what it made cannot be taken: 1 paths are links"), "{told}");
+    assert_eq!(folder.git(&["ls-tree", "-r", "--name-only", "planner/small"]), "");
+}
+
+#[test]
+fn two_plans_run_on_one_repository_and_each_run_keeps_to_its_own() {
+    let folder = Folder::new(PLAN);
+    // The first is interrupted by its own failures; its tasks stay open for nobody but itself.
+    std::fs::write(folder.path("other.yaml"), PLAN.replace("name: small", "name: other")).unwrap();
+    assert_eq!(folder.run(&["--failure-rate", "1", "--quiet"]).code, 1);
+    let output = Command::new(env!("CARGO_BIN_EXE_super-planner"))
+        .current_dir(folder.0.path())
+        .env("XDG_CONFIG_HOME", folder.path("config"))
+        .args(["run", "other.yaml", "--time-scale", "1000000", "--json"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["report"]["tasks"]["completed"], 3);
+    assert_eq!(report["report"]["coordinators"], 1);
+    assert_eq!(folder.git(&["rev-list", "--count", "main..planner/small"]), "0\n");
+    assert_eq!(folder.git(&["rev-list", "--count", "main..planner/other"]), "3\n");
+}
+
 /// Real plans of other people, to the end.
 #[test]
 fn plans_that_people_have_run_to_the_end() {

@@ -8,8 +8,6 @@ use agent_coordinator::executor::{Simulated, SimulatedProfile};
 use planner_core::analysis::makespan_lower_bound;
 use planner_core::{Limits, Plan, TaskGraph};
 use serde_json::json;
-use state_store::task::State;
-use state_store::{StateStore, StreamName};
 
 use crate::agents::Agents;
 use crate::cli::DemoArgs;
@@ -61,7 +59,7 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
         agents,
         target: Some((repository, branch)),
         store: place.open()?,
-        place: place.clone(),
+        place,
         run_checks,
         policy: Policy { seed, ..Policy::default() },
         check_limits: ProcessLimits::default(),
@@ -72,14 +70,14 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
             shared_rate: SHARED_RATE,
             ..SimulatedProfile::default()
         })),
-        time_scale,
+        time_scale: Some(time_scale),
         seed,
         voice: if args.json { Voice::Nobody } else { Voice::People },
         plan,
     };
     let end = run.finish(terminal)?;
     let picture = args.svg.clone().unwrap_or_else(|| folder.join("schedule.svg"));
-    draw(&end.report, &*place.open_existing()?, &picture)?;
+    draw(&end.report, &picture)?;
     if args.json {
         terminal.json(&json!({ "report": end.report, "places": end.places, "picture": picture }))?;
     } else {
@@ -130,14 +128,8 @@ fn unwritable(folder: &Path, error: std::io::Error) -> CliError {
     CliError::new(ErrorKind::Usage, message).caused_by(error)
 }
 
-fn draw(report: &Report, store: &dyn StateStore, picture: &Path) -> Result<(), CliError> {
-    let mut state = State::default();
-    let mut visit = |recorded| match state.apply_recorded(&recorded) {
-        Ok(_) => std::ops::ControlFlow::Continue(()),
-        Err(_) => std::ops::ControlFlow::Break(()),
-    };
-    store.read(&StreamName::workspace(), state_store::Seq::START, &mut visit)?;
-    std::fs::write(picture, report.gantt(&state).to_svg()).map_err(|error| unwritable(picture, error))
+fn draw(report: &Report, picture: &Path) -> Result<(), CliError> {
+    std::fs::write(picture, report.gantt().to_svg()).map_err(|error| unwritable(picture, error))
 }
 
 fn next_steps(folder: &Path, task: Option<&str>) -> String {

@@ -11,7 +11,7 @@ use state_store::task::StateName;
 use crate::cli::ExplainArgs;
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
-use crate::escape::{clipped, escaped};
+use crate::escape::{clipped, escaped, gist};
 use crate::local_time::local_time;
 use crate::project_view::ProjectView;
 use crate::terminal::{DIM, HEADING, Terminal};
@@ -39,7 +39,7 @@ fn explain_task(
     let key = view.find_task(id, args.project.as_deref())?;
     let now = view.now();
     let (Some(explanation), Some(project)) =
-        (view.engine().explain(key, now), view.engine().state().project(key.project))
+        (view.explain(key, now), view.engine().state().project(key.project))
     else {
         return Err(CliError::new(ErrorKind::Internal, "a task that was found has no explanation"));
     };
@@ -128,6 +128,10 @@ impl Told {
             Explanation::UnderWay { state, agent, attempt } => {
                 Self::new(format!("{}, in attempt {attempt}", under_way(*state, agent)))
             }
+            Explanation::Orphaned { state, attempt } => {
+                Self::new(format!("It was {state}, in attempt {attempt}, and its coordinator is gone"))
+                    .hint("`super-planner run` with the same plan goes on")
+            }
             Explanation::Waiting { blockers } => Self::waiting(blockers),
             Explanation::Backoff { until, failures } => {
                 let wait = until.since(now).max(Duration::from_millis(1));
@@ -142,9 +146,9 @@ impl Told {
             Explanation::Failed { message, attempts } => Self::new(format!(
                 "It has failed after {}: {}",
                 if *attempts == 1 { "one attempt".to_owned() } else { format!("{attempts} attempts") },
-                clipped(message.trim(), MESSAGE_CHARS_MAX)
+                gist(message, MESSAGE_CHARS_MAX)
             ))
-            .hint("what waits for it goes on only if the plan says what to do when it fails"),
+            .hint("there is no way to retry it yet: mend the cause, and begin anew with another --state"),
             Explanation::Cancelled { message } => {
                 Self::new(format!("It is not to run: {}", clipped(message, MESSAGE_CHARS_MAX)))
             }

@@ -1,5 +1,7 @@
 //! `run`: carries out a plan, to the end or until it is interrupted; the same command goes on where the last one stopped.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +32,11 @@ use crate::terminal::{Terminal, WARN};
 pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
     let SoundPlan { reading, graph } = plan_file::read_sound(&args.plan, args.format)?;
     let run_checks = check_trust::decide(&reading.plan, config, args.trust_checks, args.skip_checks)?;
+    if args.agent == AgentKind::React && (args.failure_rate > 0.0 || args.shared_rate > 0.0) {
+        let message = "--failure-rate and --shared-rate are for simulated agents";
+        return Err(CliError::new(ErrorKind::Usage, message));
+    }
+    let command = args.agent_command.as_deref().map(program).transpose()?;
     let target = match args.landing {
         LandingChoice::Git => Some(target::find(args, config, &reading.plan)?),
         LandingChoice::None => None,
@@ -41,13 +48,10 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
     let place = place(args, config, target.as_ref().map(|(repository, _)| repository))?;
     let store = place.open()?;
     let seed = config.seed.or_flag(args.seed.map(Some)).value.unwrap_or_else(new_seed);
-    let time_scale = match args.agent_command {
-        Some(_) => 1.0,
-        None => config.time_scale.or_flag(args.time_scale).value,
-    };
+    let time_scale = config.time_scale.or_flag(args.time_scale).value;
     let rules = rules(&reading);
     let run = Run {
-        executor: executor(args, &store, seed, time_scale)?,
+        executor: command.map_or_else(|| executor(args, &store, seed, time_scale), Agents::Command),
         plan: reading.plan,
         agents,
         target,
@@ -61,7 +65,7 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
             ..Policy::default()
         },
         check_limits: ProcessLimits { time: config.check_timeout.value, ..ProcessLimits::default() },
-        time_scale,
+        time_scale: args.agent_command.is_none().then_some(time_scale),
         seed,
         voice: voice(args),
     };
@@ -127,23 +131,17 @@ fn place(
     }
 }
 
-fn executor(
-    args: &RunArgs,
-    store: &Arc<dyn StateStore>,
-    seed: u64,
-    time_scale: f64,
-) -> Result<Agents, CliError> {
-    Ok(match (&args.agent_command, args.agent) {
-        (Some(command), _) => Agents::Command(program(command)?),
-        (None, AgentKind::React) => Agents::React(ReactAgent { store: Arc::clone(store), seed, time_scale }),
-        (None, AgentKind::Simulated) => Agents::Simulated(Simulated::new(SimulatedProfile {
+fn executor(args: &RunArgs, store: &Arc<dyn StateStore>, seed: u64, time_scale: f64) -> Agents {
+    match args.agent {
+        AgentKind::React => Agents::React(ReactAgent { store: Arc::clone(store), seed, time_scale }),
+        AgentKind::Simulated => Agents::Simulated(Simulated::new(SimulatedProfile {
             seed,
             time_scale,
             failure_rate: args.failure_rate,
             shared_rate: args.shared_rate,
             ..SimulatedProfile::default()
         })),
-    })
+    }
 }
 
 /// Returns the agents: as many as the flag says, else those of the plan, else as many as the configuration says.
@@ -157,10 +155,28 @@ fn agents(args: &RunArgs, config: &Config, plan: &Plan) -> Vec<AgentSpec> {
 /// How long a program may work on one task.
 const PROGRAM_TIME: Duration = Duration::from_secs(4 * 3600);
 
+/// Returns whether a program can be started from any folder: it is on the path, or its own path begins at the root.
+fn is_program(name: &str) -> bool {
+    let is_executable = |path: &Path| {
+        path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    };
+    if name.contains('/') {
+        return Path::new(name).is_absolute() && is_executable(Path::new(name));
+    }
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| is_executable(&folder.join(name))))
+}
+
 fn program(command: &str) -> Result<CommandAgent, CliError> {
     let words: Vec<_> = command.split_whitespace().map(str::to_owned).collect();
-    if words.is_empty() {
+    let Some(program) = words.first() else {
         return Err(CliError::new(ErrorKind::Usage, "--agent-command names no program"));
+    };
+    if !is_program(program) {
+        let message = format!("the agent `{}` cannot be run", escaped(program));
+        return Err(CliError::new(ErrorKind::Usage, message).hint(
+            "--agent-command names a program on the path, or one by a path from the root: agents work in folders of their own",
+        ));
     }
     Ok(CommandAgent::new(words, ProcessLimits { time: PROGRAM_TIME, ..ProcessLimits::default() }))
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agent_coordinator::engine::{Explanation, IdleReason};
+use agent_coordinator::is_at_work;
 use serde::Serialize;
 use state_store::Timestamp;
 use state_store::task::{
-    AgentKey, CancelReason, Completion, InstanceStatus, Project, ProjectKey, StateName, TaskKey, TaskState,
+    AgentKey, CancelReason, Completion, Project, ProjectKey, StateName, TaskKey, TaskState,
 };
 
 use crate::cli::StatusArgs;
@@ -235,10 +236,7 @@ impl Status {
 /// Returns whether a coordinator is there to move anything.
 fn is_anybody_at_work(view: &ProjectView) -> bool {
     let now = view.now();
-    view.engine().state().instances().iter().any(|instance| match instance.status {
-        InstanceStatus::Active { expires_at } => expires_at > now,
-        InstanceStatus::Ended => false,
-    })
+    view.engine().state().instances().iter().any(|instance| is_at_work(instance, now))
 }
 
 impl ProjectStatus {
@@ -286,14 +284,12 @@ impl ProjectStatus {
                     let waits = !is_ready && matches!(state, TaskState::Pending | TaskState::InConflict(_));
                     if all || !waits || waits_explained < WAITS_EXPLAINED_MAX {
                         waits_explained += usize::from(waits);
-                        status.waiting.extend(view.engine().explain(key, now).map(|explanation| {
-                            WaitingTask {
-                                task: task.id.to_string(),
-                                title: task.title.clone(),
-                                state: state.name(),
-                                sentence: Told::of(&explanation, now).sentence,
-                                explanation,
-                            }
+                        status.waiting.extend(view.explain(key, now).map(|explanation| WaitingTask {
+                            task: task.id.to_string(),
+                            title: task.title.clone(),
+                            state: state.name(),
+                            sentence: Told::of(&explanation, now).sentence,
+                            explanation,
                         }));
                     }
                 }
@@ -386,6 +382,7 @@ fn rank(explanation: &Explanation) -> u8 {
         Explanation::OnHold | Explanation::Backoff { .. } => 1,
         Explanation::NoCoordinator | Explanation::AgentsBusy { .. } | Explanation::Next => 2,
         Explanation::Waiting { .. }
+        | Explanation::Orphaned { .. }
         | Explanation::DoneBefore
         | Explanation::Completed { .. }
         | Explanation::UnderWay { .. }

@@ -3,19 +3,18 @@
 mod gantt;
 mod text;
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::ControlFlow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use agent_coordinator::{Metrics, TurnError};
+use agent_coordinator::{Metrics, TurnError, replay};
 use planner_core::analysis::{BoundReason, makespan_lower_bound};
 use planner_core::{AgentProfile, Effort, Plan, TaskIndex};
 use serde::Serialize;
 use state_store::task::{
-    AfterFailure, Completion, Event, FencingToken, Landed, Lease, Project, ProjectKey, State, TaskKey,
-    TaskState, Transition,
+    AfterFailure, Completion, Event, FencingToken, InstanceKey, InstanceRecord, InstanceStatus, Landed,
+    Lease, Lost, Project, ProjectKey, State, TaskKey, TaskState, Transition, UnfitEvent,
 };
-use state_store::{Recorded, StateStore, StreamName, Timestamp};
+use state_store::{Recorded, Seq, StateStore, StreamName, Timestamp};
 
 /// What came of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -28,7 +27,8 @@ pub struct Report {
     pub branch: Option<String>,
     /// How many tasks stand where; groups are not counted.
     pub tasks: TaskCounts,
-    /// From the first hand-out to the last thing that happened to a task, in milliseconds.
+    /// From the first hand-out to the last thing that happened to a task, without the time in which no coordinator was
+    /// there, in milliseconds.
     pub makespan_ms: u64,
     /// How many coordinators have worked on it.
     pub coordinators: usize,
@@ -80,8 +80,8 @@ impl TaskCounts {
 pub struct LowerBound {
     /// By the plan's efforts.
     pub planned: Effort,
-    /// By how long the accepted attempts took, in milliseconds of the run; with the same agents.
-    pub as_it_turned_out_ms: u64,
+    /// By how long the accepted attempts took, in milliseconds of the run; known when all is done.
+    pub as_it_turned_out_ms: Option<u64>,
     /// What it comes from.
     pub reason: &'static str,
 }
@@ -176,6 +176,7 @@ impl Transitions {
 pub(crate) struct Attempt {
     pub(crate) task: TaskKey,
     pub(crate) id: String,
+    pub(crate) agent: String,
     pub(crate) lease: Lease,
     pub(crate) begin: Timestamp,
     pub(crate) end: Option<Timestamp>,
@@ -194,21 +195,10 @@ pub(crate) enum Fate {
 }
 
 impl Report {
-    /// Reads what came of a project from the log.
-    pub fn read(store: &dyn StateStore, project: ProjectKey) -> Result<Self, TurnError> {
-        let mut history = History { project, ..History::default() };
-        let mut unfit = Ok(());
-        let mut visit = |recorded: Recorded| match history.take(&recorded) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(source) => {
-                unfit = Err(TurnError::Unfit { at: recorded.seq, source });
-                ControlFlow::Break(())
-            }
-        };
-        store
-            .read(&StreamName::workspace(), state_store::Seq::START, &mut visit)
-            .map_err(TurnError::NotBegun)?;
-        unfit?;
+    /// Reads what came of a project from the log; `None` where the log knows no such project.
+    pub fn read(store: &dyn StateStore, project: ProjectKey) -> Result<Option<Self>, TurnError> {
+        let mut history = History::new(project);
+        replay(store, &StreamName::workspace(), Seq::START, |recorded| history.take(recorded))?;
         Ok(history.report())
     }
 
@@ -237,32 +227,56 @@ struct History {
     places: HashMap<(TaskKey, FencingToken), usize>,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
+    /// When the entry before the present one was recorded.
+    before: Timestamp,
+    /// How long nothing was recorded before the latest coordinator began, until it is known whether that was a pause.
+    gap: Option<Duration>,
+    /// How long no coordinator was there since the first hand-out.
+    paused: Duration,
     late: usize,
 }
 
-impl Default for History {
-    fn default() -> Self {
+impl History {
+    fn new(project: ProjectKey) -> Self {
         Self {
-            project: ProjectKey(0),
+            project,
             state: State::default(),
             timeline: Vec::new(),
             places: HashMap::new(),
             first: None,
             last: None,
+            before: Timestamp::default(),
+            gap: None,
+            paused: Duration::ZERO,
             late: 0,
         }
     }
-}
 
-impl History {
-    fn take(&mut self, recorded: &Recorded) -> Result<(), state_store::task::UnfitEvent> {
-        match self.state.apply_recorded(recorded)? {
+    fn take(&mut self, recorded: &Recorded) -> Result<(), UnfitEvent> {
+        let event = self.state.apply_recorded(recorded)?;
+        if matches!(event, Event::InstanceStarted { .. }) && self.first.is_some() {
+            self.gap = Some(recorded.at.since(self.before));
+        }
+        // The time before a coordinator began was a pause, once it is known that no other was there.
+        if let Some(gap) = self.gap.take_if(|_| self.state.instances().iter().rev().skip(1).all(has_ended)) {
+            self.paused += gap;
+        }
+        match event {
+            // An attempt whose coordinator is gone ended at the latest when that one was last heard of.
+            Event::Task {
+                task,
+                transition: transition @ Transition::Lose { why: Lost::CoordinatorGone, .. },
+            } if task.project == self.project => {
+                self.take_step(task, &transition, self.before);
+                return Ok(());
+            }
             Event::Task { task, transition } if task.project == self.project => {
                 self.take_step(task, &transition, recorded.at);
             }
             Event::LateResult { task, .. } if task.project == self.project => self.late += 1,
             _ => {}
         }
+        self.before = recorded.at;
         Ok(())
     }
 
@@ -273,8 +287,9 @@ impl History {
             self.places.insert((task, lease.token), self.timeline.len());
             let project = &self.state.projects()[task.project.index()];
             let id = project.plan.tasks[task.task as usize].id.to_string();
+            let agent = self.state.agents()[lease.agent.index()].name.clone();
             let (lease, end, fate) = (*lease, None, Fate::UnderWay);
-            self.timeline.push(Attempt { task, id, lease, begin: at, end, fate });
+            self.timeline.push(Attempt { task, id, agent, lease, begin: at, end, fate });
             return;
         }
         let token = transition.token().or_else(|| self.state.task(task).map(|record| record.last_token));
@@ -286,7 +301,8 @@ impl History {
             Transition::Conflict { .. } => Some(Fate::Conflict),
             Transition::Fail { then: AfterFailure::Retry(_), .. } => Some(Fate::Retried),
             Transition::Fail { then: AfterFailure::GiveUp, .. } => Some(Fate::Failed),
-            Transition::Lose { .. } | Transition::Cancel(_) => Some(Fate::Lost),
+            Transition::Lose { .. } => Some(Fate::Lost),
+            Transition::Cancel(_) if attempt.fate == Fate::UnderWay => Some(Fate::Lost),
             _ => None,
         };
         if let Some(fate) = fate {
@@ -295,19 +311,19 @@ impl History {
         }
     }
 
-    fn report(self) -> Report {
-        let project = &self.state.projects()[self.project.index()];
+    fn report(self) -> Option<Report> {
+        let project = self.state.project(self.project)?;
         let makespan = match (self.first, self.last) {
-            (Some(first), Some(last)) => last.since(first),
+            (Some(first), Some(last)) => last.since(first).saturating_sub(self.paused),
             _ => Duration::ZERO,
         };
-        Report {
+        Some(Report {
             version: 1,
             project: project.name.clone(),
             branch: project.settings.branch.clone(),
             tasks: task_counts(project),
             makespan_ms: makespan.as_millis() as u64,
-            coordinators: self.state.instances().len(),
+            coordinators: self.coordinators().len(),
             bound: self.bound(project),
             agents: self.agent_reports(makespan),
             attempts: self.attempt_counts(),
@@ -315,20 +331,11 @@ impl History {
             open: open_tasks(project),
             transitions: None,
             timeline: self.timeline,
-        }
+        })
     }
 
     fn bound(&self, project: &Project) -> LowerBound {
-        let agents: Vec<_> = self
-            .state
-            .agents()
-            .iter()
-            .map(|agent| AgentProfile {
-                name: agent.name.clone(),
-                capabilities: agent.capabilities.clone(),
-                slots: agent.slots,
-            })
-            .collect();
+        let agents = self.latest_agents();
         // What the attempts of this log did is counted as still to be done, as it was when it began.
         let planned = makespan_lower_bound(&project.plan, &project.graph, &agents);
         let mut measured = Plan::clone(&project.plan);
@@ -337,10 +344,10 @@ impl History {
             measured.tasks[attempt.task.task as usize].effort =
                 Some(Effort::from_millis(took.as_millis() as u64));
         }
-        let turned_out = makespan_lower_bound(&measured, &project.graph, &agents);
+        let turned_out = makespan_lower_bound(&measured, &project.graph, &agents).makespan.as_millis();
         LowerBound {
             planned: planned.makespan,
-            as_it_turned_out_ms: turned_out.makespan.as_millis(),
+            as_it_turned_out_ms: task_counts(project).all_done().then_some(turned_out),
             reason: match planned.reason {
                 BoundReason::CriticalPath => "the critical path",
                 BoundReason::Work { .. } => "the work, shared among all agents",
@@ -350,6 +357,25 @@ impl History {
                 }
             },
         }
+    }
+
+    /// Returns the coordinators that have handed out tasks of the project.
+    fn coordinators(&self) -> BTreeSet<InstanceKey> {
+        self.timeline.iter().map(|attempt| attempt.lease.instance).collect()
+    }
+
+    /// Returns the agents of the coordinator that has handed out tasks last.
+    fn latest_agents(&self) -> Vec<AgentProfile> {
+        let latest = self.coordinators().pop_last();
+        let agents =
+            self.state.agents().iter().filter(|agent| latest.is_none_or(|latest| agent.instance == latest));
+        agents
+            .map(|agent| AgentProfile {
+                name: agent.name.clone(),
+                capabilities: agent.capabilities.clone(),
+                slots: agent.slots,
+            })
+            .collect()
     }
 
     fn agent_reports(&self, makespan: Duration) -> Vec<AgentReport> {
@@ -439,4 +465,8 @@ fn open_tasks(project: &Project) -> Vec<OpenTask> {
         },
     })
     .collect()
+}
+
+fn has_ended(coordinator: &InstanceRecord) -> bool {
+    coordinator.status == InstanceStatus::Ended
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use planner_core::Effort;
 
-use crate::escape::{clipped, escaped};
+use crate::escape::{clipped, escaped, gist};
 use crate::report::Report;
 use crate::table::{Cell, Table};
 use crate::terminal::{BAD, DIM, GOOD, HEADING, Terminal, WARN};
@@ -16,14 +16,15 @@ const OPEN_SHOWN: usize = 10;
 const AGENTS_SHOWN: usize = 32;
 
 impl Report {
-    /// Returns the report; `time_scale` is how many times faster than planned the agents worked.
-    pub fn text(&self, terminal: &Terminal, time_scale: f64) -> String {
+    /// Returns the report; `time_scale` is how many times faster than planned the agents worked; `None` where
+    /// they were real.
+    pub fn text(&self, terminal: &Terminal, time_scale: Option<f64>) -> String {
         let mut text = self.outcome();
         text += &self.times(time_scale);
         text += &self.counts();
         if let Some(transitions) = &self.transitions {
             text += &format!(
-                "transitions {} commands in {} durable appends ({} events); command to durable answer p50 {}, p99 {}\n",
+                "transitions {} commands in {} durable appends ({} events) of this process; command to durable answer p50 {}, p99 {}\n",
                 transitions.commands,
                 transitions.commits,
                 transitions.events,
@@ -58,27 +59,30 @@ impl Report {
         )
     }
 
-    fn times(&self, time_scale: f64) -> String {
-        let planned = |millis: u64| Effort::from_millis((millis as f64 * time_scale) as u64);
+    fn times(&self, time_scale: Option<f64>) -> String {
         let makespan = Duration::from_millis(self.makespan_ms);
-        let turned_out = planned(self.bound.as_it_turned_out_ms);
-        let mut text = format!(
-            "makespan    {} of planned time {DIM}({makespan:.1?} at {time_scale:.0} times its speed){DIM:#}\n",
-            rounded(planned(self.makespan_ms)),
-        );
-        text += &format!(
-            "bound       {} by the efforts of the plan, {} by how long the work took in the end {DIM}({}){DIM:#}\n",
-            rounded(self.bound.planned),
-            rounded(turned_out),
-            self.bound.reason,
-        );
-        if turned_out > Effort::ZERO {
-            let ratio = self.makespan_ms as f64 / self.bound.as_it_turned_out_ms as f64;
-            text += &format!("            the makespan is {ratio:.2} times the latter\n");
+        let mut text = match time_scale {
+            Some(scale) => format!(
+                "makespan    {} of planned time {DIM}({makespan:.1?} at {scale:.0} times its speed){DIM:#}\n",
+                planned(self.makespan_ms, scale),
+            ),
+            None => format!("makespan    {makespan:.1?}\n"),
+        };
+        let (by_plan, reason) = (rounded(self.bound.planned), self.bound.reason);
+        text += &format!("bound       {by_plan} by the efforts of the plan {DIM}({reason}){DIM:#}\n");
+        if let Some(turned_out) = self.bound.as_it_turned_out_ms.filter(|millis| *millis > 0) {
+            let told = match time_scale {
+                Some(scale) => planned(turned_out, scale),
+                None => format!("{:.1?}", Duration::from_millis(turned_out)),
+            };
+            let ratio = self.makespan_ms as f64 / turned_out as f64;
+            text += &format!(
+                "            {told} by how long the work took in the end: the makespan is {ratio:.2} times that\n"
+            );
         }
         if self.coordinators > 1 {
             text += &format!(
-                "            {} coordinators have worked on it, pauses between them included\n",
+                "            {} coordinators have worked on it one after another or together\n",
                 self.coordinators
             );
         }
@@ -138,7 +142,7 @@ impl Report {
     fn open(&self) -> String {
         let mut text = String::new();
         for task in self.open.iter().take(OPEN_SHOWN) {
-            let why = clipped(&task.why, 120);
+            let why = gist(&task.why, 120);
             text += &format!("{WARN}{}{WARN:#} is {}: {why}\n", escaped(&task.id), task.state);
         }
         let more = self.open.len().saturating_sub(OPEN_SHOWN);
@@ -147,6 +151,11 @@ impl Report {
         }
         text
     }
+}
+
+/// Returns a length of the run in planned time.
+fn planned(millis: u64, time_scale: f64) -> String {
+    rounded(Effort::from_millis((millis as f64 * time_scale) as u64))
 }
 
 /// Returns an effort to a tenth of an hour.
