@@ -14,6 +14,9 @@ use crate::handle::{Handle, Input};
 use crate::hindrance::Hindrance;
 use crate::landing::{GitJob, chain};
 
+/// How long an agent that was told to stop may take before it is cut off.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
 /// An attempt that has been assigned, with all that it needs.
 pub(crate) struct Attempt {
     pub(crate) job: Job,
@@ -86,6 +89,10 @@ impl Attempt {
             () = self.job.stop.cancelled() => None,
             outcome = tokio::time::timeout(self.time_max, &mut working) => Some(outcome),
         };
+        if outcome.is_none() {
+            // The agent has been told to stop, and may put its things in order.
+            let _ = tokio::time::timeout(STOP_GRACE, &mut working).await;
+        }
         working.abort();
         match outcome {
             None => Report::Nothing,

@@ -149,7 +149,7 @@ impl<E: AgentExecutor> Coordinator<E> {
             shut_down: None,
             hindrance: None,
             has_orphans: false,
-            next_sweep: Instant::now() + SWEEP,
+            next_sweep: Instant::now(),
             next_renewal: Instant::now(),
         };
         driver.begin()?;

@@ -34,7 +34,13 @@ impl CommandAgent {
 impl AgentExecutor for CommandAgent {
     fn execute(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
         let agent = self.clone();
-        Box::pin(async move { agent.work(&job).await.unwrap_or_else(Outcome::Unable) })
+        Box::pin(async move {
+            // Dropping the work kills the program and what it has started.
+            tokio::select! {
+                outcome = agent.work(&job) => outcome.unwrap_or_else(Outcome::Unable),
+                () = job.stop.cancelled() => Outcome::Failed("stopped".to_owned()),
+            }
+        })
     }
 }
 

@@ -1,0 +1,7 @@
+//! Whole runs of the driver: on the real store and real git, and where the world does not play along.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod faults;
+mod runs;
+mod world;
