@@ -5,11 +5,18 @@
 
 pub mod conformance;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod segment;
 mod sqlite;
 mod store;
 
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::{
+    InvalidPostgresAddress, POSTGRES_FORMAT_VERSION, PostgresAddress, PostgresOpenError, PostgresOptions,
+    PostgresStore,
+};
 pub use sqlite::{OpenError, SQLITE_FORMAT_VERSION, SqliteStore};
 pub use store::{
     CommitError, Entry, InvalidStreamName, Recorded, Seq, StateStore, StoreError, StreamName, Transaction,

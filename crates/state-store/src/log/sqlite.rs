@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
-use crate::log::segment::{self, CHAIN_START, ChainHash};
+use crate::log::segment::{self, CHAIN_START, ChainEnd, ChainHash, StoredSegment};
 use crate::log::{CommitError, Entry, Recorded, Seq, StateStore, StoreError, StreamName, Transaction};
 use crate::{Clock, Timestamp};
 
@@ -425,33 +425,26 @@ fn read_segments(
     let start = known.unwrap_or_else(|| row_key(number, Seq::START));
     let mut rows = statement.query([start, row_key(number + 1, Seq::START)]).map_err(failed)?;
     // The hash before the very first segment is known; before a later one it is taken from the row before that.
-    let mut chained = match known {
-        Some(key) => hash_before(connection, number, key)?,
-        None => Some((CHAIN_START, Seq::START)),
+    let mut end = match known {
+        Some(key) => end_before(connection, number, key)?,
+        None => ChainEnd::START,
     };
     while let Some(row) = rows.next().map_err(failed)? {
         let key: i64 = row.get(0).map_err(failed)?;
         let first = Seq::new(first_of(key) as u64);
         let corrupt = |reason: String| StoreError::Corrupt { stream: stream.clone(), at: first, reason };
-        let (before, head) = chained.unwrap_or((CHAIN_START, Seq::START));
-        if first != head.plus(1) {
-            return Err(corrupt(format!("entry {} is missing", head.plus(1))));
-        }
         let (count, at): (i64, i64) = (row.get(1).map_err(failed)?, row.get(2).map_err(failed)?);
-        let hash: ChainHash = row.get(3).map_err(|_| corrupt("the hash has the wrong length".to_owned()))?;
+        let hash = row
+            .get_ref(3)
+            .and_then(|value| Ok(value.as_bytes()?))
+            .map_err(|_| corrupt("the hash has the wrong length".to_owned()))?;
         let body = row
             .get_ref(4)
             .and_then(|value| Ok(value.as_bytes()?))
             .map_err(|_| corrupt("its body is gone".to_owned()))?;
         let (count, at) = (count as u64, Timestamp::from_millis(at as u64));
-        if segment::chain(&before, stream, first, count, at, body) != hash {
-            return Err(corrupt("its hash does not match".to_owned()));
-        }
-        let entries = segment::decode(body, count).map_err(corrupt)?;
-        let recorded =
-            (0..).zip(entries).map(|(offset, entry)| Recorded { seq: first.plus(offset), at, entry });
-        let segment = Segment { hash, entries: recorded.collect() };
-        chained = Some((hash, first.plus(count - 1)));
+        let entries = end.follow(stream, StoredSegment { first, count, at, hash, body }).map_err(corrupt)?;
+        let segment = Segment { hash: end.hash, entries };
         if visit(segment).is_break() {
             break;
         }
@@ -459,12 +452,8 @@ fn read_segments(
     Ok(())
 }
 
-/// Returns hash and last entry of the segment before the one with that key.
-fn hash_before(
-    connection: &Connection,
-    number: i64,
-    key: i64,
-) -> Result<Option<(ChainHash, Seq)>, StoreError> {
+/// Returns the end of the chain before the segment with that key.
+fn end_before(connection: &Connection, number: i64, key: i64) -> Result<ChainEnd, StoreError> {
     connection
         .prepare_cached(
             "SELECT key, count, hash FROM segments WHERE key >= ?1 AND key < ?2 ORDER BY key DESC LIMIT 1",
@@ -473,10 +462,11 @@ fn hash_before(
             statement
                 .query_row([row_key(number, Seq::START), key], |row| {
                     let last = first_of(row.get(0)?) + row.get::<_, i64>(1)? - 1;
-                    Ok((row.get(2)?, Seq::new(last as u64)))
+                    Ok(ChainEnd { hash: row.get(2)?, head: Seq::new(last as u64) })
                 })
                 .optional()
         })
+        .map(|end| end.unwrap_or(ChainEnd::START))
         .map_err(|source| engine_error("read the chain", source))
 }
 

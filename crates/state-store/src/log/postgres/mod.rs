@@ -1,0 +1,388 @@
+//! A store in a PostgreSQL database, shared by any number of processes of any number of machines.
+//!
+//! A segment is one row. The write lock of a stream is the lock of its row, so that writers of different streams do not
+//! wait for one another; the primary key of the segments stays as a guard. Time is the database's. The client is
+//! asynchronous; it runs on a thread of its own, and whoever calls the store waits for its answer.
+//!
+//! A connection that is lost before a commit was asked for leaves nothing in doubt: the call fails or is made again on
+//! a new connection. One that is lost during a commit does, and poisons the store.
+
+mod address;
+mod runtime;
+mod session;
+mod tables;
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio_postgres::error::SqlState;
+
+pub use address::{InvalidPostgresAddress, PostgresAddress};
+pub use tables::POSTGRES_FORMAT_VERSION;
+
+use self::runtime::Runtime;
+use self::session::{Begun, Session, Trouble};
+use self::tables::Absent;
+use crate::Timestamp;
+use crate::log::{CommitError, Entry, Recorded, Seq, StateStore, StoreError, StreamName, Transaction};
+
+/// How a store in PostgreSQL behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostgresOptions {
+    /// Take a server whose settings can lose what it has acknowledged.
+    pub unsafe_durability: bool,
+    /// How long [`StateStore::begin`] waits for the lock of a stream.
+    pub lock_timeout: Duration,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self { unsafe_durability: false, lock_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// Why a database cannot be opened as a store.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresOpenError {
+    /// The thread of the client cannot be started.
+    #[error("the client of PostgreSQL cannot be started")]
+    Client(#[source] std::io::Error),
+    /// The thread of the client ended early.
+    #[error("the client of PostgreSQL ended")]
+    ClientEnded,
+    /// There is no such store, and none was to be made.
+    #[error("there is no store in `{address}`")]
+    Missing {
+        /// The database.
+        address: PostgresAddress,
+    },
+    /// The schema is somebody else's.
+    #[error("the schema `super_planner` in `{address}` holds tables that are not ours")]
+    Foreign {
+        /// The database.
+        address: PostgresAddress,
+    },
+    /// A newer program wrote it.
+    #[error(
+        "the store in `{address}` has format {found}; this program reads up to {POSTGRES_FORMAT_VERSION}"
+    )]
+    Newer {
+        /// The database.
+        address: PostgresAddress,
+        /// Its format.
+        found: i32,
+    },
+    /// A setting of the server can lose what it has acknowledged.
+    #[error("the server runs with {setting}={found}, which can lose acknowledged work; {needed} is needed")]
+    UnsafeSetting {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        found: String,
+        /// What it must be.
+        needed: &'static str,
+    },
+    /// PostgreSQL failed.
+    #[error("`{address}`: could not {action}")]
+    Engine {
+        /// The database.
+        address: PostgresAddress,
+        /// What was about to be done.
+        action: &'static str,
+        /// What the client says.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+}
+
+impl PostgresOpenError {
+    fn engine(
+        address: &PostgresAddress,
+        action: &'static str,
+    ) -> impl Fn(tokio_postgres::Error) -> Self + use<> {
+        let address = address.clone();
+        move |source| Self::Engine { address: address.clone(), action, source }
+    }
+}
+
+/// Streams in one PostgreSQL database, in the schema `super_planner`.
+pub struct PostgresStore {
+    address: PostgresAddress,
+    options: PostgresOptions,
+    writer: Mutex<Option<Session>>,
+    reader: Mutex<Option<Session>>,
+    clock: Mutex<ClockReading>,
+    poisoned: AtomicBool,
+    runtime: Runtime,
+}
+
+/// A moment of the database, and when it was heard of here.
+#[derive(Debug, Clone, Copy)]
+struct ClockReading {
+    at: Timestamp,
+    heard: Instant,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("address", &self.address)
+            .field("options", &self.options)
+            .field("poisoned", &self.poisoned)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// Opens the store at `address`; makes its schema and tables where there are none.
+    pub fn open(address: &PostgresAddress, options: PostgresOptions) -> Result<Self, PostgresOpenError> {
+        Self::open_with(address, options, Absent::Make)
+    }
+
+    /// Opens the store at `address`; writes nothing where there is none.
+    pub fn open_existing(
+        address: &PostgresAddress,
+        options: PostgresOptions,
+    ) -> Result<Self, PostgresOpenError> {
+        Self::open_with(address, options, Absent::Refuse)
+    }
+
+    fn open_with(
+        address: &PostgresAddress,
+        options: PostgresOptions,
+        absent: Absent,
+    ) -> Result<Self, PostgresOpenError> {
+        let runtime = Runtime::start().map_err(PostgresOpenError::Client)?;
+        let session = connect(&runtime, address, options, absent)?;
+        let clock = runtime.run(session.clone().now()).map_err(|_| PostgresOpenError::ClientEnded)?;
+        let at = clock.map_err(PostgresOpenError::engine(address, "read the clock"))?;
+        Ok(Self {
+            address: address.clone(),
+            options,
+            writer: Mutex::new(None),
+            reader: Mutex::new(Some(session)),
+            clock: Mutex::new(ClockReading { at, heard: Instant::now() }),
+            poisoned: AtomicBool::new(false),
+            runtime,
+        })
+    }
+
+    /// Returns the database.
+    pub fn address(&self) -> &PostgresAddress {
+        &self.address
+    }
+
+    fn check_poison(&self) -> Result<(), StoreError> {
+        if self.poisoned.load(Ordering::SeqCst) { Err(StoreError::Poisoned) } else { Ok(()) }
+    }
+
+    fn connect(&self) -> Result<Session, StoreError> {
+        connect(&self.runtime, &self.address, self.options, Absent::Refuse)
+            .map_err(|source| engine_error("connect to the database", source))
+    }
+
+    /// Asks what changes nothing, on the connection there is or on a new one; a connection that was lost while nobody
+    /// looked is renewed once.
+    fn ask<T, F>(
+        &self,
+        line: &mut Option<Session>,
+        stream: Option<&StreamName>,
+        question: impl Fn(Session) -> F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Trouble>> + Send + 'static,
+    {
+        let put = |session: &Session| {
+            self.runtime.run(question(session.clone())).unwrap_or_else(|ended| Err(ended.into()))
+        };
+        if let Some(session) = line.take().filter(Session::is_open) {
+            match put(&session) {
+                Ok(answer) => {
+                    *line = Some(session);
+                    return Ok(answer);
+                }
+                Err(trouble) if trouble.is_lost() => {}
+                Err(trouble) => return Err(self.store_error(trouble, stream)),
+            }
+        }
+        // A connection on which something failed is given up; the server rolls back what was begun on it.
+        let session = self.connect()?;
+        let answer = put(&session).map_err(|trouble| self.store_error(trouble, stream))?;
+        *line = Some(session);
+        Ok(answer)
+    }
+
+    fn store_error(&self, trouble: Trouble, stream: Option<&StreamName>) -> StoreError {
+        match (trouble, stream) {
+            (Trouble::Stored(error), _) => error,
+            (Trouble::Ended(ended), _) => engine_error("reach the client of PostgreSQL", ended),
+            (Trouble::Server { source, .. }, Some(stream))
+                if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) =>
+            {
+                self.busy(stream)
+            }
+            (Trouble::Server { source, .. }, _) if source.code() == Some(&SqlState::DISK_FULL) => {
+                StoreError::Full
+            }
+            (Trouble::Server { action, source }, _) => engine_error(action, source),
+        }
+    }
+
+    fn busy(&self, stream: &StreamName) -> StoreError {
+        StoreError::Busy {
+            stream: stream.clone(),
+            waited_ms: u64::try_from(self.options.lock_timeout.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+fn connect(
+    runtime: &Runtime,
+    address: &PostgresAddress,
+    options: PostgresOptions,
+    absent: Absent,
+) -> Result<Session, PostgresOpenError> {
+    runtime
+        .run(Session::open(address.clone(), options, absent))
+        .map_err(|_| PostgresOpenError::ClientEnded)?
+}
+
+fn engine_error(
+    action: &'static str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> StoreError {
+    StoreError::Engine { action, source: source.into() }
+}
+
+impl StateStore for PostgresStore {
+    fn begin<'a>(&'a self, stream: &StreamName, after: Seq) -> Result<Box<dyn Transaction + 'a>, StoreError> {
+        let line = self.writer.try_lock_for(self.options.lock_timeout);
+        let mut line = line.ok_or_else(|| self.busy(stream))?;
+        self.check_poison()?;
+        let begun = self.ask(&mut line, Some(stream), |session| session.begin(stream.clone(), after))?;
+        *self.clock.lock() = ClockReading { at: begun.now, heard: Instant::now() };
+        Ok(Box::new(PostgresTransaction { store: self, line, stream: stream.clone(), begun, is_open: true }))
+    }
+
+    fn read(
+        &self,
+        stream: &StreamName,
+        after: Seq,
+        visit: &mut dyn FnMut(Recorded) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.check_poison()?;
+        let find = |session: Session| session.find(stream.clone(), after);
+        let Some(mut reading) = self.ask(&mut self.reader.lock(), Some(stream), find)? else {
+            return Ok(());
+        };
+        // The connection is free while the visitor is at work.
+        while !reading.is_complete {
+            let turn = |session: Session| session.turn_page(reading.clone());
+            let (next, page) = self.ask(&mut self.reader.lock(), Some(stream), turn)?;
+            reading = next;
+            let mut unseen = page.into_iter().filter(|recorded| recorded.seq > after);
+            if unseen.try_for_each(&mut *visit).is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn head(&self, stream: &StreamName) -> Result<Seq, StoreError> {
+        self.check_poison()?;
+        self.ask(&mut self.reader.lock(), Some(stream), |session| session.head(stream.clone()))
+    }
+
+    fn streams(&self) -> Result<Vec<StreamName>, StoreError> {
+        self.check_poison()?;
+        self.ask(&mut self.reader.lock(), None, Session::streams)
+    }
+
+    /// Returns the database's time; while the database cannot be reached, its last one and what has passed since.
+    fn now(&self) -> Timestamp {
+        let read = |session: Session| async {
+            session.now().await.map_err(|source| Trouble::Server { action: "read the clock", source })
+        };
+        let read = self.ask(&mut self.reader.lock(), None, read);
+        let mut clock = self.clock.lock();
+        match read {
+            Ok(at) => {
+                *clock = ClockReading { at, heard: Instant::now() };
+                at
+            }
+            Err(_) => clock.at + clock.heard.elapsed(),
+        }
+    }
+}
+
+struct PostgresTransaction<'a> {
+    store: &'a PostgresStore,
+    line: MutexGuard<'a, Option<Session>>,
+    stream: StreamName,
+    begun: Begun,
+    is_open: bool,
+}
+
+impl PostgresTransaction<'_> {
+    /// Writes the segment, not yet committed.
+    fn append(&mut self, entries: &[Entry]) -> Result<Session, CommitError> {
+        let session = self.line.clone().ok_or(CommitError::Refused(StoreError::Poisoned))?;
+        let append = session.clone().append(self.stream.clone(), self.begun.place, entries, self.begun.now);
+        let is_appended =
+            self.store.runtime.run(append).unwrap_or_else(|ended| Err(ended.into())).map_err(|trouble| {
+                CommitError::Refused(self.store.store_error(trouble, Some(&self.stream)))
+            })?;
+        if !is_appended {
+            return Err(CommitError::Conflict { expected: self.head(), found: self.head().plus(1) });
+        }
+        Ok(session)
+    }
+}
+
+impl Transaction for PostgresTransaction<'_> {
+    fn news(&self) -> &[Recorded] {
+        &self.begun.news
+    }
+
+    fn head(&self) -> Seq {
+        self.begun.place.end.head
+    }
+
+    fn now(&self) -> Timestamp {
+        self.begun.now
+    }
+
+    fn commit(mut self: Box<Self>, entries: Vec<Entry>) -> Result<Seq, CommitError> {
+        let head = self.head();
+        if entries.is_empty() {
+            return Ok(head);
+        }
+        let session = self.append(&entries)?;
+        let outcome = self.store.runtime.run(session.commit()).unwrap_or_else(|ended| Err(ended.into()));
+        self.is_open = false;
+        outcome.map_err(|trouble| {
+            // The segment may be in the log or not, and only opening the store again tells.
+            self.store.poisoned.store(true, Ordering::SeqCst);
+            *self.line = None;
+            CommitError::Unknown(self.store.store_error(trouble, Some(&self.stream)))
+        })?;
+        Ok(head.plus(entries.len() as u64))
+    }
+}
+
+impl Drop for PostgresTransaction<'_> {
+    fn drop(&mut self) {
+        if !self.is_open {
+            return;
+        }
+        // Where rolling back fails, closing the connection makes the server do it.
+        *self.line = self
+            .line
+            .take()
+            .filter(|session| matches!(self.store.runtime.run(session.clone().roll_back()), Ok(Ok(()))));
+    }
+}
