@@ -426,7 +426,7 @@ fn read_segments(
     let mut rows = statement.query([start, row_key(number + 1, Seq::START)]).map_err(failed)?;
     // The hash before the very first segment is known; before a later one it is taken from the row before that.
     let mut end = match known {
-        Some(key) => end_before(connection, number, key)?,
+        Some(key) => end_before(connection, stream, number, key)?,
         None => ChainEnd::START,
     };
     while let Some(row) = rows.next().map_err(failed)? {
@@ -453,21 +453,30 @@ fn read_segments(
 }
 
 /// Returns the end of the chain before the segment with that key.
-fn end_before(connection: &Connection, number: i64, key: i64) -> Result<ChainEnd, StoreError> {
-    connection
+fn end_before(
+    connection: &Connection,
+    stream: &StreamName,
+    number: i64,
+    key: i64,
+) -> Result<ChainEnd, StoreError> {
+    let before: Option<(i64, i64, Vec<u8>)> = connection
         .prepare_cached(
             "SELECT key, count, hash FROM segments WHERE key >= ?1 AND key < ?2 ORDER BY key DESC LIMIT 1",
         )
         .and_then(|mut statement| {
             statement
                 .query_row([row_key(number, Seq::START), key], |row| {
-                    let last = first_of(row.get(0)?) + row.get::<_, i64>(1)? - 1;
-                    Ok(ChainEnd { hash: row.get(2)?, head: Seq::new(last as u64) })
+                    Ok((first_of(row.get(0)?), row.get(1)?, row.get(2)?))
                 })
                 .optional()
         })
-        .map(|end| end.unwrap_or(ChainEnd::START))
-        .map_err(|source| engine_error("read the chain", source))
+        .map_err(|source| engine_error("read the chain", source))?;
+    let Some((first, count, hash)) = before else { return Ok(ChainEnd::START) };
+    ChainEnd::stored(first, count, &hash).map_err(|reason| StoreError::Corrupt {
+        stream: stream.clone(),
+        at: Seq::new(first as u64),
+        reason,
+    })
 }
 
 fn stream_number(connection: &Connection, stream: &StreamName) -> Result<Option<i64>, StoreError> {

@@ -1,5 +1,7 @@
 //! A PostgreSQL server of the tests' own: made in a temporary folder, reached over a socket in it, gone with the tests.
 
+mod programs;
+
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -27,7 +29,7 @@ impl Cluster {
 
     /// Starts a server.
     pub(crate) fn start() -> Self {
-        let programs = find_programs().expect(MISSING);
+        let programs = programs::find().expect(MISSING);
         let folder = tempfile::Builder::new().prefix("pg-").tempdir().unwrap().keep();
         let server = |program: &str| program_of_server(&programs, program);
         // Ends with its standard input, which is this process's to close.
@@ -119,19 +121,6 @@ impl Drop for Cluster {
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
     }
-}
-
-/// Returns the folder of the newest server programs.
-fn find_programs() -> Option<PathBuf> {
-    let told = Command::new("pg_config").arg("--bindir").output().ok();
-    let told = told.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut folders: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
-    folders.sort();
-    let programs = ["initdb", "pg_ctl", "postgres", "psql"];
-    told.into_iter()
-        .chain(folders.into_iter().rev())
-        .find(|folder| programs.iter().all(|program| folder.join(program).exists()))
 }
 
 /// Returns the command that runs a program of the server; as the user `postgres` where this is root, whom it refuses.

@@ -88,8 +88,8 @@ mod tests {
     fn what_is_shown_of_an_address_never_holds_the_password() {
         for (url, shown) in [
             ("postgres://ann:s3cret@db.example:5433/plans", "postgres://ann@db.example:5433/plans"),
-            ("postgresql://ann:s3cret@db.example/plans", "postgres://ann@db.example/plans"),
-            ("postgres://a,b/plans?user=ann&password=s3cret", "postgres://ann@a,b/plans"),
+            ("postgresql://ann:s3cret@db.example/plans", "postgres://ann@db.example:5432/plans"),
+            ("postgres://a,b/plans?user=ann&password=s3cret", "postgres://ann@a:5432,b:5432/plans"),
             (
                 "postgres:///plans?host=/run/postgresql&password=s3cret",
                 "postgres:///plans?host=/run/postgresql",

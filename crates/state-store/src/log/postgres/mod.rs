@@ -109,6 +109,8 @@ impl PostgresOpenError {
 }
 
 /// Streams in one PostgreSQL database, in the schema `super_planner`.
+///
+/// Connections are not encrypted. A pooler in between must keep one session for each connection.
 pub struct PostgresStore {
     address: PostgresAddress,
     options: PostgresOptions,
