@@ -10,6 +10,8 @@
 
 mod audit;
 mod check;
+#[path = "../../crates/state-store/tests/postgres_cluster/programs.rs"]
+mod postgresql_programs;
 mod soak;
 mod step;
 mod test;

@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
         });
     }
     Step::cargo()
-        .words("test --workspace --release --no-fail-fast")
+        .words("test --workspace --features state-store/postgres --release --no-fail-fast")
         .arguments(arguments)
         .variable(VARIABLE, &scale)
         .run()

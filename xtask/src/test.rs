@@ -1,34 +1,73 @@
 //! Every test, after making sure of what they need.
 
+use crate::postgresql_programs;
 use crate::step::{Step, StepFailed};
+
+/// All tests, those of the store in PostgreSQL among them.
+const WORKSPACE_TESTS: &str = "test --workspace --features state-store/postgres --no-fail-fast";
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
     println!(
         "Runs the examples of super-planner, then every unit, integration and documentation test of the workspace.\n\
-         The tests need git, and neither the network nor a service."
+         The tests need git and the programs of a PostgreSQL server, which they start and remove themselves;\n\
+         they need neither the network nor a service."
     );
     find_or_install_git()?;
+    find_or_install_postgresql()?;
     Step::cargo().words("test -p super-planner --examples").run()?;
-    Step::cargo().words("test --workspace --no-fail-fast").arguments(arguments).run()
+    Step::cargo().words(WORKSPACE_TESTS).arguments(arguments).run()
 }
 
 /// The tests compare what the project writes with what stock git reads.
 fn find_or_install_git() -> Result<(), StepFailed> {
-    let has = |program: &str| Step::new(program).words("--version").succeeds_silently();
-    if has("git") {
+    if is_there("git") {
         println!("git is there.");
         return Ok(());
     }
-    if !has("apt-get") {
-        return Err(StepFailed::Missing {
-            program: "git",
-            remedy: "install it with the package manager of this system",
-        });
+    install("git", "git")
+}
+
+/// The tests start a server of their own.
+fn find_or_install_postgresql() -> Result<(), StepFailed> {
+    if let Some(folder) = postgresql_programs::find() {
+        println!("PostgreSQL's server programs are in {}.", folder.display());
+        return Ok(());
     }
-    println!("git is missing; installing the Debian package.");
-    let as_root = || {
-        if has("sudo") { Step::new("sudo").words("apt-get") } else { Step::new("apt-get") }
+    // Debian's package would make and start a server of its own unless it is told not to.
+    if is_there("apt-get") {
+        println!("Debian's package of PostgreSQL is told to start no server ({CLUSTER_SETTINGS}).");
+        let keep_or_write = format!(
+            "mkdir -p /etc/postgresql-common; [ -e {CLUSTER_SETTINGS} ] || \
+             echo 'create_main_cluster = false' > {CLUSTER_SETTINGS}"
+        );
+        as_root("sh").arguments(&["-c".to_owned(), keep_or_write]).run()?;
+    }
+    install("PostgreSQL's server", "postgresql")?;
+    let missing = StepFailed::Missing {
+        program: "PostgreSQL's server",
+        remedy: "the package was installed, and yet initdb, pg_ctl, postgres and psql are not all there",
     };
-    as_root().words("update --quiet").run()?;
-    as_root().words("install --yes --quiet --no-install-recommends git").run()
+    postgresql_programs::find().map(drop).ok_or(missing)
+}
+
+const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.conf";
+
+fn is_there(program: &str) -> bool {
+    Step::new(program).words("--version").succeeds_silently()
+}
+
+/// Returns the step that runs a program with the rights to install.
+fn as_root(program: &str) -> Step {
+    if is_there("sudo") { Step::new("sudo").words(program) } else { Step::new(program) }
+}
+
+fn install(program: &'static str, package: &str) -> Result<(), StepFailed> {
+    if !is_there("apt-get") {
+        let remedy = "install it with the package manager of this system";
+        return Err(StepFailed::Missing { program, remedy });
+    }
+    println!("{program} is missing; installing the Debian package `{package}`.");
+    let apt = || as_root("env").words("DEBIAN_FRONTEND=noninteractive apt-get");
+    apt().words("update --quiet").run()?;
+    apt().words("install --yes --quiet --no-install-recommends").words(package).run()
 }
