@@ -115,7 +115,7 @@ pub struct PlaceArgs {
     /// The repository, or a folder in it [default: the current folder]
     #[arg(long, value_name = "DIR")]
     pub repo: Option<PathBuf>,
-    /// The state: a file, sqlite:FILE or memory: [default: super-planner/state.db in the repository's git folder]
+    /// The state: a file, sqlite:FILE, postgres://USER@HOST/DATABASE or memory: [default: super-planner/state.db in the repository's git folder]
     #[arg(long, value_name = "URL")]
     pub state: Option<String>,
 }

@@ -17,6 +17,7 @@ use toml::de::{DeTable, DeValue};
 use crate::error::{CliError, ErrorKind};
 use crate::escape::escaped;
 use crate::nearest::nearest;
+use crate::state_location;
 
 /// The variable of the environment that names another file.
 pub const FILE_VARIABLE: &str = "SUPER_PLANNER_CONFIG";
@@ -204,7 +205,7 @@ impl Config {
             one("lease", &self.lease, length),
             one("failures_max", &self.failures_max, |value| serde_json::json!(value)),
             one("branch", &self.branch, |value| serde_json::json!(value)),
-            one("state", &self.state, |value| serde_json::json!(value)),
+            one("state", &self.state, |value| serde_json::json!(value.as_deref().map(state_location::shown))),
             one("check_timeout", &self.check_timeout, length),
             one("seed", &self.seed, |value| serde_json::json!(value)),
             one("log", &self.log, |value| serde_json::json!(value)),

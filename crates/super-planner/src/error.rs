@@ -6,6 +6,7 @@ use std::fmt;
 use agent_coordinator::TurnError;
 use planner_core::{Diagnostic, Source};
 use state_store::StoreError;
+use state_store::log::PostgresOpenError;
 
 /// How a command ended, told to the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,8 +85,6 @@ pub enum ErrorKind {
     Interrupted,
     /// Whoever read the output has gone; nothing is said about it.
     OutputClosed,
-    /// This build cannot do it.
-    NotInThisBuild,
     /// The program is at fault, or the system does not do what it must.
     Internal,
 }
@@ -103,7 +102,6 @@ impl ErrorKind {
             Self::Repository => "repository",
             Self::Interrupted => "interrupted",
             Self::OutputClosed => "output-closed",
-            Self::NotInThisBuild => "not-in-this-build",
             Self::Internal => "internal",
         }
     }
@@ -113,7 +111,7 @@ impl ErrorKind {
         match self {
             Self::OutputClosed => Exit::Fine,
             Self::Plan | Self::NotFound => Exit::Problems,
-            Self::Usage | Self::Input | Self::Config | Self::NotInThisBuild => Exit::Usage,
+            Self::Usage | Self::Input | Self::Config => Exit::Usage,
             Self::Store | Self::Repository => Exit::Store,
             Self::Interrupted => Exit::Interrupted,
             Self::Internal => Exit::Internal,
@@ -243,6 +241,27 @@ impl From<state_store::log::OpenError> for CliError {
             OpenError::Newer { .. } => Some("use the newer program that wrote it"),
             OpenError::Foreign { .. } => Some("--state names another file"),
             OpenError::Folder { .. } | OpenError::UnsafeEngine { .. } | OpenError::Engine { .. } => None,
+        };
+        let error = Self::new(ErrorKind::Store, "the store cannot be opened").caused_by(error);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl From<PostgresOpenError> for CliError {
+    fn from(error: PostgresOpenError) -> Self {
+        let hint = match &error {
+            PostgresOpenError::Missing { .. } => Some("`super-planner run` makes it"),
+            PostgresOpenError::Newer { .. } => Some("use the newer program that wrote it"),
+            PostgresOpenError::Foreign { .. } => Some("--state names another database"),
+            PostgresOpenError::UnsafeSetting { .. } => {
+                Some("change the setting of the server, the database or the user")
+            }
+            PostgresOpenError::Client(_)
+            | PostgresOpenError::ClientEnded
+            | PostgresOpenError::Engine { .. } => None,
         };
         let error = Self::new(ErrorKind::Store, "the store cannot be opened").caused_by(error);
         match hint {

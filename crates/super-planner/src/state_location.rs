@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use git_ops::Repository;
+use state_store::log::{PostgresAddress, PostgresOptions, PostgresStore};
 use state_store::{MemoryStore, SqliteStore, StateStore, SystemClock};
 
 use crate::cli::PlaceArgs;
@@ -20,6 +21,8 @@ pub const DEFAULT_IN_GIT_FOLDER: &str = "super-planner/state.db";
 pub enum StateLocation {
     /// In this SQLite file.
     File(PathBuf),
+    /// In this PostgreSQL database, which processes on many machines share.
+    Postgres(PostgresAddress),
     /// In memory: it ends with its process.
     Memory,
 }
@@ -45,21 +48,22 @@ impl StateLocation {
         Self::File(repository.git_dir().join(DEFAULT_IN_GIT_FOLDER))
     }
 
-    /// Returns the place that `sqlite:PATH`, `memory:` or a bare path names.
+    /// Returns the place that `sqlite:PATH`, `postgres://...`, `memory:` or a bare path names.
     pub fn parse(url: &str) -> Result<Self, CliError> {
         let usage = |message: String| CliError::new(ErrorKind::Usage, message);
-        let forms = "a state is a file, sqlite:FILE or memory:";
+        let forms = "a state is a file, sqlite:FILE, postgres://USER@HOST/DATABASE or memory:";
         if url == "memory:" {
             return Ok(Self::Memory);
         }
         let path = match url.split_once(':') {
             Some(("sqlite", path)) => path.strip_prefix("//").unwrap_or(path),
             Some(("postgres" | "postgresql", _)) => {
-                let message = "states in PostgreSQL are not part of this build".to_owned();
-                return Err(CliError::new(ErrorKind::NotInThisBuild, message).hint(forms));
+                let address = PostgresAddress::parse(url);
+                return address.map(Self::Postgres).map_err(|error| usage(error.to_string()).hint(forms));
             }
+            // What follows may hold a password.
             Some((scheme, rest)) if scheme == "memory" || rest.starts_with("//") => {
-                let message = format!("`{}` names no state that this program knows", escaped(url));
+                let message = format!("`{}:` names no state that this program knows", escaped(scheme));
                 return Err(usage(message).hint(forms));
             }
             Some(_) | None => url,
@@ -75,6 +79,9 @@ impl StateLocation {
         let clock = Arc::new(SystemClock);
         match self {
             Self::File(path) => Ok(Arc::new(SqliteStore::open(path, clock)?)),
+            Self::Postgres(address) => {
+                Ok(Arc::new(PostgresStore::open(address, PostgresOptions::default())?))
+            }
             Self::Memory => Ok(Arc::new(MemoryStore::new(clock))),
         }
     }
@@ -83,6 +90,9 @@ impl StateLocation {
     pub fn open_existing(&self) -> Result<Arc<dyn StateStore>, CliError> {
         match self {
             Self::File(path) => Ok(Arc::new(SqliteStore::open_existing(path, Arc::new(SystemClock))?)),
+            Self::Postgres(address) => {
+                Ok(Arc::new(PostgresStore::open_existing(address, PostgresOptions::default())?))
+            }
             Self::Memory => Err(CliError::new(
                 ErrorKind::Usage,
                 "a state in memory ends with its process: there is nothing to look at",
@@ -95,8 +105,21 @@ impl fmt::Display for StateLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => f.write_str(&escaped(&path.to_string_lossy())),
+            Self::Postgres(address) => f.write_str(&escaped(&address.to_string())),
             Self::Memory => f.write_str("memory:"),
         }
+    }
+}
+
+/// Returns the text that named a place, fit to be shown: an address of a database without its password.
+pub fn shown(url: &str) -> String {
+    match StateLocation::parse(url) {
+        Ok(StateLocation::Postgres(address)) => address.to_string(),
+        Ok(StateLocation::File(_) | StateLocation::Memory) => url.to_owned(),
+        Err(_) => match url.split_once(':') {
+            Some((scheme, _)) => format!("{scheme}:..."),
+            None => url.to_owned(),
+        },
     }
 }
 
@@ -112,8 +135,15 @@ mod tests {
         assert_eq!(StateLocation::parse("sqlite:a.db").unwrap(), file("a.db"));
         assert_eq!(StateLocation::parse("sqlite:///a.db").unwrap(), file("/a.db"));
         assert_eq!(StateLocation::parse("odd:name.db").unwrap(), file("odd:name.db"));
+        let StateLocation::Postgres(address) =
+            StateLocation::parse("postgresql://ann:s3cret@host/x").unwrap()
+        else {
+            panic!("a database");
+        };
+        assert_eq!(address.to_string(), "postgres://ann@host:5432/x");
         for (url, kind) in [
-            ("postgres://localhost/x", ErrorKind::NotInThisBuild),
+            ("postgres://", ErrorKind::Usage),
+            ("postgres:x", ErrorKind::Usage),
             ("http://x", ErrorKind::Usage),
             ("memory:x", ErrorKind::Usage),
             ("sqlite:", ErrorKind::Usage),
@@ -121,5 +151,13 @@ mod tests {
         ] {
             assert_eq!(StateLocation::parse(url).unwrap_err().kind(), kind, "{url}");
         }
+    }
+    #[test]
+    fn a_password_is_not_shown() {
+        assert_eq!(shown("postgres://ann:s3cret@host/x"), "postgres://ann@host:5432/x");
+        assert_eq!(shown("postgres://ann:s3cret@host:port/x"), "postgres:...");
+        assert_eq!(shown("sqlite:a.db"), "sqlite:a.db");
+        let error = StateLocation::parse("mysql://ann:s3cret@host/x").unwrap_err();
+        assert_eq!(error.to_string(), "`mysql:` names no state that this program knows");
     }
 }

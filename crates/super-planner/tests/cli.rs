@@ -265,7 +265,7 @@ fn what_cannot_be_understood_ends_with_2() {
         &["analyze", "x", "--agents", "0"],
         &["run", "x", "--failure-rate", "1.5"],
         &["explain"],
-        &["status", "--state", "postgres://localhost/x"],
+        &["status", "--state", "http://localhost/x"],
         &["status", "--state", "memory:"],
         &["completions", "klingon"],
     ] {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use git_ops::Repository;
 use serde::Serialize;
 use serde_json::json;
+use state_store::log::{PostgresAddress, PostgresOpenError, PostgresOptions, PostgresStore};
 
 use crate::cli::{DoctorArgs, PlaceArgs};
 use crate::config::{Config, ConfigFile};
@@ -113,6 +114,7 @@ fn findings(place: &PlaceArgs, config: &Config) -> Vec<Finding> {
             let advice = "it ends with its process; --state FILE keeps it";
             findings.push(Finding::warn("state", "in memory", advice));
         }
+        Ok(StateLocation::Postgres(address)) => findings.push(database(place, config, &address)),
         Ok(StateLocation::File(file)) => {
             findings.push(state(place, config, &file));
             let folder = nearest_folder(&file);
@@ -188,17 +190,32 @@ fn state(place: &PlaceArgs, config: &Config, file: &Path) -> Finding {
     if !file.exists() {
         return Finding::ok(about, format!("none yet; a run makes {shown}"));
     }
+    entries(place, config, &shown, "keep the file as it is, and restore the state from a backup")
+}
+
+/// Says whether the database can be reached and its settings keep what they acknowledge.
+fn database(place: &PlaceArgs, config: &Config, address: &PostgresAddress) -> Finding {
+    let shown = escaped(&address.to_string());
+    match PostgresStore::open_existing(address, PostgresOptions::default()) {
+        Err(PostgresOpenError::Missing { .. }) => {
+            Finding::ok("state", format!("none yet; a run makes one in {shown}"))
+        }
+        Ok(_) | Err(_) => entries(place, config, &shown, "see that the server runs and lets you in"),
+    }
+}
+
+/// Reads all of the state that is there.
+fn entries(place: &PlaceArgs, config: &Config, shown: &str, advice: &str) -> Finding {
+    let about = "state";
     match ProjectView::open(place, config) {
         Ok(view) => {
             let entries = view.engine().seq();
             let projects = view.projects().count();
             Finding::ok(about, format!("{shown}: all checksums fit ({projects} projects, {entries} entries)"))
         }
-        Err(error) => Finding::fail(
-            about,
-            format!("{shown}: {}", told(&error)),
-            error.advice().unwrap_or("keep the file as it is, and restore the state from a backup"),
-        ),
+        Err(error) => {
+            Finding::fail(about, format!("{shown}: {}", told(&error)), error.advice().unwrap_or(advice))
+        }
     }
 }
 
