@@ -29,9 +29,15 @@ fn is_gone(host: &Host) -> bool {
     boot == host.boot && started(host.pid) != Some(host.started)
 }
 
+/// Returns what tells one boot of one machine, and within it one container, from all others; process ids mean the same
+/// only within it. Empty where that is not known.
 fn boot_id() -> String {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    boot.trim().to_owned()
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    let namespace = std::fs::read_link("/proc/self/ns/pid");
+    match (boot, namespace) {
+        (Ok(boot), Ok(namespace)) => format!("{} {}", boot.trim(), namespace.display()),
+        _ => String::new(),
+    }
 }
 
 /// Returns when a process began, in clock ticks since the boot; `None` where there is no such process, or only the
