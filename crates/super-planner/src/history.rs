@@ -56,8 +56,7 @@ impl History {
 
     /// Returns what the next entry says, and of which task.
     pub fn tell(&mut self, recorded: &Recorded) -> Result<(Option<TaskKey>, HistoryLine), UnfitEvent> {
-        let event = Event::from_entry(&recorded.entry)
-            .map_err(|source| UnfitEvent::Unreadable { seq: recorded.seq, source })?;
+        let event = Event::of(recorded)?;
         let task = match &event {
             Event::Task { task, .. } | Event::LateResult { task, .. } => Some(*task),
             _ => None,

@@ -1,15 +1,13 @@
 //! A workspace as commands that only look see it: the engine without a coordinator, which answers and changes nothing.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use agent_coordinator::TurnError;
 use agent_coordinator::engine::{Engine, Explanation, Policy};
-use agent_coordinator::is_at_work;
+use agent_coordinator::{is_at_work, replay};
 use planner_core::TaskIndex;
 use state_store::task::{AgentKey, Event, Project, ProjectKey, TaskKey, Transition};
-use state_store::{Recorded, Seq, StateStore, StreamName, Timestamp};
+use state_store::{Seq, StateStore, StreamName, Timestamp};
 
 use crate::cli::PlaceArgs;
 use crate::config::Config;
@@ -47,24 +45,15 @@ impl ProjectView {
     pub fn read_on(&mut self) -> Result<(), CliError> {
         let after = self.engine.seq();
         let (engine, assigned_at) = (&mut self.engine, &mut self.assigned_at);
-        let mut unfit = None;
-        let mut visit = |recorded: Recorded| match engine.apply_recorded(&recorded) {
-            Ok(event) => {
-                if let Event::Task { task, transition: Transition::Assign(_) } = event {
-                    assigned_at.insert(task, recorded.at);
-                }
-                ControlFlow::Continue(())
+        replay(&*self.store, &self.stream, after, |recorded| {
+            if let Event::Task { task, transition: Transition::Assign(_) } =
+                engine.apply_recorded(recorded)?
+            {
+                assigned_at.insert(task, recorded.at);
             }
-            Err(source) => {
-                unfit = Some(TurnError::Unfit { at: recorded.seq, source });
-                ControlFlow::Break(())
-            }
-        };
-        self.store.read(&self.stream, after, &mut visit)?;
-        match unfit {
-            Some(error) => Err(error.into()),
-            None => Ok(()),
-        }
+            Ok(())
+        })?;
+        Ok(())
     }
 
     /// Returns when the latest attempt of a task was handed out.

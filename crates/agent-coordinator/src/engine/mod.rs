@@ -117,8 +117,7 @@ impl Engine {
 
     /// Applies an entry of the log that somebody else, or an earlier run, appended.
     pub fn apply_recorded(&mut self, recorded: &Recorded) -> Result<Event, UnfitEvent> {
-        let event = Event::from_entry(&recorded.entry)
-            .map_err(|source| UnfitEvent::Unreadable { seq: recorded.seq, source })?;
+        let event = Event::of(recorded)?;
         self.apply(&event, recorded.at)?;
         Ok(event)
     }

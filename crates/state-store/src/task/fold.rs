@@ -82,6 +82,14 @@ pub enum UnfitEvent {
     },
 }
 
+impl Event {
+    /// Returns the event that is recorded.
+    pub fn of(recorded: &Recorded) -> Result<Self, UnfitEvent> {
+        Self::from_entry(&recorded.entry)
+            .map_err(|source| UnfitEvent::Unreadable { seq: recorded.seq, source })
+    }
+}
+
 impl State {
     /// Returns the place in the log up to which this is the state.
     pub fn seq(&self) -> Seq {
@@ -141,8 +149,7 @@ impl State {
 
     /// Applies an entry of the log.
     pub fn apply_recorded(&mut self, recorded: &Recorded) -> Result<Event, UnfitEvent> {
-        let event = Event::from_entry(&recorded.entry)
-            .map_err(|source| UnfitEvent::Unreadable { seq: recorded.seq, source })?;
+        let event = Event::of(recorded)?;
         self.apply(&event, recorded.at)?;
         Ok(event)
     }

@@ -1,9 +1,8 @@
 //! `log`: what has happened, as it was recorded.
 
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 
-use agent_coordinator::TurnError;
+use agent_coordinator::replay;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -59,15 +58,8 @@ fn collect(view: &ProjectView, args: &LogArgs) -> Result<VecDeque<HistoryLine>, 
     }
     let mut history = History::default();
     let mut lines = VecDeque::new();
-    let mut unfit = None;
-    let mut visit = |recorded: state_store::Recorded| {
-        let (about, line) = match history.tell(&recorded) {
-            Ok(told) => told,
-            Err(source) => {
-                unfit = Some(TurnError::Unfit { at: recorded.seq, source });
-                return ControlFlow::Break(());
-            }
-        };
+    replay(view.store(), view.stream(), Seq::START, |recorded| {
+        let (about, line) = history.tell(recorded)?;
         let is_asked_for = (args.json || !line.is_renewal)
             && (task.is_none() || about == task)
             && (args.project.is_none() || line.project == args.project);
@@ -77,13 +69,9 @@ fn collect(view: &ProjectView, args: &LogArgs) -> Result<VecDeque<HistoryLine>, 
             }
             lines.push_back(line);
         }
-        ControlFlow::Continue(())
-    };
-    view.store().read(view.stream(), Seq::START, &mut visit)?;
-    match unfit {
-        Some(error) => Err(error.into()),
-        None => Ok(lines),
-    }
+        Ok(())
+    })?;
+    Ok(lines)
 }
 
 fn draw(lines: &VecDeque<HistoryLine>, zone: &TimeZone, names_projects: bool, width: usize) -> String {
