@@ -203,9 +203,9 @@ async fn a_commit_of_somebody_else_between_the_two_steps_is_kept() {
 #[tokio::test]
 async fn an_attempt_that_takes_longer_than_its_lease_keeps_it() {
     let world = World::new();
-    let policy = Policy { lease: Duration::from_millis(300), ..Policy::default() };
+    let policy = Policy { lease: Duration::from_secs(2), ..Policy::default() };
     let slow = InProcess::new(|job: Job| async move {
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        tokio::time::sleep(Duration::from_millis(4_500)).await;
         file_of(job).await
     });
     let running = world.start_with(1, slow, policy);
@@ -219,10 +219,10 @@ async fn an_attempt_that_takes_longer_than_its_lease_keeps_it() {
 #[tokio::test]
 async fn two_living_coordinators_share_a_project_and_leave_each_other_alone() {
     let world = World::new();
-    let policy = Policy { instance_lease: Duration::from_millis(900), ..Policy::default() };
+    let policy = Policy { instance_lease: Duration::from_secs(3), ..Policy::default() };
     let slow = || {
         InProcess::new(|job: Job| async move {
-            tokio::time::sleep(Duration::from_millis(400)).await;
+            tokio::time::sleep(Duration::from_millis(1_200)).await;
             file_of(job).await
         })
     };
