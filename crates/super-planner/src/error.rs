@@ -205,6 +205,9 @@ impl From<StoreError> for CliError {
             StoreError::Busy { .. } => Some(BUSY_HINT),
             StoreError::Corrupt { .. } => Some(DAMAGED_HINT),
             StoreError::Full => Some("free some room on the disk, then run the same command again"),
+            StoreError::Replaced { .. } => {
+                Some("put the file back, or run the same command again to begin a new one")
+            }
             StoreError::Poisoned | StoreError::Engine { .. } => None,
         };
         let error = Self::new(ErrorKind::Store, "the store cannot be used").caused_by(error);

@@ -45,6 +45,8 @@ pub struct SqliteStore {
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
     poisoned: AtomicBool,
+    /// Which file it is, so that one that was removed or replaced is not written to unseen.
+    identity: Option<FileIdentity>,
 }
 
 /// Why a file cannot be opened as a store.
@@ -132,6 +134,7 @@ impl SqliteStore {
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
             poisoned: AtomicBool::new(false),
+            identity: identity_of(path),
         })
     }
 
@@ -219,6 +222,9 @@ impl StateStore for SqliteStore {
         let connection = self.writer.lock();
         if self.poisoned.load(Ordering::SeqCst) {
             return Err(StoreError::Poisoned);
+        }
+        if identity_of(&self.path) != self.identity {
+            return Err(StoreError::Replaced { place: self.path.display().to_string() });
         }
         connection.execute_batch("BEGIN IMMEDIATE").map_err(|source| {
             if is_busy(&source) {
@@ -498,6 +504,20 @@ const fn first_of(key: i64) -> i64 {
     key & ((1 << SEQ_BITS) - 1)
 }
 
+/// Device and number of a file.
+type FileIdentity = (u64, u64);
+
+#[cfg(unix)]
+fn identity_of(path: &Path) -> Option<FileIdentity> {
+    use std::os::unix::fs::MetadataExt;
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity_of(_path: &Path) -> Option<FileIdentity> {
+    None
+}
+
 fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(rusqlite_code(error), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
@@ -576,6 +596,20 @@ mod tests {
         let error =
             store.read(&StreamName::workspace(), Seq::START, &mut |_| ControlFlow::Continue(())).unwrap_err();
         assert_eq!(error.to_string(), "stream `workspace` is damaged at entry 3: entry 2 is missing");
+    }
+
+    #[test]
+    fn a_store_that_was_removed_or_replaced_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let store = open(&path).unwrap();
+        append(&store, &["one"]);
+        std::fs::remove_file(&path).unwrap();
+        let begin = || store.begin(&StreamName::workspace(), Seq::START).map(drop);
+        assert!(matches!(begin(), Err(StoreError::Replaced { .. })));
+        let other = open(&path).unwrap();
+        assert!(matches!(begin(), Err(StoreError::Replaced { .. })));
+        append(&other, &["two"]);
     }
 
     #[test]

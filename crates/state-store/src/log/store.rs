@@ -172,6 +172,12 @@ pub enum StoreError {
     /// An earlier write ended in doubt.
     #[error("the store must be opened again: an earlier write to it ended in doubt")]
     Poisoned,
+    /// What the store was opened from is not there any more.
+    #[error("`{place}` is not the store that was opened: it was removed or replaced")]
+    Replaced {
+        /// Where it was.
+        place: String,
+    },
     /// The disk is full.
     #[error("no room is left on the disk of the store")]
     Full,
