@@ -18,7 +18,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
         .words("test --workspace --features state-store/postgres --release --no-fail-fast")
         .arguments(arguments)
         .variable(VARIABLE, &scale)
+        .variable("PROPTEST_CASES", &property_cases(&scale))
         .run()
+}
+
+/// Returns how many cases each property test runs: proptest's own 256, times the scale.
+fn property_cases(scale: &str) -> String {
+    let scale: f64 = scale.parse().unwrap_or(1.0);
+    ((256.0 * scale) as u32).max(1).to_string()
 }
 
 fn is_positive_number(text: &str) -> bool {

@@ -301,7 +301,8 @@ mod tests {
         let test = TestRepository::new(&[]);
         let raw = git2::Repository::open_bare(test.repository.git_dir()).unwrap();
         let objects = Objects::open(&raw).unwrap();
-        let cases = std::env::var("GIT_OPS_MERGE_CASES").map_or(250, |cases| cases.parse().unwrap());
+        let scale: f64 = std::env::var("SUPER_PLANNER_TEST_SCALE").map_or(1.0, |text| text.parse().unwrap());
+        let cases = (250.0 * scale) as u64;
         let (mut clean, mut conflicts) = (0, 0);
         for seed in 0..cases {
             let random = &mut Random(seed);

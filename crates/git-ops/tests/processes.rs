@@ -125,14 +125,15 @@ fn a_killed_process_loses_nothing_and_blocks_nobody() {
     let repository = make(folder.path());
     let base = repository.head().unwrap().unwrap();
     let mut landed = Vec::new();
-    for round in 0..15 {
+    let scale: f64 = std::env::var("SUPER_PLANNER_TEST_SCALE").map_or(1.0, |text| text.parse().unwrap());
+    for round in 0..(15.0 * scale) as usize {
         let mut child = start(folder.path(), &format!("round{round}"), usize::MAX);
         let said = landings(&mut child);
         let before = landed.len();
         landed.extend(said.take(1 + round % 4));
         assert!(landed.len() > before, "it died by itself");
-        // It is somewhere in its next landing, further on in every round.
-        for _ in 0..3 * round {
+        // It is somewhere in its next landing, further on from round to round.
+        for _ in 0..3 * (round % 15) {
             repository.tip(&work()).unwrap();
         }
         child.kill().unwrap();
