@@ -41,21 +41,16 @@ pub(crate) async fn verify(check: &Check, files: Option<Snapshot>, limits: Proce
     let limits = ProcessLimits { time: check.timeout().unwrap_or(limits.time), ..limits };
     let program =
         Program { command: &check.command, folder: folder.path(), variables: Vec::new(), input: Vec::new() };
+    let command = check.command.join(" ");
     match process::run(program, limits).await {
         Ok(finished) => match finished.end {
             End::Exit(Some(0)) => Verdict::Passed { took_ms: begin.elapsed().as_millis() as u64 },
-            End::Exit(Some(code)) => Verdict::Failed(format!(
-                "`{}` ended with {code}\n{}",
-                check.command.join(" "),
-                finished.output
-            )),
-            End::Exit(None) => {
-                Verdict::Failed(format!("`{}` was killed\n{}", check.command.join(" "), finished.output))
+            End::Exit(Some(code)) => {
+                Verdict::Failed(format!("`{command}` ended with {code}\n{}", finished.output))
             }
-            End::TimedOut => {
-                Verdict::Failed(format!("`{}` took longer than {:?}", check.command.join(" "), limits.time))
-            }
+            End::Exit(None) => Verdict::Failed(format!("`{command}` was killed\n{}", finished.output)),
+            End::TimedOut => Verdict::Failed(format!("`{command}` took longer than {:?}", limits.time)),
         },
-        Err(error) => Verdict::Unable(format!("`{}` could not be started: {error}", check.command.join(" "))),
+        Err(error) => Verdict::Unable(format!("`{command}` could not be started: {error}")),
     }
 }

@@ -71,14 +71,19 @@ impl<E> SessionOptions<E> {
             target: None,
             run_checks: false,
             policy: Policy::default(),
-            author: Signature {
-                name: "super-planner".to_owned(),
-                email: "super-planner@localhost".to_owned(),
-            },
+            author: default_author(),
             check_limits: ProcessLimits::default(),
-            attempt_time: Duration::from_secs(4 * 3600),
+            attempt_time: ATTEMPT_TIME,
         }
     }
+}
+
+/// How long an attempt may take where nobody says otherwise.
+pub(crate) const ATTEMPT_TIME: Duration = Duration::from_secs(4 * 3600);
+
+/// Returns who signs commits where nobody says otherwise.
+pub(crate) fn default_author() -> Signature {
+    Signature { name: "super-planner".to_owned(), email: "super-planner@localhost".to_owned() }
 }
 
 /// Returns the agents that a plan names or, where it names none, `count` agents that can do all that it asks for.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use git_ops::{BranchName, Edit, FileMode, RepoPath, Repository, Signature};
+use git_ops::{BranchName, Edit, FileMode, RepoPath, Repository};
 use planner_core::Plan;
 use state_store::{Clock, SystemClock};
 
@@ -43,8 +43,7 @@ pub(crate) fn make(folder: &Path, project: &str) -> Result<Repository, CliError>
     let path = RepoPath::new("README.md").expect("a plain name");
     let title: String = project.chars().filter(|c| !c.is_control()).collect();
     let readme = Edit::Write { path, content: format!("# {title}\n").into_bytes(), mode: FileMode::Regular };
-    let author = Signature { name: "super-planner".to_owned(), email: "super-planner@localhost".to_owned() };
-    Repository::init(folder, &[readme], &author, SystemClock.now().as_seconds()).map_err(|error| {
-        CliError::new(ErrorKind::Repository, "the repository cannot be made").caused_by(error)
-    })
+    Repository::init(folder, &[readme], &session::default_author(), SystemClock.now().as_seconds()).map_err(
+        |error| CliError::new(ErrorKind::Repository, "the repository cannot be made").caused_by(error),
+    )
 }

@@ -44,9 +44,9 @@ pub enum Format {
     Json,
     /// The native format, in TOML.
     Toml,
-    /// A project file of the planner before this one.
+    /// A project file of an older super-planner.
     SuperPlannerProject,
-    /// A state file of the planner before this one.
+    /// A state file of an older super-planner.
     SuperPlannerState,
     /// Issues of beads, one a line.
     Beads,

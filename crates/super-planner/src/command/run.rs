@@ -3,7 +3,6 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use agent_coordinator::ProcessLimits;
 use agent_coordinator::engine::{AgentSpec, Policy};
@@ -23,7 +22,7 @@ use crate::plan_file::{self, SoundPlan};
 use crate::plan_summary::plan_summary;
 use crate::react_agent::ReactAgent;
 use crate::run::{Run, Voice, new_seed};
-use crate::session::{agents_of, generalists};
+use crate::session::{ATTEMPT_TIME, agents_of, generalists};
 use crate::state_location::StateLocation;
 use crate::target;
 use crate::terminal::{Terminal, WARN};
@@ -152,9 +151,6 @@ fn agents(args: &RunArgs, config: &Config, plan: &Plan) -> Vec<AgentSpec> {
     }
 }
 
-/// How long a program may work on one task.
-const PROGRAM_TIME: Duration = Duration::from_secs(4 * 3600);
-
 /// Returns whether a program can be started from any folder: it is on the path, or its own path begins at the root.
 fn is_program(name: &str) -> bool {
     let is_executable = |path: &Path| {
@@ -178,7 +174,7 @@ fn program(command: &str) -> Result<CommandAgent, CliError> {
             "--agent-command names a program on the path, or one by a path from the root: agents work in folders of their own",
         ));
     }
-    Ok(CommandAgent::new(words, ProcessLimits { time: PROGRAM_TIME, ..ProcessLimits::default() }))
+    Ok(CommandAgent::new(words, ProcessLimits { time: ATTEMPT_TIME, ..ProcessLimits::default() }))
 }
 
 fn voice(args: &RunArgs) -> Voice {
