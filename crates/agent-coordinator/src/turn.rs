@@ -29,6 +29,8 @@ pub struct Turn {
 pub struct RecordedEvent {
     /// Its place.
     pub seq: Seq,
+    /// The place of the first event that was committed together with it.
+    pub segment: Seq,
     /// When it was committed.
     pub at: Timestamp,
     /// The event.
@@ -110,8 +112,12 @@ pub fn turn(
             CommitError::Unknown(_) => TurnError::InDoubt(error),
         })?;
     }
-    let own =
-        (1..).zip(decided).map(|(offset, event)| RecordedEvent { seq: first.plus(offset), at: now, event });
+    let own = (1..).zip(decided).map(|(offset, event)| RecordedEvent {
+        seq: first.plus(offset),
+        segment: first.plus(1),
+        at: now,
+        event,
+    });
     events.extend(own);
     let effects = engine.effects_of(events.iter().map(|recorded| &recorded.event));
     Ok(Turn { answers, effects, events })
@@ -119,9 +125,9 @@ pub fn turn(
 
 fn read_on(engine: &mut Engine, news: &[Recorded]) -> Result<Vec<RecordedEvent>, TurnError> {
     let applied = news.iter().map(|recorded| {
-        let (seq, at) = (recorded.seq, recorded.at);
+        let Recorded { seq, segment, at, .. } = *recorded;
         let event = engine.apply_recorded(recorded).map_err(|source| TurnError::Unfit { at: seq, source })?;
-        Ok(RecordedEvent { seq, at, event })
+        Ok(RecordedEvent { seq, segment, at, event })
     });
     applied.collect()
 }

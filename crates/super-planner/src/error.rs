@@ -208,6 +208,9 @@ impl From<StoreError> for CliError {
             StoreError::Replaced { .. } => {
                 Some("put the file back, or run the same command again to begin a new one")
             }
+            StoreError::Compacted { .. } => {
+                Some("what was dropped is only in the exports that were made before")
+            }
             StoreError::Poisoned | StoreError::Engine { .. } => None,
         };
         let error = Self::new(ErrorKind::Store, "the store cannot be used").caused_by(error);

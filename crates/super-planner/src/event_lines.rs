@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use agent_coordinator::Handle;
+use agent_coordinator::{Handle, RecordedEvent};
 use state_store::{Recorded, Seq, StateStore, StreamName};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +26,9 @@ pub(crate) async fn print_events(
         tokio::select! {
             biased;
             event = events.recv() => match event {
-                Ok(event) => lines.tell(&Recorded { seq: event.seq, at: event.at, entry: event.event.to_entry() })?,
+                Ok(RecordedEvent { seq, segment, at, event }) => {
+                    lines.tell(&Recorded { seq, segment, at, entry: event.to_entry() })?;
+                }
                 Err(RecvError::Lagged(_)) => lines.catch_up(&*store, true)?,
                 Err(RecvError::Closed) => return Ok(()),
             },

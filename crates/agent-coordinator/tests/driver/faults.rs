@@ -8,7 +8,7 @@ use std::time::Duration;
 use agent_coordinator::engine::{Command, Engine, Policy};
 use agent_coordinator::executor::{InProcess, Job, Outcome};
 use agent_coordinator::{CommandError, DriverError, load, turn};
-use state_store::log::CommitError;
+use state_store::log::{CommitError, Snapshot, SnapshotError, StreamEnd};
 use state_store::task::{
     CancelReason, Completion, Event, Host, InstanceKey, Landed, ProjectKey, StateName, TaskKey, TaskState,
     Transition,
@@ -55,8 +55,24 @@ impl StateStore for Watched {
         self.inner.read(stream, after, visit)
     }
 
-    fn head(&self, stream: &StreamName) -> Result<Seq, StoreError> {
-        self.inner.head(stream)
+    fn end(&self, stream: &StreamName) -> Result<StreamEnd, StoreError> {
+        self.inner.end(stream)
+    }
+
+    fn wait(&self, stream: &StreamName, after: Seq, patience: Duration) -> Result<StreamEnd, StoreError> {
+        self.inner.wait(stream, after, patience)
+    }
+
+    fn save_snapshot(&self, stream: &StreamName, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+        self.inner.save_snapshot(stream, snapshot)
+    }
+
+    fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+        self.inner.load_snapshot(stream)
+    }
+
+    fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {
+        self.inner.compact(stream)
     }
 
     fn streams(&self) -> Result<Vec<StreamName>, StoreError> {
@@ -84,6 +100,10 @@ impl Transaction for WatchedTransaction<'_> {
 
     fn now(&self) -> Timestamp {
         self.inner.now()
+    }
+
+    fn record_at(&mut self, at: Timestamp) {
+        self.inner.record_at(at);
     }
 
     fn commit(self: Box<Self>, entries: Vec<Entry>) -> Result<Seq, CommitError> {

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Mutex;
 use std::task::Poll;
+use std::time::Duration;
 
 use serde_json::json;
+use state_store::log::{Snapshot, SnapshotError, StreamEnd};
 use state_store::{
     MemoryStore, Recorded, Seq, SqliteStore, StateStore, StoreError, StreamName, SystemClock, Timestamp,
     Transaction,
@@ -605,8 +607,24 @@ impl StateStore for Filling {
         self.store.read(stream, after, visit)
     }
 
-    fn head(&self, stream: &StreamName) -> Result<Seq, StoreError> {
-        self.store.head(stream)
+    fn end(&self, stream: &StreamName) -> Result<StreamEnd, StoreError> {
+        self.store.end(stream)
+    }
+
+    fn wait(&self, stream: &StreamName, after: Seq, patience: Duration) -> Result<StreamEnd, StoreError> {
+        self.store.wait(stream, after, patience)
+    }
+
+    fn save_snapshot(&self, stream: &StreamName, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+        self.store.save_snapshot(stream, snapshot)
+    }
+
+    fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+        self.store.load_snapshot(stream)
+    }
+
+    fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {
+        self.store.compact(stream)
     }
 
     fn streams(&self) -> Result<Vec<StreamName>, StoreError> {

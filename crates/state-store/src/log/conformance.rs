@@ -1,8 +1,12 @@
 //! The list of checks that every implementation of [`StateStore`] passes.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
-use crate::log::{Entry, Recorded, Seq, StateStore, StreamName};
+use crate::Timestamp;
+use crate::log::{
+    Entry, Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd, StreamName,
+};
 
 /// Opens one store, again and again: each call returns a handle on the same streams.
 pub type Opener = Box<dyn Fn() -> Box<dyn StateStore> + Send + Sync>;
@@ -20,6 +24,11 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("streams do not mix", streams_are_apart),
     ("what was committed is there when opened again", reopened),
     ("writers exclude one another", writers_exclude),
+    ("the end tells histories apart", ends_tell_histories),
+    ("waiting ends with an append or with patience", waiting),
+    ("a snapshot is kept until a newer one is", snapshots),
+    ("a snapshot is of the end of a segment", snapshot_at_a_boundary),
+    ("what a snapshot covers is dropped when asked", compaction),
 ];
 
 /// Runs every check on a fresh store; `fresh` returns the opener of one.
@@ -165,4 +174,107 @@ fn writers_exclude(open: &Opener) {
     });
     let expected: Vec<_> = (0..WRITERS * ROUNDS).map(|number| number.to_string()).collect();
     assert_eq!(texts(&*open(), &stream(), 0), expected);
+}
+
+fn append_at(store: &dyn StateStore, stream: &StreamName, at: u64, texts: &[&str]) -> StreamEnd {
+    let mut transaction = store.begin(stream, Seq::START).expect("the stream is free");
+    transaction.record_at(Timestamp::from_millis(at));
+    transaction.commit(texts.iter().map(|text| entry(text)).collect()).expect("the entries are appended");
+    store.end(stream).expect("readable")
+}
+
+/// The same entries in the same segments at the same moments have the same end in every store; it is all in the hash.
+fn ends_tell_histories(open: &Opener) {
+    const EXPECTED: &str = "c71dcae9c7f41e2b642fd3f1365611450b0242fd19f8136ed6ee5ad92a46dc52";
+    let store = open();
+    assert_eq!(store.end(&stream()).expect("readable"), StreamEnd::START);
+    append_at(&*store, &stream(), 7, &["a", "b"]);
+    let end = append_at(&*store, &stream(), 8, &["c"]);
+    assert_eq!((end.head, end.hash.to_string().as_str()), (Seq::new(3), EXPECTED));
+    let mut segments = Vec::new();
+    let mut visit = |recorded: Recorded| {
+        segments.push((recorded.segment.get(), recorded.at.as_millis()));
+        ControlFlow::Continue(())
+    };
+    store.read(&stream(), Seq::START, &mut visit).expect("readable");
+    assert_eq!(segments, [(1, 7), (1, 7), (3, 8)]);
+}
+
+fn waiting(open: &Opener) {
+    const LONG: Duration = Duration::from_secs(60);
+    let (store, other) = (open(), open());
+    let end = store.wait(&stream(), Seq::START, Duration::from_millis(1)).expect("readable");
+    assert_eq!(end, StreamEnd::START, "patience is at an end");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| store.wait(&stream(), Seq::START, LONG).expect("readable").head);
+        append(&*other, &stream(), &["a", "b"]);
+        assert_eq!(waiting.join().expect("no panic"), Seq::new(2));
+    });
+    assert_eq!(store.wait(&stream(), Seq::new(1), LONG).expect("readable").head, Seq::new(2));
+}
+
+fn snapshot(seq: u64, body: &[u8]) -> Snapshot {
+    Snapshot { seq: Seq::new(seq), kind: 3, version: 2, body: body.to_vec() }
+}
+
+fn snapshots(open: &Opener) {
+    let (store, other) = (open(), StreamName::new("sessions/1").expect("a valid name"));
+    assert_eq!(store.load_snapshot(&stream()).expect("readable"), None);
+    append(&*store, &stream(), &["a", "b"]);
+    append(&*store, &stream(), &["c"]);
+    append(&*store, &other, &["x", "y", "z"]);
+    let large: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
+    for kept in [snapshot(2, b"ab"), snapshot(3, &large)] {
+        store.save_snapshot(&stream(), &kept).expect("kept");
+        assert_eq!(store.load_snapshot(&stream()).expect("readable"), Some(kept.clone()));
+        assert_eq!(open().load_snapshot(&stream()).expect("readable"), Some(kept));
+    }
+    store.save_snapshot(&stream(), &snapshot(2, b"older")).expect("passed over");
+    assert_eq!(store.load_snapshot(&stream()).expect("readable"), Some(snapshot(3, &large)));
+    assert_eq!(store.load_snapshot(&other).expect("readable"), None);
+    assert_eq!(texts(&*store, &stream(), 0), ["a", "b", "c"], "the entries are still there");
+}
+
+fn snapshot_at_a_boundary(open: &Opener) {
+    let store = open();
+    append(&*store, &stream(), &["a", "b"]);
+    for seq in [0, 1, 3] {
+        let refused = store.save_snapshot(&stream(), &snapshot(seq, b"?")).expect_err("no boundary");
+        assert!(matches!(refused, SnapshotError::NoBoundary { at, .. } if at == Seq::new(seq)), "{refused}");
+    }
+    let nobody = StreamName::new("nobody").expect("a valid name");
+    let refused = store.save_snapshot(&nobody, &snapshot(1, b"?")).expect_err("no such stream");
+    assert!(matches!(refused, SnapshotError::NoBoundary { .. }), "{refused}");
+    assert_eq!(store.load_snapshot(&stream()).expect("readable"), None);
+}
+
+fn compaction(open: &Opener) {
+    let store = open();
+    assert_eq!(store.compact(&stream()).expect("nothing to do"), Seq::START);
+    append(&*store, &stream(), &["a", "b"]);
+    append(&*store, &stream(), &["c"]);
+    let end = store.end(&stream()).expect("readable");
+    assert_eq!(store.compact(&stream()).expect("nothing is covered"), Seq::START);
+    store.save_snapshot(&stream(), &snapshot(2, b"ab")).expect("kept");
+    assert_eq!(store.compact(&stream()).expect("dropped"), Seq::new(2));
+    assert_eq!(store.end(&stream()).expect("readable"), end, "the end is what it was");
+    let refused =
+        store.read(&stream(), Seq::new(1), &mut |_| ControlFlow::Continue(())).expect_err("dropped");
+    assert!(matches!(refused, StoreError::Compacted { until, .. } if until == Seq::new(2)), "{refused}");
+    let refused = store.begin(&stream(), Seq::START).map(drop).expect_err("dropped");
+    assert!(matches!(refused, StoreError::Compacted { .. }), "{refused}");
+    assert_eq!(texts(&*open(), &stream(), 2), ["c"]);
+
+    let again = open();
+    again.save_snapshot(&stream(), &snapshot(3, b"abc")).expect("kept");
+    assert_eq!(again.compact(&stream()).expect("dropped"), Seq::new(3));
+    assert_eq!(
+        again.end(&stream()).expect("readable"),
+        end,
+        "the end of a stream whose entries are all dropped"
+    );
+    let transaction = store.begin(&stream(), Seq::new(3)).expect("free");
+    assert_eq!((transaction.head(), transaction.news()), (Seq::new(3), &[][..]));
+    transaction.commit(vec![entry("d")]).expect("appended");
+    assert_eq!(texts(&*open(), &stream(), 3), ["d"]);
 }

@@ -3,38 +3,86 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::log::{CommitError, Entry, Recorded, Seq, StateStore, StoreError, StreamName, Transaction};
+use crate::log::{
+    ChainHash, CommitError, Entry, Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd,
+    StreamName, Transaction,
+};
 use crate::{Clock, Timestamp};
 
 /// Streams in memory. Clones share them.
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
-    streams: Arc<Mutex<BTreeMap<StreamName, Vec<Recorded>>>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    streams: Mutex<Streams>,
+    appended: Condvar,
+}
+
+type Streams = BTreeMap<StreamName, Stream>;
+
+#[derive(Debug)]
+struct Stream {
+    /// The entries that are not dropped.
+    recorded: Vec<Recorded>,
+    /// The last entry that is dropped.
+    base: StreamEnd,
+    end: StreamEnd,
+    snapshot: Option<Snapshot>,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self { recorded: Vec::new(), base: StreamEnd::START, end: StreamEnd::START, snapshot: None }
+    }
+}
+
+impl Stream {
+    fn after(&self, stream: &StreamName, after: Seq) -> Result<&[Recorded], StoreError> {
+        let Some(known) = after.get().checked_sub(self.base.head.get()) else {
+            return Err(StoreError::Compacted { stream: stream.clone(), until: self.base.head });
+        };
+        let known = usize::try_from(known).unwrap_or(usize::MAX).min(self.recorded.len());
+        Ok(&self.recorded[known..])
+    }
+
+    /// Returns the chain's hash at the end of a segment, or `None` where none ends there.
+    fn hash_at(&self, stream: &StreamName, seq: Seq) -> Option<ChainHash> {
+        let mut end = self.base;
+        for segment in self.recorded.chunk_by(|one, next| one.segment == next.segment) {
+            if end.head >= seq {
+                break;
+            }
+            let entries: Vec<_> = segment.iter().map(|recorded| recorded.entry.clone()).collect();
+            end = end.next(stream, &entries, segment[0].at).end();
+        }
+        (end.head == seq && seq > self.base.head).then_some(end.hash)
+    }
 }
 
 impl MemoryStore {
     /// Returns an empty store that takes its time from `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, streams: Arc::default() }
+        Self { clock, shared: Arc::default() }
     }
 }
 
 impl StateStore for MemoryStore {
     fn begin<'a>(&'a self, stream: &StreamName, after: Seq) -> Result<Box<dyn Transaction + 'a>, StoreError> {
-        let streams = self.streams.lock();
-        let recorded = streams.get(stream).map_or(&[][..], Vec::as_slice);
-        let transaction = MemoryTransaction {
-            news: entries_after(recorded, after).to_vec(),
-            head: Seq::new(recorded.len() as u64),
-            now: self.clock.now(),
-            stream: stream.clone(),
-            streams,
+        let streams = self.shared.streams.lock();
+        let (news, end) = match streams.get(stream) {
+            Some(found) => (found.after(stream, after)?.to_vec(), found.end),
+            None => (Vec::new(), StreamEnd::START),
         };
-        Ok(Box::new(transaction))
+        let (at, stream) = (self.clock.now(), stream.clone());
+        Ok(Box::new(MemoryTransaction { shared: &self.shared, streams, stream, news, end, at }))
     }
 
     fn read(
@@ -44,18 +92,58 @@ impl StateStore for MemoryStore {
         visit: &mut dyn FnMut(Recorded) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         // Copied, so that a visitor may use the store.
-        let recorded =
-            self.streams.lock().get(stream).map_or_else(Vec::new, |all| entries_after(all, after).to_vec());
+        let recorded = match self.shared.streams.lock().get(stream) {
+            Some(found) => found.after(stream, after)?.to_vec(),
+            None => Vec::new(),
+        };
         let _ = recorded.into_iter().try_for_each(visit);
         Ok(())
     }
 
-    fn head(&self, stream: &StreamName) -> Result<Seq, StoreError> {
-        Ok(Seq::new(self.streams.lock().get(stream).map_or(0, Vec::len) as u64))
+    fn end(&self, stream: &StreamName) -> Result<StreamEnd, StoreError> {
+        Ok(self.shared.streams.lock().get(stream).map_or(StreamEnd::START, |found| found.end))
+    }
+
+    fn wait(&self, stream: &StreamName, after: Seq, patience: Duration) -> Result<StreamEnd, StoreError> {
+        let until = Instant::now() + patience;
+        let mut streams = self.shared.streams.lock();
+        loop {
+            let end = streams.get(stream).map_or(StreamEnd::START, |found| found.end);
+            if end.head > after || self.shared.appended.wait_until(&mut streams, until).timed_out() {
+                return Ok(end);
+            }
+        }
+    }
+
+    fn save_snapshot(&self, stream: &StreamName, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+        let mut streams = self.shared.streams.lock();
+        let no_boundary = || SnapshotError::NoBoundary { stream: stream.clone(), at: snapshot.seq };
+        let found = streams.get_mut(stream).ok_or_else(no_boundary)?;
+        if found.snapshot.as_ref().is_some_and(|last| last.seq >= snapshot.seq) {
+            return Ok(());
+        }
+        found.hash_at(stream, snapshot.seq).ok_or_else(no_boundary)?;
+        found.snapshot = Some(snapshot.clone());
+        Ok(())
+    }
+
+    fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+        Ok(self.shared.streams.lock().get(stream).and_then(|found| found.snapshot.clone()))
+    }
+
+    fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {
+        let mut streams = self.shared.streams.lock();
+        let Some(found) = streams.get_mut(stream) else { return Ok(Seq::START) };
+        let covered = found.snapshot.as_ref().map_or(found.base.head, |snapshot| snapshot.seq);
+        if let Some(hash) = found.hash_at(stream, covered) {
+            found.recorded.retain(|recorded| recorded.seq > covered);
+            found.base = StreamEnd { head: covered, hash };
+        }
+        Ok(found.base.head)
     }
 
     fn streams(&self) -> Result<Vec<StreamName>, StoreError> {
-        Ok(self.streams.lock().keys().cloned().collect())
+        Ok(self.shared.streams.lock().keys().cloned().collect())
     }
 
     fn now(&self) -> Timestamp {
@@ -63,17 +151,13 @@ impl StateStore for MemoryStore {
     }
 }
 
-fn entries_after(recorded: &[Recorded], after: Seq) -> &[Recorded] {
-    let known = usize::try_from(after.get()).unwrap_or(usize::MAX).min(recorded.len());
-    &recorded[known..]
-}
-
 struct MemoryTransaction<'a> {
-    streams: MutexGuard<'a, BTreeMap<StreamName, Vec<Recorded>>>,
+    shared: &'a Shared,
+    streams: MutexGuard<'a, Streams>,
     stream: StreamName,
     news: Vec<Recorded>,
-    head: Seq,
-    now: Timestamp,
+    end: StreamEnd,
+    at: Timestamp,
 }
 
 impl Transaction for MemoryTransaction<'_> {
@@ -82,26 +166,32 @@ impl Transaction for MemoryTransaction<'_> {
     }
 
     fn head(&self) -> Seq {
-        self.head
+        self.end.head
     }
 
     fn now(&self) -> Timestamp {
-        self.now
+        self.at
+    }
+
+    fn record_at(&mut self, at: Timestamp) {
+        self.at = at;
     }
 
     fn commit(mut self: Box<Self>, entries: Vec<Entry>) -> Result<Seq, CommitError> {
-        let (at, head) = (self.now, self.head);
+        let (at, head) = (self.at, self.end.head);
         if entries.is_empty() {
             return Ok(head);
         }
+        let (end, segment) = (self.end.next(&self.stream, &entries, at).end(), head.plus(1));
         let stream = self.stream.clone();
-        let recorded = self.streams.entry(stream).or_default();
-        recorded.extend((1..).zip(entries).map(|(offset, entry)| Recorded {
-            seq: head.plus(offset),
-            at,
-            entry,
-        }));
-        Ok(Seq::new(recorded.len() as u64))
+        let found = self.streams.entry(stream).or_default();
+        let numbered = (0..).zip(entries);
+        let recorded =
+            numbered.map(|(offset, entry)| Recorded { seq: segment.plus(offset), segment, at, entry });
+        found.recorded.extend(recorded);
+        found.end = end;
+        self.shared.appended.notify_all();
+        Ok(end.head)
     }
 }
 

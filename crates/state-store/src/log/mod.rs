@@ -3,21 +3,31 @@
 //! A stream is a sequence of opaque entries, numbered from 1. Whoever wants to append takes the stream's write lock
 //! with [`StateStore::begin`], sees what others have appended, and commits one segment: all of it or nothing.
 
+mod chain;
 pub mod conformance;
+mod error;
+mod group_commit;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod segment;
+mod seq;
+mod snapshot;
 mod sqlite;
 mod store;
+mod stream_name;
 
+pub use chain::{ChainHash, StreamEnd};
+pub use error::{CommitError, SnapshotError, StoreError};
+pub use group_commit::{AppendError, GroupCommit};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{
     InvalidPostgresAddress, POSTGRES_FORMAT_VERSION, PostgresAddress, PostgresOpenError, PostgresOptions,
     PostgresStore,
 };
+pub use seq::Seq;
+pub use snapshot::Snapshot;
 pub use sqlite::{OpenError, SQLITE_FORMAT_VERSION, SqliteStore};
-pub use store::{
-    CommitError, Entry, InvalidStreamName, Recorded, Seq, StateStore, StoreError, StreamName, Transaction,
-};
+pub use store::{Entry, Recorded, StateStore, Transaction};
+pub use stream_name::{InvalidStreamName, StreamName};

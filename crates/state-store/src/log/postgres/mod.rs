@@ -8,6 +8,7 @@
 //! a new connection. One that is lost during a commit does, and poisons the store.
 
 mod address;
+mod listener;
 mod runtime;
 mod session;
 mod tables;
@@ -23,11 +24,15 @@ use tokio_postgres::error::SqlState;
 pub use address::{InvalidPostgresAddress, PostgresAddress};
 pub use tables::POSTGRES_FORMAT_VERSION;
 
+use self::listener::Listener;
 use self::runtime::Runtime;
 use self::session::{Begun, Session, Trouble};
 use self::tables::Absent;
 use crate::Timestamp;
-use crate::log::{CommitError, Entry, Recorded, Seq, StateStore, StoreError, StreamName, Transaction};
+use crate::log::{
+    CommitError, Entry, Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd,
+    StreamName, Transaction,
+};
 
 /// How a store in PostgreSQL behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,8 +123,15 @@ pub struct PostgresStore {
     reader: Mutex<Option<Session>>,
     clock: Mutex<ClockReading>,
     poisoned: AtomicBool,
+    listener: Listener,
     runtime: Runtime,
 }
+
+/// How often the database is asked while nobody tells what is appended.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+/// How often it is asked all the same.
+const ASK_EVERY_WHILE_TOLD: Duration = Duration::from_secs(1);
 
 /// A moment of the database, and when it was heard of here.
 #[derive(Debug, Clone, Copy)]
@@ -168,6 +180,7 @@ impl PostgresStore {
             reader: Mutex::new(Some(session)),
             clock: Mutex::new(ClockReading { at, heard: Instant::now() }),
             poisoned: AtomicBool::new(false),
+            listener: Listener::default(),
             runtime,
         })
     }
@@ -294,9 +307,52 @@ impl StateStore for PostgresStore {
         Ok(())
     }
 
-    fn head(&self, stream: &StreamName) -> Result<Seq, StoreError> {
+    fn end(&self, stream: &StreamName) -> Result<StreamEnd, StoreError> {
         self.check_poison()?;
-        self.ask(&mut self.reader.lock(), Some(stream), |session| session.head(stream.clone()))
+        self.ask(&mut self.reader.lock(), Some(stream), |session| session.end(stream.clone()))
+    }
+
+    fn wait(&self, stream: &StreamName, after: Seq, patience: Duration) -> Result<StreamEnd, StoreError> {
+        let until = Instant::now() + patience;
+        self.listener.open(&self.runtime, &self.address);
+        loop {
+            let heard = self.listener.count();
+            let end = self.end(stream)?;
+            let now = Instant::now();
+            if end.head > after || now >= until {
+                return Ok(end);
+            }
+            let pause = if self.listener.is_open() { ASK_EVERY_WHILE_TOLD } else { ASK_EVERY };
+            self.listener.wait(heard, until.min(now + pause));
+        }
+    }
+
+    fn save_snapshot(&self, stream: &StreamName, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+        self.check_poison()?;
+        let boundary = |session: Session| session.boundary(stream.clone(), snapshot.seq);
+        let found = self.ask(&mut self.reader.lock(), Some(stream), boundary)?;
+        let no_boundary = || SnapshotError::NoBoundary { stream: stream.clone(), at: snapshot.seq };
+        let (number, chain, last) = found.ok_or_else(no_boundary)?;
+        if last < snapshot.seq {
+            let keep =
+                |session: Session| session.keep_snapshot(stream.clone(), number, chain, snapshot.clone());
+            self.ask(&mut self.reader.lock(), Some(stream), keep)?;
+        }
+        Ok(())
+    }
+
+    fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+        self.check_poison()?;
+        let load = |session: Session| session.snapshot(stream.clone());
+        let found = self.ask(&mut self.reader.lock(), Some(stream), load)?;
+        Ok(found.map(|(snapshot, _)| snapshot))
+    }
+
+    fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {
+        let line = self.writer.try_lock_for(self.options.lock_timeout);
+        let mut line = line.ok_or_else(|| self.busy(stream))?;
+        self.check_poison()?;
+        self.ask(&mut line, Some(stream), |session| session.compact(stream.clone()))
     }
 
     fn streams(&self) -> Result<Vec<StreamName>, StoreError> {
@@ -356,6 +412,10 @@ impl Transaction for PostgresTransaction<'_> {
 
     fn now(&self) -> Timestamp {
         self.begun.now
+    }
+
+    fn record_at(&mut self, at: Timestamp) {
+        self.begun.now = at;
     }
 
     fn commit(mut self: Box<Self>, entries: Vec<Entry>) -> Result<Seq, CommitError> {

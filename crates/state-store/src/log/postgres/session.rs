@@ -13,8 +13,8 @@ use super::runtime::RuntimeEnded;
 use super::tables::{self, Absent};
 use super::{PostgresAddress, PostgresOpenError, PostgresOptions, engine_error};
 use crate::Timestamp;
-use crate::log::segment::{self, ChainEnd, StoredSegment};
-use crate::log::{Entry, Recorded, Seq, StoreError, StreamName};
+use crate::log::chain::StoredSegment;
+use crate::log::{ChainHash, Entry, Recorded, Seq, Snapshot, StoreError, StreamEnd, StreamName};
 
 /// How long connecting may take, and sent bytes may go without an answer, where the address says nothing else.
 const NETWORK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -40,8 +40,14 @@ struct Statements {
     known: Statement,
     page: Statement,
     append: Statement,
+    end: Statement,
+    end_at: Statement,
     names: Statement,
     now: Statement,
+    snapshot: Statement,
+    keep_snapshot: Statement,
+    set_base: Statement,
+    drop_covered: Statement,
 }
 
 /// Why a question has no answer.
@@ -77,11 +83,20 @@ fn failed(action: &'static str) -> impl Fn(tokio_postgres::Error) -> Trouble {
     move |source| Trouble::Server { action, source }
 }
 
+/// The row of a stream.
+#[derive(Debug, Clone, Copy)]
+struct StreamRow {
+    number: i64,
+    head: Seq,
+    /// The last entry that is dropped.
+    base: StreamEnd,
+}
+
 /// The end of a stream whose row is locked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     number: i64,
-    pub(super) end: ChainEnd,
+    pub(super) end: StreamEnd,
 }
 
 /// What the holder of a stream's lock knows.
@@ -100,7 +115,7 @@ pub(super) struct Reading {
     head: Seq,
     /// The first segment of the next page begins here or later.
     next: i64,
-    end: ChainEnd,
+    end: StreamEnd,
     pub(super) is_complete: bool,
 }
 
@@ -136,68 +151,72 @@ impl Session {
     pub(super) async fn begin(self, stream: StreamName, after: Seq) -> Result<Begun, Trouble> {
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
         self.client.batch_execute(begin).await.map_err(failed("begin a transaction"))?;
-        let (number, head) = self.lock(&stream).await?;
+        let row = self.lock(&stream).await?;
         let now = self.clone().now().await.map_err(failed("read the clock"))?;
-        let mut reading = self.start(stream, number, head, after).await?;
+        let mut reading = self.start(stream, row, after).await?;
         let mut news = Vec::new();
         while !reading.is_complete {
             let page;
             (reading, page) = self.clone().turn_page(reading).await?;
             news.extend(page.into_iter().filter(|recorded| recorded.seq > after));
         }
-        if reading.end.head != head {
-            let reason = format!("its row says that it ends at {head}");
+        if reading.end.head != row.head {
+            let reason = format!("its row says that it ends at {}", row.head);
             return Err(Trouble::Stored(corrupt(&reading.stream, reading.end.head.get() as i64, reason)));
         }
-        Ok(Begun { place: Place { number, end: reading.end }, news, now })
+        Ok(Begun { place: Place { number: row.number, end: reading.end }, news, now })
     }
 
-    /// Returns number and head of the stream, its row locked; makes the row where there is none.
-    async fn lock(&self, stream: &StreamName) -> Result<(i64, Seq), Trouble> {
+    /// Returns the row of the stream, locked; makes it where there is none.
+    async fn lock(&self, stream: &StreamName) -> Result<StreamRow, Trouble> {
         let name = stream.as_str();
         let failed = failed("lock the stream");
         if let Some(row) = self.client.query_opt(&self.statements.lock, &[&name]).await.map_err(&failed)? {
-            return number_and_head(&row).map_err(failed);
+            return stream_row(stream, &row, failed);
         }
         // Somebody else may be making it; this waits for them.
         self.client.execute(&self.statements.add_stream, &[&name]).await.map_err(&failed)?;
         let row = self.client.query_one(&self.statements.lock, &[&name]).await.map_err(&failed)?;
-        number_and_head(&row).map_err(failed)
+        stream_row(stream, &row, failed)
+    }
+
+    /// Returns the row of the stream, or `None` where there is none.
+    async fn row(&self, stream: &StreamName) -> Result<Option<StreamRow>, Trouble> {
+        let failed = failed("find the stream");
+        let row = self.client.query_opt(&self.statements.find, &[&stream.as_str()]).await.map_err(&failed)?;
+        row.map(|row| stream_row(stream, &row, failed)).transpose()
     }
 
     /// Returns a reading of what is after `after`, or `None` where nobody has written to the stream.
     pub(super) async fn find(self, stream: StreamName, after: Seq) -> Result<Option<Reading>, Trouble> {
-        let failed = failed("find the stream");
-        let row = self.client.query_opt(&self.statements.find, &[&stream.as_str()]).await.map_err(&failed)?;
-        let Some(row) = row else { return Ok(None) };
-        let (number, head) = number_and_head(&row).map_err(failed)?;
-        self.start(stream, number, head, after).await.map(Some)
+        let Some(row) = self.row(&stream).await? else { return Ok(None) };
+        self.start(stream, row, after).await.map(Some)
     }
 
-    /// Returns a reading that begins with the last segment that begins at or before `after`.
-    async fn start(
-        &self,
-        stream: StreamName,
-        number: i64,
-        head: Seq,
-        after: Seq,
-    ) -> Result<Reading, Trouble> {
+    /// Returns a reading that begins with the segment that holds the entry after `after`.
+    async fn start(&self, stream: StreamName, row: StreamRow, after: Seq) -> Result<Reading, Trouble> {
+        if after < row.base.head {
+            return Err(Trouble::Stored(StoreError::Compacted { stream, until: row.base.head }));
+        }
         let failed = failed("read the chain");
-        let after = i64::try_from(after.get()).unwrap_or(i64::MAX);
-        let known = self.client.query(&self.statements.known, &[&number, &after]).await.map_err(&failed)?;
-        let next = known.first().map_or(Ok(0), |row| row.try_get(0)).map_err(&failed)?;
-        // The hash before the very first segment is known; before a later one it is taken from the row before that.
-        let end = match known.get(1) {
-            Some(row) => {
-                let (first, count): (i64, i64) =
-                    (row.try_get(0).map_err(&failed)?, row.try_get(1).map_err(&failed)?);
-                let hash: &[u8] = row.try_get(2).map_err(&failed)?;
-                let end = ChainEnd::stored(first, count, hash);
-                end.map_err(|reason| Trouble::Stored(corrupt(&stream, first, reason)))?
+        let place = i64::try_from(after.get()).unwrap_or(i64::MAX);
+        let known =
+            self.client.query(&self.statements.known, &[&row.number, &place]).await.map_err(&failed)?;
+        // Of the last two segments that begin at or before `after`, the one that ends there or earlier.
+        let mut end = row.base;
+        for found in &known {
+            let (first, count): (i64, i64) =
+                (found.try_get(0).map_err(&failed)?, found.try_get(1).map_err(&failed)?);
+            let hash: &[u8] = found.try_get(2).map_err(&failed)?;
+            let before = StreamEnd::stored(first, count, hash)
+                .map_err(|reason| Trouble::Stored(corrupt(&stream, first, reason)))?;
+            if before.head <= after {
+                end = before;
+                break;
             }
-            None => ChainEnd::START,
-        };
-        Ok(Reading { stream, number, head, next, end, is_complete: false })
+        }
+        let next = end.head.get() as i64 + 1;
+        Ok(Reading { stream, number: row.number, head: row.head, next, end, is_complete: false })
     }
 
     /// Reads and checks the next segments; returns their entries and how far that was.
@@ -235,20 +254,19 @@ impl Session {
         entries: &[Entry],
         at: Timestamp,
     ) -> impl Future<Output = Result<bool, Trouble>> + Send + 'static {
-        let (first, count, body) = (place.end.head.plus(1), entries.len() as u64, segment::encode(entries));
+        let segment = place.end.next(&stream, entries, at);
         async move {
-            let hash = segment::chain(&place.end.hash, &stream, first, count, at, &body);
             let appended = self
                 .client
                 .query(
                     &self.statements.append,
                     &[
                         &place.number,
-                        &(first.get() as i64),
-                        &(count as i64),
-                        &(at.as_millis() as i64),
-                        &hash.as_slice(),
-                        &body,
+                        &(segment.first.get() as i64),
+                        &(segment.count as i64),
+                        &(segment.at.as_millis() as i64),
+                        &segment.hash.as_bytes().as_slice(),
+                        &segment.body,
                         &stream.as_str(),
                     ],
                 )
@@ -271,11 +289,105 @@ impl Session {
         self.client.batch_execute("ROLLBACK").await
     }
 
-    /// Returns the place of the last entry.
-    pub(super) async fn head(self, stream: StreamName) -> Result<Seq, Trouble> {
+    /// Returns the end of the stream as its last segment has it, unchecked.
+    pub(super) async fn end(self, stream: StreamName) -> Result<StreamEnd, Trouble> {
         let failed = failed("look for the last segment");
-        let row = self.client.query_opt(&self.statements.find, &[&stream.as_str()]).await.map_err(&failed)?;
-        row.map_or(Ok(Seq::START), |row| Ok(number_and_head(&row).map_err(failed)?.1))
+        let row = self.client.query_opt(&self.statements.end, &[&stream.as_str()]).await.map_err(&failed)?;
+        let Some(row) = row else { return Ok(StreamEnd::START) };
+        stored_end(&stream, &row, failed)
+    }
+
+    /// Returns the hash of the chain at the end of a segment, and the place of the last snapshot; `None` where no
+    /// segment that is kept ends there.
+    pub(super) async fn boundary(
+        self,
+        stream: StreamName,
+        seq: Seq,
+    ) -> Result<Option<(i64, ChainHash, Seq)>, Trouble> {
+        let failed = failed("look for the segment of a snapshot");
+        let Some(row) = self.row(&stream).await? else { return Ok(None) };
+        let place = i64::try_from(seq.get()).unwrap_or(i64::MAX);
+        let found =
+            self.client.query_opt(&self.statements.end_at, &[&row.number, &place]).await.map_err(&failed)?;
+        let Some(found) = found else { return Ok(None) };
+        let hash: &[u8] = found.try_get(0).map_err(&failed)?;
+        let hash = ChainHash::from_stored(hash)
+            .map_err(|reason| Trouble::Stored(corrupt(&stream, place, reason)))?;
+        let last: i64 = found.try_get(1).map_err(&failed)?;
+        Ok(Some((row.number, hash, Seq::new(last as u64))))
+    }
+
+    /// Keeps a snapshot in the place of an older one. Nobody waits for it.
+    pub(super) async fn keep_snapshot(
+        self,
+        stream: StreamName,
+        number: i64,
+        chain: ChainHash,
+        snapshot: Snapshot,
+    ) -> Result<(), Trouble> {
+        let kept = self
+            .client
+            .execute(
+                &self.statements.keep_snapshot,
+                &[
+                    &number,
+                    &(snapshot.seq.get() as i64),
+                    &chain.as_bytes().as_slice(),
+                    &i32::from(snapshot.kind),
+                    &i32::from(snapshot.version),
+                    &snapshot.hash(&stream, &chain).as_slice(),
+                    &snapshot.body,
+                ],
+            )
+            .await;
+        kept.map(drop).map_err(failed("keep a snapshot"))
+    }
+
+    /// Returns the last snapshot and the hash of the chain at its place, both checked.
+    pub(super) async fn snapshot(self, stream: StreamName) -> Result<Option<(Snapshot, ChainHash)>, Trouble> {
+        let failed = failed("read the snapshot");
+        let name = stream.as_str();
+        let row = self.client.query_opt(&self.statements.snapshot, &[&name]).await.map_err(&failed)?;
+        let Some(row) = row else { return Ok(None) };
+        let (seq, kind, version): (i64, i32, i32) = (
+            row.try_get(0).map_err(&failed)?,
+            row.try_get(2).map_err(&failed)?,
+            row.try_get(3).map_err(&failed)?,
+        );
+        let (chain, hash): (&[u8], &[u8]) =
+            (row.try_get(1).map_err(&failed)?, row.try_get(4).map_err(&failed)?);
+        let damaged =
+            |reason: &str| Trouble::Stored(corrupt(&stream, seq, format!("its snapshot: {reason}")));
+        let chain = ChainHash::from_stored(chain).map_err(|reason| damaged(&reason))?;
+        let body = row.try_get(5).map_err(&failed)?;
+        let snapshot =
+            Snapshot { seq: Seq::new(seq as u64), kind: kind as u16, version: version as u16, body };
+        if snapshot.hash(&stream, &chain).as_slice() != hash {
+            return Err(damaged("its hash does not match"));
+        }
+        Ok(Some((snapshot, chain)))
+    }
+
+    /// Drops the segments that the last snapshot covers, in one transaction; returns the last entry that is dropped.
+    pub(super) async fn compact(self, stream: StreamName) -> Result<Seq, Trouble> {
+        let covered = self.clone().snapshot(stream.clone()).await?;
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+        self.client.batch_execute(begin).await.map_err(failed("begin a transaction"))?;
+        let row = self.lock(&stream).await?;
+        let Some((snapshot, chain)) = covered.filter(|(snapshot, _)| snapshot.seq > row.base.head) else {
+            self.roll_back().await.map_err(failed("end a transaction"))?;
+            return Ok(row.base.head);
+        };
+        let seq = snapshot.seq.get() as i64;
+        let failed = failed("drop segments");
+        let base = [&row.number as &(dyn tokio_postgres::types::ToSql + Sync), &seq];
+        self.client
+            .execute(&self.statements.set_base, &[base[0], base[1], &chain.as_bytes().as_slice()])
+            .await
+            .map_err(&failed)?;
+        self.client.execute(&self.statements.drop_covered, &base).await.map_err(&failed)?;
+        self.client.batch_execute("COMMIT").await.map_err(failed)?;
+        Ok(snapshot.seq)
     }
 
     /// Returns the names of the streams that have entries.
@@ -343,14 +455,18 @@ impl Statements {
     async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             lock: client
-                .prepare("SELECT number, head FROM super_planner.streams WHERE name = $1 FOR UPDATE")
+                .prepare(
+                    "SELECT number, head, base, base_hash FROM super_planner.streams WHERE name = $1 FOR UPDATE",
+                )
                 .await?,
             add_stream: client
                 .prepare(
                     "INSERT INTO super_planner.streams (name, head) VALUES ($1, 0) ON CONFLICT DO NOTHING",
                 )
                 .await?,
-            find: client.prepare("SELECT number, head FROM super_planner.streams WHERE name = $1").await?,
+            find: client
+                .prepare("SELECT number, head, base, base_hash FROM super_planner.streams WHERE name = $1")
+                .await?,
             known: client
                 .prepare(
                     "SELECT first_seq, count, hash FROM super_planner.segments \
@@ -373,6 +489,41 @@ impl Statements {
                      SELECT pg_notify('super_planner', $7::text) FROM appended",
                 )
                 .await?,
+            end: client
+                .prepare(
+                    "SELECT base, base_hash, last.first_seq, last.count, last.hash FROM super_planner.streams \
+                     LEFT JOIN LATERAL (SELECT first_seq, count, hash FROM super_planner.segments \
+                     WHERE stream = number ORDER BY first_seq DESC LIMIT 1) AS last ON true WHERE name = $1",
+                )
+                .await?,
+            end_at: client
+                .prepare(
+                    "SELECT hash, coalesce((SELECT seq FROM super_planner.snapshots WHERE stream = $1), 0) \
+                     FROM (SELECT first_seq, count, hash FROM super_planner.segments \
+                     WHERE stream = $1 AND first_seq <= $2::bigint ORDER BY first_seq DESC LIMIT 1) AS last \
+                     WHERE first_seq + count - 1 = $2::bigint",
+                )
+                .await?,
+            snapshot: client
+                .prepare(
+                    "SELECT seq, chain, kind, version, hash, body FROM super_planner.snapshots \
+                     JOIN super_planner.streams ON number = stream WHERE name = $1",
+                )
+                .await?,
+            keep_snapshot: client
+                .prepare(
+                    "INSERT INTO super_planner.snapshots (stream, seq, chain, kind, version, hash, body) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (stream) DO UPDATE SET seq = $2, \
+                     chain = $3, kind = $4, version = $5, hash = $6, body = $7 \
+                     WHERE super_planner.snapshots.seq < $2",
+                )
+                .await?,
+            set_base: client
+                .prepare("UPDATE super_planner.streams SET base = $2, base_hash = $3 WHERE number = $1")
+                .await?,
+            drop_covered: client
+                .prepare("DELETE FROM super_planner.segments WHERE stream = $1 AND first_seq <= $2")
+                .await?,
             names: client
                 .prepare("SELECT name FROM super_planner.streams WHERE head > 0 ORDER BY name")
                 .await?,
@@ -383,9 +534,37 @@ impl Statements {
     }
 }
 
-fn number_and_head(row: &Row) -> Result<(i64, Seq), tokio_postgres::Error> {
+fn stream_row(
+    stream: &StreamName,
+    row: &Row,
+    failed: impl Fn(tokio_postgres::Error) -> Trouble,
+) -> Result<StreamRow, Trouble> {
+    let (number, head, base): (i64, i64, i64) = (
+        row.try_get(0).map_err(&failed)?,
+        row.try_get(1).map_err(&failed)?,
+        row.try_get(2).map_err(&failed)?,
+    );
+    let hash: &[u8] = row.try_get(3).map_err(&failed)?;
+    let hash =
+        ChainHash::from_stored(hash).map_err(|reason| Trouble::Stored(corrupt(stream, base, reason)))?;
     // A head below zero cannot be written; should it be there, no segment reaches what it becomes here.
-    Ok((row.try_get(0)?, Seq::new(row.try_get::<_, i64>(1)? as u64)))
+    let (head, base) = (Seq::new(head as u64), StreamEnd { head: Seq::new(base as u64), hash });
+    Ok(StreamRow { number, head, base })
+}
+
+fn stored_end(
+    stream: &StreamName,
+    row: &Row,
+    failed: impl Fn(tokio_postgres::Error) -> Trouble,
+) -> Result<StreamEnd, Trouble> {
+    let last: Option<i64> = row.try_get(2).map_err(&failed)?;
+    // Where nothing is kept, the stream ends with what is dropped.
+    let (first, count, column) = match last {
+        Some(first) => (first, row.try_get(3).map_err(&failed)?, 4),
+        None => (1, row.try_get(0).map_err(&failed)?, 1),
+    };
+    let hash: &[u8] = row.try_get(column).map_err(&failed)?;
+    StreamEnd::stored(first, count, hash).map_err(|reason| Trouble::Stored(corrupt(stream, first, reason)))
 }
 
 fn stored_segment(row: &Row) -> Result<(i64, StoredSegment<'_>), tokio_postgres::Error> {

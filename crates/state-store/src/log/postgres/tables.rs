@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 use super::{PostgresAddress, PostgresOpenError};
 
 /// The version of the tables that this program writes.
-pub const POSTGRES_FORMAT_VERSION: i32 = 1;
+pub const POSTGRES_FORMAT_VERSION: i32 = 2;
 
 /// What to do where there is no store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +22,24 @@ const TABLES: &str = r#"
     CREATE TABLE super_planner.streams (
         number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         name text COLLATE "C" NOT NULL UNIQUE,
-        head bigint NOT NULL) WITH (fillfactor = 70);
+        head bigint NOT NULL, base bigint NOT NULL DEFAULT 0,
+        base_hash bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex')) WITH (fillfactor = 70);
     CREATE TABLE super_planner.segments (
         stream bigint NOT NULL, first_seq bigint NOT NULL, count bigint NOT NULL, at bigint NOT NULL,
         hash bytea NOT NULL, body bytea NOT NULL, PRIMARY KEY (stream, first_seq));
+    CREATE TABLE super_planner.snapshots (
+        stream bigint PRIMARY KEY, seq bigint NOT NULL, chain bytea NOT NULL, kind integer NOT NULL,
+        version integer NOT NULL, hash bytea NOT NULL, body bytea NOT NULL);
+"#;
+
+/// Format 1 had neither snapshots nor streams that do not begin with their first entry.
+const UPGRADE_FROM_1: &str = r#"
+    ALTER TABLE super_planner.streams ADD COLUMN base bigint NOT NULL DEFAULT 0;
+    ALTER TABLE super_planner.streams
+        ADD COLUMN base_hash bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex');
+    CREATE TABLE super_planner.snapshots (
+        stream bigint PRIMARY KEY, seq bigint NOT NULL, chain bytea NOT NULL, kind integer NOT NULL,
+        version integer NOT NULL, hash bytea NOT NULL, body bytea NOT NULL);
 "#;
 
 /// What is in the schema of ours.
@@ -44,7 +58,8 @@ pub(super) async fn prepare(
 ) -> Result<(), PostgresOpenError> {
     let mut found =
         look(client).await.map_err(PostgresOpenError::engine(address, "look at the tables of the store"))?;
-    if absent == Absent::Make && matches!(found, Found::NoSchema | Found::Nothing) {
+    let is_older = matches!(found, Found::Format(found) if found < POSTGRES_FORMAT_VERSION);
+    if is_older || absent == Absent::Make && matches!(found, Found::NoSchema | Found::Nothing) {
         let engine = PostgresOpenError::engine(address, "make the tables of the store");
         found = make(client).await.map_err(engine)?;
     }
@@ -58,11 +73,18 @@ pub(super) async fn prepare(
     }
 }
 
-/// Makes what is missing, one process at a time, and returns what is there then.
+/// Makes what is missing, or brings an older format up to this one, one process at a time; returns what is there then.
 async fn make(client: &Client) -> Result<Found, tokio_postgres::Error> {
     client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
     client.query(MAKING, &[]).await?;
     let found = look(client).await?;
+    if matches!(found, Found::Format(found) if found < POSTGRES_FORMAT_VERSION) {
+        client.batch_execute(UPGRADE_FROM_1).await?;
+        let update = "UPDATE super_planner.format SET version = $1";
+        client.execute(update, &[&POSTGRES_FORMAT_VERSION]).await?;
+        client.batch_execute("COMMIT").await?;
+        return Ok(Found::Format(POSTGRES_FORMAT_VERSION));
+    }
     if matches!(found, Found::Format(_) | Found::Foreign) {
         client.batch_execute("ROLLBACK").await?;
         return Ok(found);

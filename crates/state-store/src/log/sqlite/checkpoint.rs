@@ -1,0 +1,95 @@
+//! Copying the write-ahead log into the file, beside the commits and not within them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use super::opening;
+
+/// How much may be written between two checkpoints.
+const BYTES_BETWEEN: u64 = 4 << 20;
+
+/// From this length on, a log is begun anew, which keeps writers waiting for a moment; up to it, they only copy.
+const LOG_PAGES_MAX: i64 = 16_384;
+
+/// Copies the log of one store, from time to time, on a thread and a connection of its own.
+#[derive(Debug)]
+pub(super) struct Checkpointer {
+    path: PathBuf,
+    written: AtomicU64,
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    connection: Mutex<Option<Connection>>,
+    is_running: AtomicBool,
+    done: AtomicU64,
+}
+
+impl Checkpointer {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, written: AtomicU64::new(0), shared: Arc::default(), thread: Mutex::default() }
+    }
+
+    /// Takes note of a commit of that size, and begins a checkpoint where it is time for one.
+    pub(super) fn note(&self, bytes: u64) {
+        let written = self.written.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if written < BYTES_BETWEEN || self.shared.is_running.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.written.store(0, Ordering::Relaxed);
+        let (path, shared) = (self.path.clone(), Arc::clone(&self.shared));
+        let work = move || {
+            shared.copy(&path);
+            shared.is_running.store(false, Ordering::Release);
+        };
+        match std::thread::Builder::new().name("checkpoint".to_owned()).spawn(work) {
+            Ok(thread) => *self.thread.lock() = Some(thread),
+            // The log grows until a thread can be had.
+            Err(_) => self.shared.is_running.store(false, Ordering::Release),
+        }
+    }
+
+    /// Returns how many checkpoints there have been.
+    pub(super) fn count(&self) -> u64 {
+        self.shared.done.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.get_mut().take() {
+            // It has nothing to say but its panic, which has been printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    /// What fails here is no loss: the log stays as it is, and the next checkpoint tries again.
+    fn copy(&self, path: &std::path::Path) {
+        let mut connection = self.connection.lock();
+        if connection.is_none() {
+            *connection = opening::connect(path).ok();
+        }
+        let Some(connection) = connection.as_ref() else { return };
+        let pages = run(connection, "PRAGMA wal_checkpoint(PASSIVE)");
+        self.done.fetch_add(1, Ordering::Relaxed);
+        if pages.is_ok_and(|pages| pages > LOG_PAGES_MAX) {
+            // What is left to copy now is only what was written in the meantime.
+            let _ = run(connection, "PRAGMA wal_checkpoint(RESTART)");
+            self.done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Runs a checkpoint and returns how many pages the log has.
+pub(super) fn run(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
+    connection.query_row(pragma, [], |row| row.get(1))
+}

@@ -1,0 +1,221 @@
+//! Opening a file as a store: whose it is, its format, the settings that the promises rest on.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use super::streams;
+
+/// The version of the tables that this program writes.
+pub const SQLITE_FORMAT_VERSION: i64 = 2;
+
+/// Marks a file as one of ours (`PRAGMA application_id`): "SPln".
+const APPLICATION_ID: i64 = 0x5350_6c6e;
+
+/// The first SQLite without the bug that could lose a write-ahead log when it was reset.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+
+/// The list of streams has no index: one that is damaged would hide a stream. It is short, and read whole.
+const TABLES: &str = "
+    CREATE TABLE store (id INTEGER NOT NULL);
+    CREATE TABLE streams (
+        number INTEGER PRIMARY KEY, name TEXT NOT NULL, base INTEGER NOT NULL, base_hash BLOB NOT NULL,
+        mark BLOB NOT NULL);
+    CREATE TABLE segments (
+        key INTEGER PRIMARY KEY, count INTEGER NOT NULL, at INTEGER NOT NULL, hash BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE snapshots (
+        stream INTEGER PRIMARY KEY, seq INTEGER NOT NULL, chain BLOB NOT NULL, kind INTEGER NOT NULL,
+        version INTEGER NOT NULL, generation INTEGER NOT NULL, parts INTEGER NOT NULL, hash BLOB NOT NULL);
+    CREATE TABLE snapshot_parts (key INTEGER PRIMARY KEY, body BLOB NOT NULL);
+";
+
+/// Format 1 had `streams (number, name UNIQUE)` and the same segments.
+const UPGRADE_FROM_1: &str = "
+    CREATE TABLE store (id INTEGER NOT NULL);
+    ALTER TABLE streams RENAME TO streams_1;
+    CREATE TABLE streams (
+        number INTEGER PRIMARY KEY, name TEXT NOT NULL, base INTEGER NOT NULL, base_hash BLOB NOT NULL,
+        mark BLOB NOT NULL);
+    INSERT INTO streams SELECT number, name, 0, zeroblob(32), x'' FROM streams_1;
+    DROP TABLE streams_1;
+    CREATE TABLE snapshots (
+        stream INTEGER PRIMARY KEY, seq INTEGER NOT NULL, chain BLOB NOT NULL, kind INTEGER NOT NULL,
+        version INTEGER NOT NULL, generation INTEGER NOT NULL, parts INTEGER NOT NULL, hash BLOB NOT NULL);
+    CREATE TABLE snapshot_parts (key INTEGER PRIMARY KEY, body BLOB NOT NULL);
+";
+
+/// Why a file cannot be opened as a store.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder of the file cannot be made.
+    #[error("the folder of the store `{}` cannot be made", path.display())]
+    Folder {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no such store, and none was to be made.
+    #[error("there is no store at `{}`", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error("`{}` is not a store of super-planner: {reason}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// How that is known.
+        reason: String,
+    },
+    /// A newer program wrote it.
+    #[error("the store `{}` has format {found}; this program reads up to {SQLITE_FORMAT_VERSION}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+    },
+    /// SQLite is older than the first one that is safe.
+    #[error("SQLite {found} can lose a write-ahead log; 3.51.3 or newer is needed")]
+    UnsafeEngine {
+        /// Its version.
+        found: &'static str,
+    },
+    /// SQLite cannot open it.
+    #[error("SQLite cannot open the store `{}`", path.display())]
+    Engine {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: rusqlite::Error,
+    },
+}
+
+/// How long a connection waits for the lock of another one.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Checks that `path` can be a store and that this SQLite is a safe one, before anything is opened.
+pub(super) fn check_place(path: &Path) -> Result<(), OpenError> {
+    if rusqlite::version_number() < SQLITE_VERSION_MIN {
+        return Err(OpenError::UnsafeEngine { found: rusqlite::version() });
+    }
+    if path.is_dir() {
+        return Err(OpenError::Foreign { path: path.to_owned(), reason: "it is a folder".to_owned() });
+    }
+    Ok(())
+}
+
+/// Opens a connection, if the file is one of ours or empty, with the settings that the promises rest on.
+pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let failed = |source| open_error(path, source);
+    let connection = Connection::open(path).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    check_owner(&connection, path)?;
+    enter_wal_mode(&connection).map_err(failed)?;
+    let settings = [
+        ("synchronous", "full"),
+        ("fullfsync", "on"),
+        ("checkpoint_fullfsync", "on"),
+        ("cell_size_check", "on"),
+        ("trusted_schema", "off"),
+    ];
+    for (name, value) in settings {
+        connection.pragma_update(None, name, value).map_err(failed)?;
+    }
+    connection.pragma_update(None, "mmap_size", 0).map_err(failed)?;
+    // Checkpoints are made beside the commits.
+    connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
+    Ok(connection)
+}
+
+/// Reads whose file it is and in which format, and changes nothing.
+fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |source| open_error(path, source);
+    if count_tables(connection).map_err(failed)? == 0 {
+        return Ok(());
+    }
+    if pragma(connection, "application_id").map_err(failed)? != APPLICATION_ID {
+        let reason = "another program's tables are in it".to_owned();
+        return Err(OpenError::Foreign { path: path.to_owned(), reason });
+    }
+    let found = pragma(connection, "user_version").map_err(failed)?;
+    if found > SQLITE_FORMAT_VERSION {
+        return Err(OpenError::Newer { path: path.to_owned(), found });
+    }
+    Ok(())
+}
+
+/// Switches a new file to a write-ahead log. SQLite does not wait for others who are doing the same, so this does.
+fn enter_wal_mode(connection: &Connection) -> rusqlite::Result<()> {
+    let patience = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if is_busy(&error) && Instant::now() < patience => {
+                std::thread::park_timeout(Duration::from_millis(2));
+            }
+            switched => return switched,
+        }
+    }
+}
+
+/// Makes the tables of a new file, or brings those of an older format up to this one; whoever comes second finds them.
+///
+/// Returns the id of the store.
+pub(super) fn prepare_tables(connection: &mut Connection, path: &Path) -> Result<u64, OpenError> {
+    let prepare = |connection: &mut Connection| {
+        let is_current = |connection: &Connection| -> rusqlite::Result<bool> {
+            Ok(pragma(connection, "user_version")? == SQLITE_FORMAT_VERSION)
+        };
+        if !is_current(connection)? {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if !is_current(&transaction)? {
+                make_tables(&transaction)?;
+            }
+            transaction.commit()?;
+        }
+        connection.query_row("SELECT id FROM store", [], |row| row.get::<_, i64>(0))
+    };
+    prepare(connection).map(|id| id as u64).map_err(|source| open_error(path, source))
+}
+
+fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
+    let older = match count_tables(connection)? {
+        0 => None,
+        _ => Some(pragma(connection, "user_version")?),
+    };
+    connection.execute_batch(if older.is_none() { TABLES } else { UPGRADE_FROM_1 })?;
+    if older.is_some() {
+        streams::mark_all(connection)?;
+    }
+    // Told from every other store, so that what lies beside one is not taken for another's.
+    let id = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), "store") as i64;
+    connection.execute("INSERT INTO store (id) VALUES (?1)", [id])?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", SQLITE_FORMAT_VERSION)
+}
+
+fn count_tables(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+fn open_error(path: &Path, source: rusqlite::Error) -> OpenError {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => {
+            OpenError::Foreign { path: path.to_owned(), reason: "it is not an SQLite database".to_owned() }
+        }
+        _ => OpenError::Engine { path: path.to_owned(), source },
+    }
+}
+
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}

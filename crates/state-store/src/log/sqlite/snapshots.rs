@@ -1,0 +1,235 @@
+//! Keeping a snapshot, in parts that are written under a lock each, so that nobody waits for the whole.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::segments::{self, engine_error, row_key, storage_error};
+use super::store::{SqliteStore, Writer};
+use super::streams::{self, StreamRow};
+use super::transaction;
+use crate::log::snapshot::PART_BYTES;
+use crate::log::{ChainHash, Seq, Snapshot, SnapshotError, StoreError, StreamEnd, StreamName};
+
+/// A part's key is its generation in the upper bits and its number in these lower ones.
+const PART_BITS: u32 = 20;
+
+/// How many segments are dropped under one lock.
+const SEGMENTS_A_LOCK: u32 = 200;
+
+/// What the row of a snapshot says.
+struct SnapshotRow {
+    seq: Seq,
+    chain: ChainHash,
+    kind: u16,
+    version: u16,
+    generation: i64,
+    parts: i64,
+    hash: Vec<u8>,
+}
+
+impl SqliteStore {
+    pub(super) fn keep_snapshot(
+        &self,
+        stream: &StreamName,
+        snapshot: &Snapshot,
+    ) -> Result<(), SnapshotError> {
+        let no_boundary = || SnapshotError::NoBoundary { stream: stream.clone(), at: snapshot.seq };
+        let (row, chain, last) = self
+            .under_lock(stream, |writer| {
+                let row = self.find_stream(&writer.connection, stream)?;
+                let Some(row) = row else { return Ok(None) };
+                let end = segments::end_at(&writer.connection, &row, snapshot.seq)?;
+                let last = snapshot_row(&writer.connection, &row)?;
+                Ok(end.map(|end| (row, end.hash, last)))
+            })?
+            .ok_or_else(no_boundary)?;
+        if last.as_ref().is_some_and(|last| last.seq >= snapshot.seq) {
+            return Ok(());
+        }
+        // Told from the parts of anybody else who makes one at the same time.
+        let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), snapshot.seq);
+        let generation = (random >> (PART_BITS + 2)) as i64;
+        for (number, part) in (0..).zip(snapshot.body.chunks(PART_BYTES)) {
+            self.under_lock(stream, |writer| {
+                execute(
+                    &writer.connection,
+                    "INSERT INTO snapshot_parts (key, body) VALUES (?1, ?2)",
+                    params![part_key(generation, number), part],
+                )
+            })?;
+        }
+        let parts = snapshot.body.len().div_ceil(PART_BYTES) as i64;
+        self.under_lock(stream, |writer| {
+            execute(
+                &writer.connection,
+                "INSERT INTO snapshots (stream, seq, chain, kind, version, generation, parts, hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (stream) DO UPDATE SET seq = ?2, chain = ?3, kind = ?4, version = ?5,
+                     generation = ?6, parts = ?7, hash = ?8 WHERE seq < ?2",
+                params![
+                    row.number,
+                    snapshot.seq.get() as i64,
+                    chain.as_bytes().as_slice(),
+                    snapshot.kind,
+                    snapshot.version,
+                    generation,
+                    parts,
+                    snapshot.hash(stream, &chain).as_slice()
+                ],
+            )
+        })?;
+        Ok(self.drop_unused_parts(stream)?)
+    }
+
+    /// Drops the parts that no snapshot has: those of the last one, and those that a crash has left.
+    fn drop_unused_parts(&self, stream: &StreamName) -> Result<(), StoreError> {
+        let is_more = |writer: &Writer| {
+            let dropped = writer.connection.execute(
+                "DELETE FROM snapshot_parts WHERE key IN (
+                     SELECT key FROM snapshot_parts
+                     WHERE key >> 20 NOT IN (SELECT generation FROM snapshots) LIMIT 1)",
+                [],
+            );
+            dropped.map(|parts| parts > 0).map_err(|source| engine_error("drop an old snapshot", source))
+        };
+        while self.under_lock(stream, |writer| is_more(writer))? {}
+        Ok(())
+    }
+
+    pub(super) fn find_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+        self.with_reader(|connection| {
+            let Some(row) = self.find_stream(connection, stream)? else { return Ok(None) };
+            // One look at all the parts, whatever happens to them meanwhile.
+            let look = connection
+                .unchecked_transaction()
+                .map_err(|source| storage_error("read the snapshot", stream, row.base, source))?;
+            let found = read_snapshot(&look, &row)?;
+            drop(look);
+            Ok(found.map(|(snapshot, _)| snapshot))
+        })
+    }
+
+    /// Drops the segments that the last snapshot covers, a few under each lock.
+    pub(super) fn drop_covered(&self, stream: &StreamName) -> Result<Seq, StoreError> {
+        let covered = self.under_lock(stream, |writer| {
+            let Some(row) = self.find_stream(&writer.connection, stream)? else { return Ok(None) };
+            let base = match read_snapshot(&writer.connection, &row)? {
+                Some((snapshot, hash)) if snapshot.seq > row.base.head => {
+                    let base = StreamEnd { head: snapshot.seq, hash };
+                    streams::set_base(&writer.connection, &row, base)?;
+                    base
+                }
+                _ => row.base,
+            };
+            writer.ends.remove(stream);
+            Ok(Some((row.number, base.head)))
+        })?;
+        let Some((number, base)) = covered else { return Ok(Seq::START) };
+        let range = [row_key(number, Seq::START), row_key(number, base)];
+        let is_more = |writer: &Writer| {
+            let dropped = writer.connection.execute(
+                "DELETE FROM segments WHERE key IN (
+                     SELECT key FROM segments WHERE key BETWEEN ?1 AND ?2 ORDER BY key LIMIT ?3)",
+                params![range[0], range[1], SEGMENTS_A_LOCK],
+            );
+            dropped.map(|segments| segments > 0).map_err(|source| engine_error("drop segments", source))
+        };
+        while self.under_lock(stream, |writer| is_more(writer))? {}
+        Ok(base)
+    }
+
+    /// Does a piece of work in a transaction of its own.
+    fn under_lock<T>(
+        &self,
+        stream: &StreamName,
+        work: impl FnOnce(&mut Writer) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut writer = self.writer()?;
+        transaction::lock(&writer.connection, stream)?;
+        let worked = work(&mut writer).and_then(|done| {
+            let committed = writer.connection.execute_batch("COMMIT");
+            committed.map(|()| done).map_err(|source| engine_error("commit a transaction", source))
+        });
+        if !transaction::roll_back(&writer.connection) {
+            self.poison();
+        }
+        worked
+    }
+}
+
+fn execute(
+    connection: &Connection,
+    statement: &str,
+    values: impl rusqlite::Params,
+) -> Result<(), StoreError> {
+    let failed = |source: rusqlite::Error| match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
+        _ => engine_error("keep a snapshot", source),
+    };
+    connection
+        .prepare_cached(statement)
+        .and_then(|mut statement| statement.execute(values))
+        .map(drop)
+        .map_err(failed)
+}
+
+fn snapshot_row(connection: &Connection, row: &StreamRow) -> Result<Option<SnapshotRow>, StoreError> {
+    let failed = |source| storage_error("read the snapshot", &row.name, row.base, source);
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT seq, chain, kind, version, generation, parts, hash FROM snapshots WHERE stream = ?1",
+        )
+        .map_err(failed)?;
+    let found = statement
+        .query_row([row.number], |row| {
+            let chain: Vec<u8> = row.get(1)?;
+            Ok((
+                chain,
+                SnapshotRow {
+                    seq: Seq::new(row.get::<_, i64>(0)? as u64),
+                    chain: ChainHash::START,
+                    kind: row.get(2)?,
+                    version: row.get(3)?,
+                    generation: row.get(4)?,
+                    parts: row.get(5)?,
+                    hash: row.get(6)?,
+                },
+            ))
+        })
+        .optional()
+        .map_err(failed)?;
+    let Some((chain, found)) = found else { return Ok(None) };
+    let chain = ChainHash::from_stored(&chain).map_err(|reason| damaged(row, found.seq, &reason))?;
+    Ok(Some(SnapshotRow { chain, ..found }))
+}
+
+/// Returns the snapshot and the hash of the chain at its place, both checked.
+fn read_snapshot(
+    connection: &Connection,
+    row: &StreamRow,
+) -> Result<Option<(Snapshot, ChainHash)>, StoreError> {
+    let Some(found) = snapshot_row(connection, row)? else { return Ok(None) };
+    let failed = |source| storage_error("read the snapshot", &row.name, row.base, source);
+    let mut statement = connection
+        .prepare_cached("SELECT body FROM snapshot_parts WHERE key BETWEEN ?1 AND ?2 ORDER BY key")
+        .map_err(failed)?;
+    let range = [part_key(found.generation, 0), part_key(found.generation, found.parts - 1)];
+    let mut rows = statement.query(range).map_err(failed)?;
+    let mut body = Vec::new();
+    while let Some(part) = rows.next().map_err(failed)? {
+        let bytes = part.get_ref(0).and_then(|value| Ok(value.as_blob()?)).map_err(failed)?;
+        body.extend_from_slice(bytes);
+    }
+    let snapshot = Snapshot { seq: found.seq, kind: found.kind, version: found.version, body };
+    if snapshot.hash(&row.name, &found.chain).as_slice() != found.hash {
+        return Err(damaged(row, found.seq, "its hash does not match"));
+    }
+    Ok(Some((snapshot, found.chain)))
+}
+
+fn damaged(row: &StreamRow, at: Seq, reason: &str) -> StoreError {
+    StoreError::Corrupt { stream: row.name.clone(), at, reason: format!("its snapshot: {reason}") }
+}
+
+const fn part_key(generation: i64, number: i64) -> i64 {
+    (generation << PART_BITS) + number
+}

@@ -1,0 +1,498 @@
+//! The store: one connection that writes, some that read.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use rusqlite::Connection;
+
+use super::checkpoint::{self, Checkpointer};
+use super::opening::{self, OpenError};
+use super::segments::{self, engine_error};
+use super::streams::{StreamList, StreamRow};
+use super::tip::Tip;
+use super::transaction::SqliteTransaction;
+use crate::log::{
+    Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd, StreamName, Transaction,
+};
+use crate::{Clock, Timestamp};
+
+/// How often the file is looked at for what other processes have appended.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Streams in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    checkpointer: Checkpointer,
+    tip: Tip,
+    streams: StreamList,
+    writer: Mutex<Writer>,
+    /// Connections that nobody reads on at the moment.
+    readers: Mutex<Vec<Connection>>,
+    commits: Mutex<u64>,
+    committed: Condvar,
+    poisoned: AtomicBool,
+    /// Which file it is, so that one that was removed or replaced is not written to unseen.
+    identity: Option<FileIdentity>,
+}
+
+/// The connection that writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    /// How far each stream has been read and checked here.
+    pub(super) ends: HashMap<StreamName, (StreamRow, StreamEnd)>,
+    /// Whether what an earlier process may have left unflushed has been made durable.
+    is_settled: bool,
+}
+
+impl SqliteStore {
+    /// Opens the store at `path`; makes it, and the folders above it, where there is none.
+    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
+        }
+        Self::open_with(path, clock)
+    }
+
+    /// Opens the store at `path`; writes nothing where there is none.
+    pub fn open_existing(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        if !path.exists() {
+            return Err(OpenError::Missing { path: path.to_owned() });
+        }
+        Self::open_with(path, clock)
+    }
+
+    fn open_with(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        opening::check_place(path)?;
+        let mut connection = opening::connect(path)?;
+        let id = opening::prepare_tables(&mut connection, path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            clock,
+            checkpointer: Checkpointer::new(path.to_owned()),
+            tip: Tip::open(path, id),
+            streams: StreamList::default(),
+            writer: Mutex::new(Writer { connection, ends: HashMap::new(), is_settled: false }),
+            readers: Mutex::default(),
+            commits: Mutex::default(),
+            committed: Condvar::new(),
+            poisoned: AtomicBool::new(false),
+            identity: identity_of(path),
+        })
+    }
+
+    /// Returns the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns how many checkpoints this handle has made. Each flushes the log and the file.
+    pub fn checkpoints(&self) -> u64 {
+        self.checkpointer.count()
+    }
+
+    pub(super) fn tip(&self) -> &Tip {
+        &self.tip
+    }
+
+    /// Returns the row of a stream, or `None` where nobody has written to it.
+    pub(super) fn find_stream(
+        &self,
+        connection: &Connection,
+        stream: &StreamName,
+    ) -> Result<Option<StreamRow>, StoreError> {
+        self.streams.find(connection, &self.tip, stream)
+    }
+
+    pub(super) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Has the store refuse everything until it is opened again.
+    pub(super) fn poison(&self) {
+        self.poisoned.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns the connection that writes, unless nothing may be written.
+    pub(super) fn writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
+        let mut writer = self.writer.lock();
+        if self.poisoned.load(Ordering::SeqCst) {
+            return Err(StoreError::Poisoned);
+        }
+        if identity_of(&self.path) != self.identity {
+            return Err(StoreError::Replaced { place: self.path.display().to_string() });
+        }
+        if !writer.is_settled {
+            // A flush that failed in an earlier process may have left commits that only the operating system's memory
+            // holds, and that no later flush of the log brings to the disk. Copying the log does.
+            checkpoint::run(&writer.connection, "PRAGMA wal_checkpoint(PASSIVE)")
+                .map_err(|source| engine_error("make the write-ahead log durable", source))?;
+            writer.is_settled = true;
+        }
+        Ok(writer)
+    }
+
+    /// Lends a connection to read on.
+    pub(super) fn with_reader<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let idle = self.readers.lock().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => opening::connect(&self.path)
+                .map_err(|source| engine_error("open a connection to read on", source))?,
+        };
+        let outcome = read(&connection);
+        self.readers.lock().push(connection);
+        outcome
+    }
+
+    /// Takes note of a commit: those who wait for one are woken, and a checkpoint is made from time to time.
+    pub(super) fn note_commit(&self, bytes: usize) {
+        // The page that the row is on is written whole.
+        self.checkpointer.note(bytes as u64 + 4096);
+        *self.commits.lock() += 1;
+        self.committed.notify_all();
+    }
+
+    /// Checks that the entries after `after` are there to be read.
+    pub(super) fn check_kept(&self, row: &StreamRow, after: Seq) -> Result<(), StoreError> {
+        if after < row.base.head {
+            return Err(StoreError::Compacted { stream: row.name.clone(), until: row.base.head });
+        }
+        Ok(())
+    }
+
+    /// Checks that a stream does not end earlier, or otherwise, than it was once known to.
+    pub(super) fn check_tip(
+        &self,
+        row: &StreamRow,
+        tip: Option<StreamEnd>,
+        end: StreamEnd,
+    ) -> Result<(), StoreError> {
+        let Some(tip) = tip else { return Ok(()) };
+        let corrupt = |at, reason| Err(StoreError::Corrupt { stream: row.name.clone(), at, reason });
+        if tip.head > end.head {
+            return corrupt(end.head.plus(1), format!("entries up to {} were there and are lost", tip.head));
+        }
+        if tip.head == end.head && tip.hash != end.hash {
+            return corrupt(end.head, "it is not the entry that was there".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl StateStore for SqliteStore {
+    fn begin<'a>(&'a self, stream: &StreamName, after: Seq) -> Result<Box<dyn Transaction + 'a>, StoreError> {
+        Ok(Box::new(SqliteTransaction::begin(self, self.writer()?, stream, after)?))
+    }
+
+    fn read(
+        &self,
+        stream: &StreamName,
+        after: Seq,
+        visit: &mut dyn FnMut(Recorded) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.with_reader(|connection| {
+            let Some(row) = self.find_stream(connection, stream)? else { return Ok(()) };
+            self.check_kept(&row, after)?;
+            let tip = self.tip.end(row.number);
+            let from = segments::end_before(connection, &row, after)?;
+            let (end, flow) = segments::read_on(connection, &row, from, &mut |entries| {
+                entries.into_iter().filter(|recorded| recorded.seq > after).try_for_each(&mut *visit)
+            })?;
+            match flow {
+                ControlFlow::Continue(()) => self.check_tip(&row, tip, end),
+                ControlFlow::Break(()) => Ok(()),
+            }
+        })
+    }
+
+    fn end(&self, stream: &StreamName) -> Result<StreamEnd, StoreError> {
+        self.with_reader(|connection| match self.find_stream(connection, stream)? {
+            Some(row) => segments::stored_end(connection, &row),
+            None => Ok(StreamEnd::START),
+        })
+    }
+
+    fn wait(&self, stream: &StreamName, after: Seq, patience: Duration) -> Result<StreamEnd, StoreError> {
+        let until = Instant::now() + patience;
+        loop {
+            let commits = *self.commits.lock();
+            let end = self.end(stream)?;
+            let now = Instant::now();
+            if end.head > after || now >= until {
+                return Ok(end);
+            }
+            let mut seen = self.commits.lock();
+            if *seen == commits {
+                self.committed.wait_until(&mut seen, until.min(now + LOOK_EVERY));
+            }
+        }
+    }
+
+    fn save_snapshot(&self, stream: &StreamName, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+        self.keep_snapshot(stream, snapshot)
+    }
+
+    fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+        self.find_snapshot(stream)
+    }
+
+    fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {
+        self.drop_covered(stream)
+    }
+
+    fn streams(&self) -> Result<Vec<StreamName>, StoreError> {
+        self.with_reader(|connection| {
+            let mut names = self.streams.names(connection)?;
+            names.sort_unstable();
+            Ok(names)
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// Device and number of a file.
+type FileIdentity = (u64, u64);
+
+#[cfg(unix)]
+fn identity_of(path: &Path) -> Option<FileIdentity> {
+    use std::os::unix::fs::MetadataExt;
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity_of(_path: &Path) -> Option<FileIdentity> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SystemClock;
+    use crate::log::{Entry, conformance};
+
+    fn open(path: &Path) -> Result<SqliteStore, OpenError> {
+        SqliteStore::open(path, Arc::new(SystemClock))
+    }
+
+    fn entry(text: &str) -> Entry {
+        Entry { kind: 1, version: 1, body: text.as_bytes().to_vec() }
+    }
+
+    fn append(store: &SqliteStore, texts: &[&str]) -> Seq {
+        let stream = StreamName::workspace();
+        let entries = texts.iter().map(|text| entry(text)).collect();
+        store.begin(&stream, Seq::START).unwrap().commit(entries).unwrap()
+    }
+
+    #[test]
+    fn it_keeps_the_contract() {
+        conformance::check(&|| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("state.db");
+            // The folder lives as long as the test; the operating system removes what a test leaves.
+            let _kept = folder.keep();
+            Box::new(move || Box::new(open(&path).unwrap()))
+        });
+    }
+
+    #[test]
+    fn the_settings_that_the_promises_rest_on_are_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder.path().join("state.db")).unwrap();
+        let writer = store.writer.lock();
+        let pragma = |name: &str| -> String {
+            writer
+                .connection
+                .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+                .map(|value| format!("{value:?}"))
+                .unwrap()
+        };
+        assert_eq!(pragma("journal_mode"), "Text(\"wal\")");
+        assert_eq!(pragma("synchronous"), "Integer(2)");
+        assert_eq!(pragma("mmap_size"), "Integer(0)");
+    }
+
+    #[test]
+    fn a_changed_byte_in_any_segment_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let store = open(&path).unwrap();
+        for text in ["one", "two", "three"] {
+            append(&store, &[text]);
+        }
+        let vandal = Connection::open(&path).unwrap();
+        let change = "UPDATE segments SET body = CAST(replace(body, 't', 'T') AS BLOB) WHERE key & 255 = 2";
+        vandal.execute(change, []).unwrap();
+        let error =
+            store.read(&StreamName::workspace(), Seq::START, &mut |_| ControlFlow::Continue(())).unwrap_err();
+        assert_eq!(error.to_string(), "stream `workspace` is damaged at entry 2: its hash does not match");
+        vandal.execute("DELETE FROM segments WHERE key & 255 = 2", []).unwrap();
+        let error =
+            store.read(&StreamName::workspace(), Seq::START, &mut |_| ControlFlow::Continue(())).unwrap_err();
+        assert_eq!(error.to_string(), "stream `workspace` is damaged at entry 3: entry 2 is missing");
+    }
+
+    #[test]
+    fn a_lost_end_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let lost = |statement: &str| {
+            let store = open(&path).unwrap();
+            append(&store, &["one"]);
+            append(&store, &["two"]);
+            drop(store);
+            Connection::open(&path).unwrap().execute(statement, []).unwrap();
+            let store = open(&path).unwrap();
+            let read = store.read(&StreamName::workspace(), Seq::START, &mut |_| ControlFlow::Continue(()));
+            let begun = store.begin(&StreamName::workspace(), Seq::START).map(drop);
+            assert_eq!(read.as_ref().unwrap_err().to_string(), begun.unwrap_err().to_string());
+            drop(store);
+            std::fs::remove_file(&path).unwrap();
+            read.unwrap_err().to_string()
+        };
+        let problem = lost("DELETE FROM segments WHERE key & 255 = 2");
+        assert_eq!(
+            problem,
+            "stream `workspace` is damaged at entry 2: entries up to 2 were there and are lost"
+        );
+        let problem = lost("DELETE FROM streams");
+        assert_eq!(
+            problem,
+            "stream `workspace` is damaged at entry 0: the list of streams has lost number 1"
+        );
+        let problem = lost("UPDATE streams SET name = 'workspacd'");
+        assert_eq!(
+            problem,
+            "stream `workspace` is damaged at entry 0: row 1 of the list of streams is not what was written"
+        );
+    }
+
+    #[test]
+    fn a_new_store_in_the_place_of_a_removed_one_is_not_measured_by_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        append(&open(&path).unwrap(), &["one"]);
+        std::fs::remove_file(&path).unwrap();
+        let store = open(&path).unwrap();
+        assert_eq!(store.head(&StreamName::workspace()).unwrap(), Seq::START);
+        append(&store, &["two"]);
+    }
+
+    #[test]
+    fn a_damaged_snapshot_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let store = open(&path).unwrap();
+        append(&store, &["one"]);
+        let snapshot = Snapshot { seq: Seq::new(1), kind: 1, version: 1, body: vec![7; 600_000] };
+        store.save_snapshot(&StreamName::workspace(), &snapshot).unwrap();
+        let vandal = Connection::open(&path).unwrap();
+        for statement in [
+            "DELETE FROM snapshot_parts WHERE key & 255 = 1",
+            "UPDATE snapshots SET seq = 2",
+            "UPDATE snapshots SET version = 2",
+        ] {
+            vandal.execute_batch(&format!("BEGIN; {statement}; COMMIT")).unwrap();
+            let error = store.load_snapshot(&StreamName::workspace()).unwrap_err();
+            assert!(error.to_string().ends_with("its snapshot: its hash does not match"), "{error}");
+            assert!(store.compact(&StreamName::workspace()).is_err(), "nothing is dropped for it");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_snapshot_that_was_never_finished_are_dropped_with_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let store = open(&path).unwrap();
+        append(&store, &["one"]);
+        let vandal = Connection::open(&path).unwrap();
+        vandal.execute("INSERT INTO snapshot_parts (key, body) VALUES (77 << 20, x'00')", []).unwrap();
+        let snapshot = Snapshot { seq: Seq::new(1), kind: 1, version: 1, body: vec![7; 600_000] };
+        store.save_snapshot(&StreamName::workspace(), &snapshot).unwrap();
+        let parts: i64 =
+            vandal.query_row("SELECT count(*) FROM snapshot_parts", [], |row| row.get(0)).unwrap();
+        assert_eq!(parts, 3);
+    }
+
+    #[test]
+    fn the_log_is_copied_into_the_file_beside_the_commits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let store = open(&path).unwrap();
+        let text = "x".repeat(1 << 20);
+        let mut appended = 0;
+        while store.checkpoints() == 0 {
+            append(&store, &[&text]);
+            appended += 1;
+            assert!(appended < 1000, "no checkpoint after {appended} MiB");
+        }
+    }
+
+    #[test]
+    fn a_store_that_was_removed_or_replaced_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let store = open(&path).unwrap();
+        append(&store, &["one"]);
+        std::fs::remove_file(&path).unwrap();
+        let begin = || store.begin(&StreamName::workspace(), Seq::START).map(drop);
+        assert!(matches!(begin(), Err(StoreError::Replaced { .. })));
+        let other = open(&path).unwrap();
+        assert!(matches!(begin(), Err(StoreError::Replaced { .. })));
+        append(&other, &["two"]);
+    }
+
+    #[test]
+    fn a_new_store_is_opened_by_many_at_once() {
+        for _ in 0..60 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("state.db");
+            std::thread::scope(|scope| {
+                let opening: Vec<_> = (0..8).map(|_| scope.spawn(|| open(&path).map(drop))).collect();
+                for opened in opening {
+                    opened.join().unwrap().unwrap();
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn what_is_no_store_of_ours_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("notes.txt");
+        std::fs::write(&text, "these are notes, and long enough to be read as the head of a file").unwrap();
+        assert!(matches!(open(&text), Err(OpenError::Foreign { .. })), "{:?}", open(&text));
+        assert!(matches!(open(folder.path()), Err(OpenError::Foreign { .. })));
+
+        let foreign = folder.path().join("other.db");
+        Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        let before = std::fs::read(&foreign).unwrap();
+        assert!(matches!(open(&foreign), Err(OpenError::Foreign { .. })));
+        assert_eq!(std::fs::read(&foreign).unwrap(), before, "not a byte of it is changed");
+
+        let missing = folder.path().join("missing.db");
+        let error = SqliteStore::open_existing(&missing, Arc::new(SystemClock)).unwrap_err();
+        assert!(matches!(error, OpenError::Missing { .. }));
+        assert!(!missing.exists());
+
+        let newer = folder.path().join("newer.db");
+        drop(open(&newer).unwrap());
+        Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(open(&newer), Err(OpenError::Newer { found: 99, .. })));
+    }
+}

@@ -1,0 +1,147 @@
+//! The list of streams: their names, and where each begins.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, Row};
+
+use super::segments::{engine_error, storage_error};
+use super::tip::Tip;
+use crate::log::{ChainHash, Seq, StoreError, StreamEnd, StreamName};
+
+/// A stream, as the list has it.
+#[derive(Debug, Clone)]
+pub(super) struct StreamRow {
+    pub(super) number: i64,
+    pub(super) name: StreamName,
+    /// The last entry that is dropped.
+    pub(super) base: StreamEnd,
+}
+
+/// Finds streams by their names. A stream keeps its number for ever, so that is remembered.
+#[derive(Debug, Default)]
+pub(super) struct StreamList {
+    numbers: Mutex<HashMap<StreamName, i64>>,
+}
+
+impl StreamList {
+    /// Returns the row of a stream, checked, or `None` where nobody has written to it.
+    pub(super) fn find(
+        &self,
+        connection: &Connection,
+        tip: &Tip,
+        stream: &StreamName,
+    ) -> Result<Option<StreamRow>, StoreError> {
+        let known = self.numbers.lock().get(stream).copied();
+        let rows = rows(connection, stream, known)?;
+        if let Some(row) = rows.iter().find(|row| row.name == *stream) {
+            self.numbers.lock().insert(stream.clone(), row.number);
+            return Ok(Some(row.clone()));
+        }
+        let is_lost = |number: &i64| !rows.iter().any(|row| row.number == *number);
+        if let Some(number) = known.or_else(|| tip.numbers().find(is_lost)) {
+            let reason = format!("the list of streams has lost number {number}");
+            return Err(StoreError::Corrupt { stream: stream.clone(), at: Seq::START, reason });
+        }
+        Ok(None)
+    }
+
+    /// Returns the names of all streams.
+    pub(super) fn names(&self, connection: &Connection) -> Result<Vec<StreamName>, StoreError> {
+        Ok(rows(connection, &StreamName::workspace(), None)?.into_iter().map(|row| row.name).collect())
+    }
+}
+
+/// Returns the row of that number, or all rows, each checked; `asked` is named where one is damaged.
+fn rows(
+    connection: &Connection,
+    asked: &StreamName,
+    number: Option<i64>,
+) -> Result<Vec<StreamRow>, StoreError> {
+    let failed = |source| storage_error("list the streams", asked, StreamEnd::START, source);
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT number, name, base, base_hash, mark FROM streams WHERE number BETWEEN ?1 AND ?2",
+        )
+        .map_err(failed)?;
+    let range = number.map_or([i64::MIN, i64::MAX], |number| [number, number]);
+    let mut rows = statement.query(range).map_err(failed)?;
+    let mut streams = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let checked = checked_row(row);
+        let at = Seq::START;
+        streams.push(checked.map_err(|reason| StoreError::Corrupt { stream: asked.clone(), at, reason })?);
+    }
+    Ok(streams)
+}
+
+fn checked_row(row: &Row<'_>) -> Result<StreamRow, String> {
+    let unreadable = |_| "a row of the list of streams cannot be read".to_owned();
+    let number: i64 = row.get(0).map_err(unreadable)?;
+    let name: String = row.get(1).map_err(unreadable)?;
+    let base: i64 = row.get(2).map_err(unreadable)?;
+    let hash: Vec<u8> = row.get(3).map_err(unreadable)?;
+    let kept: Vec<u8> = row.get(4).map_err(unreadable)?;
+    if kept != mark(number, &name, base, &hash) {
+        return Err(format!("row {number} of the list of streams is not what was written"));
+    }
+    let base = StreamEnd { head: Seq::new(base as u64), hash: ChainHash::from_stored(&hash)? };
+    Ok(StreamRow { number, name: StreamName::new(&name).map_err(|invalid| invalid.to_string())?, base })
+}
+
+/// Adds a stream and returns its number.
+pub(super) fn add(connection: &Connection, stream: &StreamName) -> rusqlite::Result<i64> {
+    let number =
+        connection.query_row("SELECT coalesce(max(number), 0) + 1 FROM streams", [], |row| row.get(0))?;
+    let hash = ChainHash::START;
+    connection.execute(
+        "INSERT INTO streams (number, name, base, base_hash, mark) VALUES (?1, ?2, 0, ?3, ?4)",
+        rusqlite::params![
+            number,
+            stream.as_str(),
+            hash.as_bytes().as_slice(),
+            mark(number, stream.as_str(), 0, hash.as_bytes())
+        ],
+    )?;
+    Ok(number)
+}
+
+/// Notes that the entries up to `base` are dropped.
+pub(super) fn set_base(connection: &Connection, row: &StreamRow, base: StreamEnd) -> Result<(), StoreError> {
+    let head = base.head.get() as i64;
+    connection
+        .execute(
+            "UPDATE streams SET base = ?2, base_hash = ?3, mark = ?4 WHERE number = ?1",
+            rusqlite::params![
+                row.number,
+                head,
+                base.hash.as_bytes().as_slice(),
+                mark(row.number, row.name.as_str(), head, base.hash.as_bytes())
+            ],
+        )
+        .map(drop)
+        .map_err(|source| engine_error("note what is dropped", source))
+}
+
+/// Marks rows that come from a format without marks.
+pub(super) fn mark_all(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT number, name FROM streams")?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+    for row in rows {
+        let (number, name) = row?;
+        let mark = mark(number, &name, 0, ChainHash::START.as_bytes());
+        connection
+            .execute("UPDATE streams SET mark = ?2 WHERE number = ?1", rusqlite::params![number, mark])?;
+    }
+    Ok(())
+}
+
+/// Returns the checksum of a row.
+fn mark(number: i64, name: &str, base: i64, base_hash: &[u8]) -> Vec<u8> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&number.to_le_bytes());
+    hasher.update(&base.to_le_bytes());
+    hasher.update(base_hash);
+    hasher.update(name.as_bytes());
+    hasher.finalize().as_bytes()[..16].to_vec()
+}

@@ -1,0 +1,175 @@
+//! The write lock of a stream: SQLite's own, so that processes exclude one another too.
+
+use parking_lot::MutexGuard;
+use rusqlite::{Connection, ErrorCode};
+
+use super::opening::{BUSY_TIMEOUT, is_busy};
+use super::segments::{self, engine_error};
+use super::store::{SqliteStore, Writer};
+use super::streams::{self, StreamRow};
+use crate::Timestamp;
+use crate::log::chain::NewSegment;
+use crate::log::{CommitError, Entry, Recorded, Seq, StoreError, StreamEnd, StreamName, Transaction};
+
+pub(super) struct SqliteTransaction<'a> {
+    store: &'a SqliteStore,
+    writer: MutexGuard<'a, Writer>,
+    stream: StreamName,
+    /// The stream's row; `None` while nobody has written to it.
+    row: Option<StreamRow>,
+    end: StreamEnd,
+    news: Vec<Recorded>,
+    at: Timestamp,
+    is_open: bool,
+}
+
+/// Takes SQLite's write lock.
+pub(super) fn lock(connection: &Connection, stream: &StreamName) -> Result<(), StoreError> {
+    run(connection, "BEGIN IMMEDIATE").map_err(|source| {
+        if is_busy(&source) {
+            let waited_ms = BUSY_TIMEOUT.as_millis() as u64;
+            StoreError::Busy { stream: stream.clone(), waited_ms }
+        } else {
+            engine_error("begin a transaction", source)
+        }
+    })
+}
+
+fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
+impl<'a> SqliteTransaction<'a> {
+    /// Takes the lock and reads what was appended after `after`.
+    pub(super) fn begin(
+        store: &'a SqliteStore,
+        writer: MutexGuard<'a, Writer>,
+        stream: &StreamName,
+        after: Seq,
+    ) -> Result<Self, StoreError> {
+        lock(&writer.connection, stream)?;
+        let mut transaction = Self {
+            store,
+            writer,
+            stream: stream.clone(),
+            row: None,
+            end: StreamEnd::START,
+            news: Vec::new(),
+            at: store.clock_now(),
+            is_open: true,
+        };
+        transaction.read_on(after)?;
+        Ok(transaction)
+    }
+
+    /// Reads on from where this store has read the stream before or, where more is wanted, from `after`.
+    fn read_on(&mut self, after: Seq) -> Result<(), StoreError> {
+        let (known, tip) = match self.writer.ends.get(&self.stream) {
+            Some((row, end)) => (Some((row.clone(), *end)), None),
+            None => {
+                // Read before the log: it never knows of more than that.
+                let found = self.store.find_stream(&self.writer.connection, &self.stream)?;
+                let Some(row) = found else { return Ok(()) };
+                let tip = self.store.tip().end(row.number);
+                let end = segments::end_before(&self.writer.connection, &row, after)?;
+                (Some((row, end)), tip)
+            }
+        };
+        let Some((row, mut end)) = known else { return Ok(()) };
+        if after < end.head {
+            let row = self.store.find_stream(&self.writer.connection, &self.stream)?;
+            let Some(row) = row else { return Ok(()) };
+            self.store.check_kept(&row, after)?;
+            end = segments::end_before(&self.writer.connection, &row, after)?;
+        }
+        let mut news = Vec::new();
+        let (end, _) = segments::read_on(&self.writer.connection, &row, end, &mut |entries| {
+            news.extend(entries.into_iter().filter(|recorded| recorded.seq > after));
+            std::ops::ControlFlow::Continue(())
+        })?;
+        self.store.check_tip(&row, tip, end)?;
+        self.writer.ends.insert(self.stream.clone(), (row.clone(), end));
+        (self.row, self.end, self.news) = (Some(row), end, news);
+        Ok(())
+    }
+
+    fn insert(&mut self, segment: &NewSegment) -> rusqlite::Result<StreamRow> {
+        let row = match self.row.take() {
+            Some(row) => row,
+            None => {
+                let number = streams::add(&self.writer.connection, &self.stream)?;
+                StreamRow { number, name: self.stream.clone(), base: StreamEnd::START }
+            }
+        };
+        segments::insert(&self.writer.connection, row.number, segment)?;
+        Ok(row)
+    }
+
+    /// Notes what is durable now.
+    fn note(&mut self, row: StreamRow, segment: &NewSegment) {
+        self.store.tip().note(row.number, segment.end());
+        self.writer.ends.insert(self.stream.clone(), (row, segment.end()));
+        self.store.note_commit(segment.body.len());
+    }
+}
+
+impl Transaction for SqliteTransaction<'_> {
+    fn news(&self) -> &[Recorded] {
+        &self.news
+    }
+
+    fn head(&self) -> Seq {
+        self.end.head
+    }
+
+    fn now(&self) -> Timestamp {
+        self.at
+    }
+
+    fn record_at(&mut self, at: Timestamp) {
+        self.at = at;
+    }
+
+    fn commit(mut self: Box<Self>, entries: Vec<Entry>) -> Result<Seq, CommitError> {
+        if entries.is_empty() {
+            return Ok(self.end.head);
+        }
+        let segment = self.end.next(&self.stream, &entries, self.at);
+        let row = self.insert(&segment).map_err(|source| match source.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation) => {
+                CommitError::Conflict { expected: self.end.head, found: self.end.head.plus(1) }
+            }
+            Some(ErrorCode::DiskFull) => CommitError::Refused(StoreError::Full),
+            _ => CommitError::Refused(engine_error("append a segment", source)),
+        })?;
+        match run(&self.writer.connection, "COMMIT") {
+            Ok(()) => {
+                self.is_open = false;
+                self.note(row, &segment);
+                Ok(segment.end().head)
+            }
+            Err(source) if source.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+                Err(CommitError::Refused(StoreError::Full))
+            }
+            Err(source) => {
+                // The flush failed: the segment may be in the log or not, and only opening the file again tells.
+                self.store.poison();
+                Err(CommitError::Unknown(engine_error("flush a segment", source)))
+            }
+        }
+    }
+}
+
+impl Drop for SqliteTransaction<'_> {
+    fn drop(&mut self) {
+        if self.is_open && !roll_back(&self.writer.connection) {
+            self.store.poison();
+        }
+    }
+}
+
+/// Ends a transaction without its changes. SQLite rolls back by itself after some errors; whatever it says here, the
+/// store stays consistent only if the connection is outside a transaction afterwards, which this returns.
+pub(super) fn roll_back(connection: &Connection) -> bool {
+    connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok()
+}
