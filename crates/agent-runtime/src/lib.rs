@@ -39,10 +39,11 @@
 pub mod event;
 mod future;
 pub mod model;
-mod random;
 pub mod react;
 pub mod retry;
 pub mod session;
+pub mod skill;
+pub mod token;
 pub mod tool;
 
 pub use future::BoxFuture;

@@ -7,8 +7,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use state_store::Random;
+
 use crate::model::ModelError;
-use crate::random::Random;
 
 /// How often and how soon the same question is asked again.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,3 +14,5 @@ pub use log::{
     CommitError, Entry, MemoryStore, Recorded, Seq, SqliteStore, StateStore, StoreError, StreamName,
     Transaction,
 };
+/// What everything random is drawn from, for those above that know nothing of plans.
+pub use planner_core::random::Random;

@@ -13,16 +13,29 @@ pub trait LanguageModel: Send + Sync + 'static {
     /// Answers the conversation so far, or asks for calls of the tools offered.
     ///
     /// One question is asked once: the caller repeats it where [`ModelError::is_retryable`] says so. The model keeps nothing
-    /// of the conversation between two questions; `messages` is all of it, and the results of every call of the
-    /// latest reply are in it. Once `cancel` is cancelled it returns [`ModelError::Cancelled`] soon. It may be dropped at
-    /// any await, and must not block the thread. What it returns is not trusted: names of tools and arguments are checked
-    /// by the caller.
-    fn respond<'a>(
-        &'a self,
-        messages: &'a [Message],
-        tools: &'a [ToolSpec],
-        cancel: &'a CancellationToken,
-    ) -> BoxFuture<'a, Result<Reply, ModelError>>;
+    /// of the conversation between two questions. Once the question is cancelled it returns [`ModelError::Cancelled`] soon.
+    /// It may be dropped at any await, and must not block the thread. What it returns is not trusted: names of tools and
+    /// arguments are checked by the caller.
+    fn respond<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Reply, ModelError>>;
+}
+
+/// What a model is asked.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// What it gets to see of the conversation; the results of every call of the latest reply are in it.
+    pub messages: &'a [&'a Message],
+    /// The tools that it may call.
+    pub tools: &'a [ToolSpec],
+    /// Is handed each piece of the text as it comes. Together they are the text of the reply, where there is one.
+    pub hear: &'a (dyn Fn(&str) + Send + Sync),
+    /// Is cancelled when the question is taken back.
+    pub cancel: &'a CancellationToken,
+}
+
+impl std::fmt::Debug for Question<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Question").field("messages", &self.messages).finish_non_exhaustive()
+    }
 }
 
 /// Why a model gave no reply.

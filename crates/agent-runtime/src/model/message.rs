@@ -10,12 +10,35 @@ use crate::tool::{ToolCall, ToolResult};
 pub enum Message {
     /// What the model must keep to throughout.
     System(String),
+    /// A fact that the model is to see for as long as the session lasts, however long it becomes.
+    Fact(String),
     /// A request.
     User(String),
     /// What the model said.
     Assistant(Reply),
     /// What a tool returned to a call of the latest reply.
     Tool(ToolResult),
+}
+
+impl Message {
+    /// Returns the calls that it wants made.
+    pub fn calls(&self) -> &[ToolCall] {
+        match self {
+            Self::Assistant(reply) => &reply.calls,
+            Self::System(_) | Self::Fact(_) | Self::User(_) | Self::Tool(_) => &[],
+        }
+    }
+
+    /// Returns all texts in it that a model gets to see.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let text = match self {
+            Self::System(text) | Self::Fact(text) | Self::User(text) => text,
+            Self::Assistant(reply) => &reply.text,
+            Self::Tool(result) => &result.text,
+        };
+        let calls = self.calls().iter().flat_map(|call| [call.name.as_str(), call.arguments.as_str()]);
+        std::iter::once(text.as_str()).chain(calls)
+    }
 }
 
 /// What a model says: an answer, or calls whose results it wants to see first.

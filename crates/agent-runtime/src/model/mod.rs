@@ -5,7 +5,7 @@ mod message;
 pub mod scripted;
 pub mod simulated;
 
-pub use language_model::{LanguageModel, ModelError};
+pub use language_model::{LanguageModel, ModelError, Question};
 pub use message::{Message, Reply, TokenUsage};
 pub use scripted::Scripted;
 pub use simulated::{Simulated, SimulatedProfile};

@@ -3,11 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use tokio_util::sync::CancellationToken;
-
 use crate::BoxFuture;
-use crate::model::{LanguageModel, Message, ModelError, Reply};
-use crate::tool::ToolSpec;
+use crate::model::{LanguageModel, Message, ModelError, Question, Reply};
 
 /// Gives one prepared reply after the other and remembers what it was asked.
 #[derive(Debug)]
@@ -35,20 +32,17 @@ impl Scripted {
 }
 
 impl LanguageModel for Scripted {
-    fn respond<'a>(
-        &'a self,
-        messages: &'a [Message],
-        _tools: &'a [ToolSpec],
-        cancel: &'a CancellationToken,
-    ) -> BoxFuture<'a, Result<Reply, ModelError>> {
+    fn respond<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Reply, ModelError>> {
         Box::pin(async move {
-            if cancel.is_cancelled() {
+            if question.cancel.is_cancelled() {
                 return Err(ModelError::Cancelled);
             }
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.questions.push(messages.to_vec());
+            state.questions.push(question.messages.iter().copied().cloned().collect());
             let exhausted = || ModelError::Rejected { reason: "the script has no further reply".to_owned() };
-            state.replies.pop_front().unwrap_or_else(|| Err(exhausted()))
+            let reply = state.replies.pop_front().unwrap_or_else(|| Err(exhausted()))?;
+            (question.hear)(&reply.text);
+            Ok(reply)
         })
     }
 }

@@ -1,19 +1,23 @@
-//! A model that only pretends: it takes its time, fails now and then, and follows plain instructions with the tools, all
-//! from a seed.
+//! A model that only pretends: it takes its time, speaks in pieces, fails now and then, and follows plain instructions with
+//! the tools, all from a seed.
 //!
-//! It understands a request line by line: `write FILE with CONTENT`, `read FILE` and `list FOLDER`. It looks around first,
-//! then writes, then answers what it has done; a request without any such line is answered at once.
+//! It understands a request line by line: `use SKILL`, `consult SKILL FILE`, `read FILE`, `list FOLDER`, `search TEXT`,
+//! `write FILE with CONTENT` and `run PROGRAM ARGUMENTS`. It looks around first, then acts, then answers what it has done; a
+//! request without any such line is answered at once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
+use state_store::Random;
 use tokio_util::sync::CancellationToken;
 
 use crate::BoxFuture;
-use crate::model::{LanguageModel, Message, ModelError, Reply, TokenUsage};
-use crate::random::Random;
-use crate::tool::files::{LIST_FILES, READ_FILE, WRITE_FILE};
+use crate::model::{LanguageModel, Message, ModelError, Question, Reply, TokenUsage};
+use crate::skill::{ACTIVATE_SKILL, READ_SKILL_FILE};
+use crate::token::estimate;
+use crate::tool::command::RUN_COMMAND;
+use crate::tool::files::{LIST_FILES, READ_FILE, SEARCH_FILES, WRITE_FILE};
 use crate::tool::{ToolCall, ToolResult, ToolSpec, ToolStatus};
 
 /// How simulated models behave.
@@ -21,13 +25,17 @@ use crate::tool::{ToolCall, ToolResult, ToolSpec, ToolStatus};
 pub struct SimulatedProfile {
     /// What everything is drawn from, together with the number of the question.
     pub seed: u64,
-    /// How long a reply takes.
+    /// How long it takes until a reply begins.
     pub latency: Duration,
-    /// How far a reply may be from that: a factor between 1 - this and 1 + this, evenly.
+    /// How far that may be off: a factor between 1 - this and 1 + this, evenly.
     pub spread: f64,
+    /// How long it takes from one word of a reply to the next.
+    pub word_every: Duration,
     /// The share of questions for which it is overloaded.
     pub overloaded_rate: f64,
-    /// The share of questions at which it breaks off.
+    /// How long it asks to be left alone when it is overloaded.
+    pub retry_after: Option<Duration>,
+    /// The share of questions at which it breaks off: half of them before a reply begins, half of them within it.
     pub unavailable_rate: f64,
 }
 
@@ -37,9 +45,18 @@ impl Default for SimulatedProfile {
             seed: 0,
             latency: Duration::from_millis(20),
             spread: 0.3,
+            word_every: Duration::ZERO,
             overloaded_rate: 0.03,
+            retry_after: None,
             unavailable_rate: 0.02,
         }
+    }
+}
+
+impl SimulatedProfile {
+    /// Returns one that never fails and always takes as long.
+    pub fn steady(latency: Duration) -> Self {
+        Self { latency, spread: 0.0, overloaded_rate: 0.0, unavailable_rate: 0.0, ..Self::default() }
     }
 }
 
@@ -62,86 +79,154 @@ impl Simulated {
         let mut random = Random::of([self.profile.seed, question]);
         let factor = 1.0 + self.profile.spread * (2.0 * random.unit() - 1.0);
         let chance = random.unit();
-        let failure = if chance < self.profile.overloaded_rate {
-            Some(ModelError::Overloaded { retry_after: None })
-        } else if chance < self.profile.overloaded_rate + self.profile.unavailable_rate {
-            Some(ModelError::Unavailable { reason: "simulated: the connection broke off".to_owned() })
+        let (overloaded, unavailable) = (self.profile.overloaded_rate, self.profile.unavailable_rate);
+        let fate = if chance < overloaded {
+            Fate::Overloaded
+        } else if chance < overloaded + unavailable / 2.0 {
+            Fate::Unavailable
+        } else if chance < overloaded + unavailable {
+            Fate::BreaksOff
         } else {
-            None
+            Fate::Replies
         };
-        Draw { latency: self.profile.latency.mul_f64(factor.max(0.0)), failure }
+        Draw { latency: self.profile.latency.mul_f64(factor.max(0.0)), fate }
+    }
+
+    /// Says the text word by word; stops in the middle where it breaks off.
+    async fn speak(&self, text: &str, fate: Fate, question: &Question<'_>) -> Result<(), ModelError> {
+        let words: Vec<&str> = text.split_inclusive(' ').collect();
+        let said = if fate == Fate::BreaksOff { words.len() / 2 } else { words.len() };
+        for (number, word) in words[..said].iter().enumerate() {
+            if number > 0 {
+                wait(self.profile.word_every, question.cancel).await?;
+            }
+            (question.hear)(word);
+        }
+        if fate == Fate::BreaksOff {
+            return Err(ModelError::Unavailable { reason: "simulated: the reply broke off".to_owned() });
+        }
+        Ok(())
     }
 }
 
 /// What one question turns out to be.
 struct Draw {
     latency: Duration,
-    failure: Option<ModelError>,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Replies,
+    Overloaded,
+    Unavailable,
+    BreaksOff,
 }
 
 impl LanguageModel for Simulated {
-    fn respond<'a>(
-        &'a self,
-        messages: &'a [Message],
-        tools: &'a [ToolSpec],
-        cancel: &'a CancellationToken,
-    ) -> BoxFuture<'a, Result<Reply, ModelError>> {
+    fn respond<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Reply, ModelError>> {
         let draw = self.draw();
         Box::pin(async move {
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => return Err(ModelError::Cancelled),
-                () = tokio::time::sleep(draw.latency) => {}
+            wait(draw.latency, question.cancel).await?;
+            match draw.fate {
+                Fate::Overloaded => {
+                    return Err(ModelError::Overloaded { retry_after: self.profile.retry_after });
+                }
+                Fate::Unavailable => {
+                    let reason = "simulated: the connection broke off".to_owned();
+                    return Err(ModelError::Unavailable { reason });
+                }
+                Fate::Replies | Fate::BreaksOff => {}
             }
-            draw.failure.map_or_else(|| Ok(reply(messages, tools)), Err)
+            let reply = reply(question.messages, question.tools);
+            self.speak(&reply.text, draw.fate, &question).await?;
+            Ok(reply)
         })
+    }
+}
+
+/// Waits, but not for nothing: even the shortest timer takes a millisecond.
+async fn wait(time: Duration, cancel: &CancellationToken) -> Result<(), ModelError> {
+    if time.is_zero() && !cancel.is_cancelled() {
+        return Ok(());
+    }
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(ModelError::Cancelled),
+        () = tokio::time::sleep(time) => Ok(()),
     }
 }
 
 /// What a line of a request asks for.
 enum Instruction<'a> {
+    Use { skill: &'a str },
+    Consult { skill: &'a str, path: &'a str },
     Write { path: &'a str, content: &'a str },
     Read { path: &'a str },
     List { folder: &'a str },
+    Search { text: &'a str },
+    Run { program: &'a str, arguments: Vec<&'a str> },
 }
+
+/// A tool and the arguments for it.
+type Wanted = (&'static str, String);
 
 impl<'a> Instruction<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let (verb, rest) = line.trim().split_once(' ')?;
         let rest = rest.trim();
         match verb.to_ascii_lowercase().as_str() {
+            "use" => Some(Self::Use { skill: rest }),
+            "consult" => rest.split_once(' ').map(|(skill, path)| Self::Consult { skill, path: path.trim() }),
             "write" => {
                 rest.split_once(" with ").map(|(path, content)| Self::Write { path: path.trim(), content })
             }
             "read" => Some(Self::Read { path: rest }),
             "list" => Some(Self::List { folder: rest }),
+            "search" => Some(Self::Search { text: rest }),
+            "run" => {
+                let mut words = rest.split_whitespace();
+                words.next().map(|program| Self::Run { program, arguments: words.collect() })
+            }
             _ => None,
         }
     }
 
-    /// The call that only looks: before a file is written, what there is.
-    fn look(&self) -> (&'static str, String) {
+    /// The call that only looks: before something is changed, what there is.
+    fn look(&self) -> Wanted {
         match self {
-            Self::Write { .. } => (LIST_FILES, json!({}).to_string()),
+            Self::Write { .. } | Self::Run { .. } => (LIST_FILES, json!({}).to_string()),
+            Self::Use { skill } => (ACTIVATE_SKILL, json!({ "name": skill }).to_string()),
+            Self::Consult { skill, path } => {
+                (READ_SKILL_FILE, json!({ "name": skill, "path": path }).to_string())
+            }
             Self::Read { path } => (READ_FILE, json!({ "path": path }).to_string()),
             Self::List { folder } => (LIST_FILES, json!({ "folder": folder }).to_string()),
+            Self::Search { text } => (SEARCH_FILES, json!({ "text": text }).to_string()),
         }
     }
 
-    fn change(&self) -> Option<(&'static str, String)> {
+    fn change(&self) -> Option<Wanted> {
         match self {
             Self::Write { path, content } => {
                 Some((WRITE_FILE, json!({ "path": path, "content": content }).to_string()))
             }
-            Self::Read { .. } | Self::List { .. } => None,
+            Self::Run { program, arguments } => {
+                Some((RUN_COMMAND, json!({ "program": program, "arguments": arguments }).to_string()))
+            }
+            Self::Use { .. }
+            | Self::Consult { .. }
+            | Self::Read { .. }
+            | Self::List { .. }
+            | Self::Search { .. } => None,
         }
     }
 }
 
 /// The policy: looks, then changes, then the answer.
-fn reply(messages: &[Message], tools: &[ToolSpec]) -> Reply {
+fn reply(messages: &[&Message], tools: &[ToolSpec]) -> Reply {
     let last_request = messages.iter().rposition(|message| matches!(message, Message::User(_)));
-    let (request, turn) = match last_request.map(|at| (&messages[at], &messages[at + 1..])) {
+    let (request, turn) = match last_request.map(|at| (messages[at], &messages[at + 1..])) {
         Some((Message::User(text), turn)) => (text.as_str(), turn),
         _ => ("", messages),
     };
@@ -161,18 +246,20 @@ fn reply(messages: &[Message], tools: &[ToolSpec]) -> Reply {
             arguments,
         })
         .collect();
-    let usage = usage(messages, &text, &calls);
-    Reply { text, calls, usage }
+    let mut reply = Reply { text, calls, usage: TokenUsage::default() };
+    reply.usage = TokenUsage {
+        input: messages.iter().map(|message| estimate(message)).sum(),
+        output: estimate(&Message::Assistant(reply.clone())),
+    };
+    reply
 }
 
 /// Returns the wanted calls of tools on offer that nobody has made in this turn, each once.
-fn not_yet_made(
-    wanted: Vec<(&'static str, String)>,
-    turn: &[Message],
-    tools: &[ToolSpec],
-) -> Vec<(&'static str, String)> {
+fn not_yet_made(wanted: Vec<Wanted>, turn: &[&Message], tools: &[ToolSpec]) -> Vec<Wanted> {
     let made = |name: &str, arguments: &str| {
-        calls_of(turn).any(|call| call.name == name && call.arguments == arguments)
+        turn.iter()
+            .flat_map(|message| message.calls())
+            .any(|call| call.name == name && call.arguments == arguments)
     };
     let mut calls = Vec::new();
     for (name, arguments) in wanted {
@@ -184,7 +271,7 @@ fn not_yet_made(
     calls
 }
 
-fn answer(turn: &[Message], instructions: usize) -> String {
+fn answer(turn: &[&Message], instructions: usize) -> String {
     let results = |wanted: fn(&ToolResult) -> bool| {
         turn.iter().filter_map(move |message| match message {
             Message::Tool(result) if wanted(result) => Some(result),
@@ -201,32 +288,23 @@ fn answer(turn: &[Message], instructions: usize) -> String {
     }
 }
 
-fn calls_of(turn: &[Message]) -> impl Iterator<Item = &ToolCall> {
-    turn.iter().flat_map(|message| match message {
-        Message::Assistant(reply) => reply.calls.as_slice(),
-        Message::System(_) | Message::User(_) | Message::Tool(_) => &[],
-    })
-}
-
-/// A guess, at four bytes a token.
-fn usage(messages: &[Message], text: &str, calls: &[ToolCall]) -> TokenUsage {
-    let bytes_of = |text: &str, calls: &[ToolCall]| {
-        text.len() + calls.iter().map(|call| call.name.len() + call.arguments.len()).sum::<usize>()
-    };
-    let shown: usize = messages
-        .iter()
-        .map(|message| match message {
-            Message::System(text) | Message::User(text) => text.len(),
-            Message::Assistant(reply) => bytes_of(&reply.text, &reply.calls),
-            Message::Tool(result) => result.text.len(),
-        })
-        .sum();
-    TokenUsage { input: shown as u64 / 4, output: bytes_of(text, calls) as u64 / 4 }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+
+    const NOTHING_HEARD: &(dyn Fn(&str) + Send + Sync) = &|_| {};
+
+    async fn ask(
+        model: &Simulated,
+        text: &str,
+        hear: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<Reply, ModelError> {
+        let message = Message::User(text.to_owned());
+        let cancel = CancellationToken::new();
+        model.respond(Question { messages: &[&message], tools: &[], hear, cancel: &cancel }).await
+    }
 
     async fn outcomes(seed: u64) -> Vec<Result<Reply, ModelError>> {
         let profile = SimulatedProfile {
@@ -238,8 +316,7 @@ mod tests {
         let model = Simulated::new(profile);
         let mut outcomes = Vec::new();
         for _ in 0..200 {
-            let messages = [Message::User("do something".to_owned())];
-            outcomes.push(model.respond(&messages, &[], &CancellationToken::new()).await);
+            outcomes.push(ask(&model, "do something", NOTHING_HEARD).await);
         }
         outcomes
     }
@@ -252,16 +329,33 @@ mod tests {
         let failures: Vec<_> = first.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
         assert!((60..140).contains(&failures.len()), "{} of 200 failed", failures.len());
         assert!(failures.iter().all(|error| error.is_retryable()));
+        let broke_off = |error: &&&ModelError| error.to_string().contains("the reply broke off");
+        assert!((10..50).contains(&failures.iter().filter(broke_off).count()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_is_heard_word_by_word_and_pieces_are_the_whole() {
+        let begun = tokio::time::Instant::now();
+        let heard = Mutex::new(Vec::new());
+        let hear = |piece: &str| heard.lock().unwrap().push((begun.elapsed(), piece.to_owned()));
+        let word_every = Duration::from_millis(100);
+        let model = Simulated::new(SimulatedProfile {
+            word_every,
+            ..SimulatedProfile::steady(Duration::from_millis(500))
+        });
+        let reply = ask(&model, "what now?", &hear).await.unwrap();
+        let heard = heard.into_inner().unwrap();
+        assert_eq!(heard.iter().map(|(_, piece)| piece.as_str()).collect::<String>(), reply.text);
+        assert_eq!(heard[0], (Duration::from_millis(500), "There ".to_owned()));
+        assert_eq!(heard[3].0, Duration::from_millis(800));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_cancelled_question_ends_at_once() {
-        let model = Simulated::new(SimulatedProfile {
-            latency: Duration::from_secs(3600),
-            ..SimulatedProfile::default()
-        });
+        let model = Simulated::new(SimulatedProfile::steady(Duration::from_secs(3600)));
         let cancel = CancellationToken::new();
         cancel.cancel();
-        assert_eq!(model.respond(&[], &[], &cancel).await, Err(ModelError::Cancelled));
+        let question = Question { messages: &[], tools: &[], hear: NOTHING_HEARD, cancel: &cancel };
+        assert_eq!(model.respond(question).await, Err(ModelError::Cancelled));
     }
 }

@@ -19,8 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{Event, EventSender};
-use crate::model::{LanguageModel, Message, ModelError, Reply, TokenUsage};
-use crate::random::Random;
+use crate::model::{LanguageModel, Message, ModelError, Question, Reply, TokenUsage};
 use crate::retry::RetryPolicy;
 use crate::session::{Session, SessionError};
 use crate::tool::{Registry, ToolCall, ToolSpec};
@@ -201,7 +200,7 @@ impl ReAct {
         let stop = Stop::new(cancel, self.options.time_max);
         let attempt = Attempt { agent: self, tools: self.tools.specs(), events, stop };
         let limit_reached = |limit| {
-            events.send(Event::LimitReached(limit));
+            events.send(&Event::LimitReached(limit));
             Outcome::LimitReached(limit)
         };
         let outcome = match attempt.drive(session, opening).await {
@@ -210,11 +209,11 @@ impl ReAct {
             Err(Halt::Stopped(Stopped::TimeUp)) => limit_reached(Limit::Time),
             Err(Halt::OutOfIterations) => limit_reached(Limit::Iterations),
             Err(Halt::Failed(error)) => {
-                events.send(Event::Failed { error: with_causes(&error) });
+                events.send(&Event::Failed { error: with_causes(&error) });
                 return Err(error);
             }
         };
-        events.send(Event::Finished(outcome.clone()));
+        events.send(&Event::Finished(outcome.clone()));
         Ok(Run {
             outcome,
             iterations: iterations(session),
@@ -275,7 +274,7 @@ impl Attempt<'_> {
         self.stop.check()?;
         session.append(opening).await?;
         self.events
-            .send(Event::Started { session: session.name().clone(), messages: session.messages().len() });
+            .send(&Event::Started { session: session.name().clone(), messages: session.messages().len() });
         loop {
             match next_step(session.messages()) {
                 Step::Answered(text) => return Ok(text),
@@ -293,7 +292,7 @@ impl Attempt<'_> {
         let reply = self.reply(session).await?;
         let reply = step::with_distinct_ids(reply, session.messages());
         session.append(vec![Message::Assistant(reply.clone())]).await?;
-        self.events.send(Event::Replied {
+        self.events.send(&Event::Replied {
             iteration: iterations(session),
             calls: reply.calls.len(),
             usage: reply.usage,
@@ -306,19 +305,25 @@ impl Attempt<'_> {
     async fn reply(&self, session: &Session) -> Result<Reply, Halt> {
         let (model, options, messages) = (&self.agent.model, &self.agent.options, session.messages());
         // Agents that were turned away together do not come back together.
-        let place = Random::seed_of(session.name().as_str()) ^ messages.len() as u64;
-        let seed = options.seed ^ place;
+        let seed = options.seed ^ session.name().seed() ^ messages.len() as u64;
+        let shown: Vec<&Message> = messages.iter().collect();
+        let hear = |piece: &str| {
+            if !piece.is_empty() {
+                self.events.send(&Event::Text(piece.to_owned()));
+            }
+        };
         let mut failures = NonZeroU32::MIN;
         loop {
-            let question = model.respond(messages, &self.tools, self.stop.cancel());
-            let error = match self.stop.race(question).await? {
+            let question =
+                Question { messages: &shown, tools: &self.tools, hear: &hear, cancel: self.stop.cancel() };
+            let error = match self.stop.race(model.respond(question)).await? {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
             let Some(wait) = options.retry.wait_after(&error, failures, seed) else {
                 return Err(Halt::Failed(RunError::Model { failures: failures.get(), source: error }));
             };
-            self.events.send(Event::Retrying { failures: failures.get(), wait, error: error.to_string() });
+            self.events.send(&Event::Retrying { failures: failures.get(), wait, error: error.to_string() });
             self.stop.race(tokio::time::sleep(wait)).await?;
             failures = failures.saturating_add(1);
         }
@@ -358,14 +363,14 @@ async fn call_one(
     events: &EventSender,
     cancel: &CancellationToken,
 ) -> Message {
-    events.send(Event::ToolCalled {
+    events.send(&Event::ToolCalled {
         call_id: call.id.clone(),
         name: call.name.clone(),
         arguments: call.arguments.clone(),
     });
     let started = Instant::now();
     let result = tools.call(&call, cancel).await;
-    events.send(Event::ToolReturned {
+    events.send(&Event::ToolReturned {
         call_id: call.id,
         name: call.name,
         status: result.status,

@@ -40,7 +40,7 @@ pub(super) fn next_step(messages: &[Message]) -> Step {
 pub(super) fn replies(messages: &[Message]) -> impl Iterator<Item = &Reply> {
     current_turn(messages).unwrap_or_default().iter().filter_map(|message| match message {
         Message::Assistant(reply) => Some(reply),
-        Message::System(_) | Message::User(_) | Message::Tool(_) => None,
+        Message::System(_) | Message::Fact(_) | Message::User(_) | Message::Tool(_) => None,
     })
 }
 
@@ -52,14 +52,8 @@ fn current_turn(messages: &[Message]) -> Option<&[Message]> {
 
 /// Returns the reply with an id of our own for each call whose id is empty or already taken in the conversation.
 pub(super) fn with_distinct_ids(mut reply: Reply, messages: &[Message]) -> Reply {
-    let mut taken: BTreeSet<String> = messages
-        .iter()
-        .flat_map(|message| match message {
-            Message::Assistant(reply) => reply.calls.as_slice(),
-            Message::System(_) | Message::User(_) | Message::Tool(_) => &[],
-        })
-        .map(|call| call.id.clone())
-        .collect();
+    let mut taken: BTreeSet<String> =
+        messages.iter().flat_map(Message::calls).map(|call| call.id.clone()).collect();
     let mut number = messages.len();
     for call in &mut reply.calls {
         while call.id.is_empty() || taken.contains(&call.id) {

@@ -188,6 +188,7 @@ async fn a_request_is_worked_on_until_it_is_answered() {
         .iter()
         .map(|told| match told {
             Told::Event(Event::Started { .. }) => "started",
+            Told::Event(Event::Text(_)) => "text",
             Told::Event(Event::Replied { .. }) => "replied",
             Told::Event(Event::ToolCalled { name, .. } | Event::ToolReturned { name, .. }) => {
                 if name == WRITE_FILE { "write" } else { "look" }
@@ -196,9 +197,10 @@ async fn a_request_is_worked_on_until_it_is_answered() {
             told => panic!("{told:?}"),
         })
         .collect();
-    let first =
-        ["started", "replied", "look", "look", "write", "write", "replied", "look", "look", "replied"];
-    let rest = ["finished", "started", "finished", "started", "replied", "finished"];
+    let first = [
+        "started", "replied", "look", "look", "write", "write", "replied", "look", "look", "text", "replied",
+    ];
+    let rest = ["finished", "started", "finished", "started", "text", "replied", "finished"];
     assert_eq!(names, [&first[..], &rest[..]].concat());
 }
 
@@ -301,13 +303,7 @@ async fn iterations_are_limited_and_a_higher_limit_lets_it_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn time_is_limited_wherever_it_is_spent() {
-    let slow = SimulatedProfile {
-        latency: Duration::from_secs(3600),
-        spread: 0.0,
-        overloaded_rate: 0.0,
-        unavailable_rate: 0.0,
-        seed: 0,
-    };
+    let slow = SimulatedProfile::steady(Duration::from_secs(3600));
     let long_wait = Err(ModelError::Overloaded { retry_after: Some(Duration::from_secs(3600)) });
     let models: [Arc<dyn LanguageModel>; 3] = [
         Arc::new(Simulated::new(slow)),
@@ -468,8 +464,8 @@ async fn a_reader_that_never_reads_holds_up_nobody_and_is_told() {
     assert_eq!(bench.run(&mut session, "look").await.unwrap().outcome, answered("done"));
     drop(bench);
     let told = heard(receiver).await;
-    // Started, 40 times replied, called and returned, the last reply, finished: all but four.
-    assert_eq!(told[0], Told::Missed(1 + 40 * 3 + 2 - 4));
+    // Started, 40 times replied, called and returned, the text of the last reply and that reply, finished: all but four.
+    assert_eq!(told[0], Told::Missed(1 + 40 * 3 + 3 - 4));
     assert_eq!(told[4], Told::Event(Event::Finished(answered("done"))));
 }
 
@@ -505,15 +501,10 @@ struct Auditor {
 }
 
 impl LanguageModel for Auditor {
-    fn respond<'a>(
-        &'a self,
-        messages: &'a [Message],
-        tools: &'a [ToolSpec],
-        cancel: &'a CancellationToken,
-    ) -> BoxFuture<'a, Result<Reply, ModelError>> {
+    fn respond<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Reply, ModelError>> {
         let stream = StreamName::new("sessions/s").unwrap();
-        assert_eq!(self.store.head(&stream).unwrap(), Seq::new(messages.len() as u64));
-        self.model.respond(messages, tools, cancel)
+        assert_eq!(self.store.head(&stream).unwrap(), Seq::new(question.messages.len() as u64));
+        self.model.respond(question)
     }
 }
 

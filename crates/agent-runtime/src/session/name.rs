@@ -34,6 +34,13 @@ impl SessionName {
         &self.0.as_str()[PREFIX.len()..]
     }
 
+    /// Returns a number that is another for almost every other name: FNV-1a (Fowler, Noll, Vo).
+    pub(crate) fn seed(&self) -> u64 {
+        self.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    }
+
     pub(super) fn stream(&self) -> StreamName {
         self.0.clone()
     }

@@ -19,6 +19,9 @@ enum StoredMessage {
     System {
         text: String,
     },
+    Fact {
+        text: String,
+    },
     User {
         text: String,
     },
@@ -75,6 +78,7 @@ impl From<&Message> for StoredMessage {
     fn from(message: &Message) -> Self {
         match message {
             Message::System(text) => Self::System { text: text.clone() },
+            Message::Fact(text) => Self::Fact { text: text.clone() },
             Message::User(text) => Self::User { text: text.clone() },
             Message::Assistant(reply) => Self::Assistant {
                 text: reply.text.clone(),
@@ -95,6 +99,7 @@ impl From<StoredMessage> for Message {
     fn from(stored: StoredMessage) -> Self {
         match stored {
             StoredMessage::System { text } => Self::System(text),
+            StoredMessage::Fact { text } => Self::Fact(text),
             StoredMessage::User { text } => Self::User(text),
             StoredMessage::Assistant { text, calls, input_tokens, output_tokens } => Self::Assistant(Reply {
                 text,
@@ -159,6 +164,7 @@ mod tests {
             ToolResult { call_id: "1".to_owned(), status: ToolStatus::TimedOut, text: "late".to_owned() };
         for (message, json) in [
             (Message::System("rules".to_owned()), r#"{"role":"system","text":"rules"}"#),
+            (Message::Fact("7".to_owned()), r#"{"role":"fact","text":"7"}"#),
             (Message::User("do".to_owned()), r#"{"role":"user","text":"do"}"#),
             (
                 Message::Assistant(reply),

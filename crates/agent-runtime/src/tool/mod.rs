@@ -1,10 +1,12 @@
 //! What a model may do: the one place where tools are plugged in, and the registry that guards each call of them.
 
 mod call;
+pub mod command;
 pub mod files;
 mod record;
 mod registry;
 mod schema;
+mod text;
 
 pub use call::{Access, Tool, ToolCall, ToolError, ToolResult, ToolSpec, ToolStatus};
 pub use record::Record;

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::tool::text::{cut, presentable};
 use crate::tool::{Access, Record, Tool, ToolCall, ToolError, ToolResult, ToolSpec, ToolStatus};
 
 /// How much one call may take.
@@ -16,7 +17,8 @@ use crate::tool::{Access, Record, Tool, ToolCall, ToolError, ToolResult, ToolSpe
 pub struct ToolLimits {
     /// The time after which it is stopped.
     pub time_max: Duration,
-    /// The bytes of its output that the model gets to see; the rest is cut off, and the model is told.
+    /// The bytes of its output that the model gets to see; the rest is cut off, and the model is told. Control characters
+    /// are written out.
     pub output_bytes_max: usize,
 }
 
@@ -88,7 +90,7 @@ impl Registry {
             Some(registered) => registered.call(call, &self.limits, cancel).await,
             None => (ToolStatus::UnknownTool, format!("there is no tool {:?}", cut(call.name.clone(), 80))),
         };
-        let text = cut(text, self.limits.output_bytes_max);
+        let text = presentable(text, self.limits.output_bytes_max);
         ToolResult { call_id: call.id.clone(), status, text }
     }
 }
@@ -146,19 +148,6 @@ impl Registered {
             ),
         }
     }
-}
-
-/// Returns the first bytes of a text, with a note of how much is missing.
-fn cut(mut text: String, bytes_max: usize) -> String {
-    let bytes = text.len();
-    if bytes <= bytes_max {
-        return text;
-    }
-    let kept = (0..=bytes_max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    text.truncate(kept);
-    text.shrink_to_fit();
-    text.push_str(&format!("\n[cut: the first {kept} of {bytes} bytes]"));
-    text
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What arguments a tool takes: a flat object of typed properties, which every model understands.
 //!
-//! It is deliberately much less than JSON Schema: no nesting, no unions, no bounds. A tool that needs more checks it itself.
+//! It is deliberately much less than JSON Schema: lists of texts and choices, but no nesting, no unions, no bounds. A tool that needs more checks it itself.
 
 use serde_json::{Map, Value, json};
 
@@ -25,10 +25,14 @@ enum Presence {
 }
 
 /// The type of a property.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A text.
     Text,
+    /// One of these texts.
+    Choice(Vec<String>),
+    /// A list of texts.
+    Texts,
     /// A whole number that fits in 64 bits with a sign.
     Integer,
     /// A truth value.
@@ -70,25 +74,33 @@ pub enum InvalidArguments {
 }
 
 impl Kind {
-    const fn json_name(self) -> &'static str {
-        match self {
-            Self::Text => "string",
-            Self::Integer => "integer",
-            Self::Boolean => "boolean",
-        }
+    fn to_json(&self) -> Map<String, Value> {
+        let value = match self {
+            Self::Text => json!({ "type": "string" }),
+            Self::Choice(texts) => json!({ "type": "string", "enum": texts }),
+            Self::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+            Self::Integer => json!({ "type": "integer" }),
+            Self::Boolean => json!({ "type": "boolean" }),
+        };
+        let Value::Object(object) = value else { unreachable!("each is an object") };
+        object
     }
 
-    const fn in_words(self) -> &'static str {
+    const fn in_words(&self) -> &'static str {
         match self {
             Self::Text => "a string",
+            Self::Choice(_) => "one of the strings that the schema names",
+            Self::Texts => "a list of strings",
             Self::Integer => "an integer",
             Self::Boolean => "true or false",
         }
     }
 
-    fn fits(self, value: &Value) -> bool {
+    fn fits(&self, value: &Value) -> bool {
         match self {
             Self::Text => value.is_string(),
+            Self::Choice(texts) => value.as_str().is_some_and(|text| texts.iter().any(|one| one == text)),
+            Self::Texts => value.as_array().is_some_and(|values| values.iter().all(Value::is_string)),
             Self::Integer => value.is_i64(),
             Self::Boolean => value.is_boolean(),
         }
@@ -124,8 +136,9 @@ impl Schema {
             .properties
             .iter()
             .map(|property| {
-                let value = json!({ "type": property.kind.json_name(), "description": property.description });
-                (property.name.to_owned(), value)
+                let mut object = property.kind.to_json();
+                object.insert("description".to_owned(), json!(property.description));
+                (property.name.to_owned(), Value::Object(object))
             })
             .collect();
         let required: Vec<&str> = self.required_names().collect();
@@ -176,6 +189,15 @@ impl Arguments {
         self.0.get(name)?.as_str()
     }
 
+    /// Returns a list of texts, empty if it was left out.
+    pub fn texts(&self, name: &str) -> Vec<&str> {
+        self.0
+            .get(name)
+            .and_then(Value::as_array)
+            .map(|values| values.iter().filter_map(Value::as_str).collect())
+            .unwrap_or_default()
+    }
+
     /// Returns a whole number, `None` if it was left out.
     pub fn integer(&self, name: &str) -> Option<i64> {
         self.0.get(name)?.as_i64()
@@ -206,6 +228,22 @@ mod tests {
         assert_eq!((arguments.integer("line"), arguments.boolean("quick")), (Some(-3), Some(true)));
         assert_eq!(schema().read(r#"{"path": ""}"#).unwrap().integer("line"), None);
         assert!(Schema::new().read("").is_ok());
+    }
+
+    #[test]
+    fn lists_and_choices_are_held_to_as_well() {
+        let choice = Kind::Choice(["a", "b"].map(str::to_owned).to_vec());
+        let schema = Schema::new().required("which", choice, "which").optional("words", Kind::Texts, "what");
+        let arguments = schema.read(r#"{"which": "b", "words": ["x", "y z"]}"#).unwrap();
+        assert_eq!((arguments.text("which"), arguments.texts("words")), (Some("b"), vec!["x", "y z"]));
+        assert_eq!(schema.read(r#"{"which": "a"}"#).unwrap().texts("words"), [""; 0]);
+        for text in
+            [r#"{"which": "c"}"#, r#"{"which": "a", "words": "x"}"#, r#"{"which": "a", "words": [1]}"#]
+        {
+            assert!(matches!(schema.read(text), Err(InvalidArguments::WrongKind { .. })), "{text}");
+        }
+        assert_eq!(schema.to_json()["properties"]["which"]["enum"], json!(["a", "b"]));
+        assert_eq!(schema.to_json()["properties"]["words"]["items"]["type"], "string");
     }
 
     #[test]

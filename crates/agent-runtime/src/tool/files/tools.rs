@@ -1,4 +1,4 @@
-//! The tools that read, write and list the files of a working set.
+//! The tools that read, write, list and search files.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::BoxFuture;
 use crate::model::Message;
-use crate::tool::files::{FileError, FilePath, WorkingSet};
+use crate::tool::files::{FileError, FilePath, Files, WorkingSet};
 use crate::tool::{Access, Arguments, Kind, Schema, Tool, ToolError, ToolSpec, ToolStatus};
 
 /// The name of the tool that reads a file.
@@ -17,10 +17,21 @@ pub const WRITE_FILE: &str = "write_file";
 /// The name of the tool that lists a folder.
 pub const LIST_FILES: &str = "list_files";
 
+/// The name of the tool that finds a text in files.
+pub const SEARCH_FILES: &str = "search_files";
+
+/// The most lines that a search returns.
+const MATCHES_MAX: usize = 200;
+/// The characters of each of them.
+const MATCH_CHARS_MAX: usize = 200;
+
 /// Returns the tools that work on `files`.
-pub fn tools(files: &Arc<WorkingSet>) -> [Arc<dyn Tool>; 3] {
-    let tool = |operation| Arc::new(FileTool { operation, files: Arc::clone(files) }) as Arc<dyn Tool>;
-    [Operation::Read, Operation::Write, Operation::List].map(tool)
+///
+/// A write that is under way when its call is dropped may still be carried out.
+pub fn tools(files: &Arc<impl Files>) -> [Arc<dyn Tool>; 4] {
+    let files: Arc<dyn Files> = Arc::clone(files) as _;
+    let tool = |operation| Arc::new(FileTool { operation, files: Arc::clone(&files) }) as Arc<dyn Tool>;
+    [Operation::Read, Operation::Write, Operation::List, Operation::Search].map(tool)
 }
 
 impl WorkingSet {
@@ -37,10 +48,7 @@ impl WorkingSet {
                 _ => None,
             })
             .collect();
-        let calls = messages.iter().flat_map(|message| match message {
-            Message::Assistant(reply) => reply.calls.as_slice(),
-            Message::System(_) | Message::User(_) | Message::Tool(_) => &[],
-        });
+        let calls = messages.iter().flat_map(Message::calls);
         for call in calls.filter(|call| call.name == WRITE_FILE && succeeded.contains(call.id.as_str())) {
             let Ok(arguments) = Operation::Write.schema().read(&call.arguments) else { continue };
             let Ok(path) = path_of(&arguments) else { continue };
@@ -52,7 +60,7 @@ impl WorkingSet {
 
 struct FileTool {
     operation: Operation,
-    files: Arc<WorkingSet>,
+    files: Arc<dyn Files>,
 }
 
 #[derive(Clone, Copy)]
@@ -60,6 +68,7 @@ enum Operation {
     Read,
     Write,
     List,
+    Search,
 }
 
 impl Operation {
@@ -68,6 +77,7 @@ impl Operation {
             Self::Read => READ_FILE,
             Self::Write => WRITE_FILE,
             Self::List => LIST_FILES,
+            Self::Search => SEARCH_FILES,
         }
     }
 
@@ -76,11 +86,13 @@ impl Operation {
             Self::Read => "Returns the text of a file, from a line on if you name one.",
             Self::Write => "Makes a file with this text, or replaces the whole text of one.",
             Self::List => "Returns the names in a folder, one a line; names of folders end with a slash.",
+            Self::Search => "Returns the lines that hold a text, each with its file and number.",
         }
     }
 
     fn schema(self) -> Schema {
         const PATH: &str = "The path of the file, relative to the root, such as src/lib.rs.";
+        const FOLDER: &str = "The path of the folder, relative to the root; leave it out for the root.";
         match self {
             Self::Read => Schema::new().required("path", Kind::Text, PATH).optional(
                 "from_line",
@@ -92,11 +104,11 @@ impl Operation {
                 Kind::Text,
                 "The whole text of the file.",
             ),
-            Self::List => Schema::new().optional(
-                "folder",
-                Kind::Text,
-                "The path of the folder, relative to the root; leave it out for the root.",
-            ),
+            Self::List => Schema::new().optional("folder", Kind::Text, FOLDER),
+            Self::Search => Schema::new()
+                .required("text", Kind::Text, "The text to find, as it stands: no pattern.")
+                .optional("folder", Kind::Text, FOLDER)
+                .optional("any_case", Kind::Boolean, "Whether small and capital letters are the same."),
         }
     }
 }
@@ -112,7 +124,7 @@ impl Tool for FileTool {
 
     fn access(&self) -> Access {
         match self.operation {
-            Operation::Read | Operation::List => Access::Reads,
+            Operation::Read | Operation::List | Operation::Search => Access::Reads,
             Operation::Write => Access::Writes,
         }
     }
@@ -122,17 +134,21 @@ impl Tool for FileTool {
         arguments: Arguments,
         _cancel: CancellationToken,
     ) -> BoxFuture<'_, Result<String, ToolError>> {
+        let (operation, files) = (self.operation, Arc::clone(&self.files));
+        let work = move || match operation {
+            Operation::Read => read(&*files, &arguments),
+            Operation::Write => write(&*files, &arguments),
+            Operation::List => list(&*files, &arguments),
+            Operation::Search => search(&*files, &arguments),
+        };
         Box::pin(async move {
-            match self.operation {
-                Operation::Read => read(&self.files, &arguments),
-                Operation::Write => write(&self.files, &arguments),
-                Operation::List => list(&self.files, &arguments),
-            }
+            let done = tokio::task::spawn_blocking(work).await;
+            done.unwrap_or_else(|error| Err(ToolError(format!("the files broke: {error}"))))
         })
     }
 }
 
-fn read(files: &WorkingSet, arguments: &Arguments) -> Result<String, ToolError> {
+fn read(files: &dyn Files, arguments: &Arguments) -> Result<String, ToolError> {
     let path = path_of(arguments)?;
     let content = files.read(&path).map_err(in_words)?;
     let content = content.ok_or_else(|| ToolError(format!("there is no file `{path}`")))?;
@@ -146,7 +162,7 @@ fn read(files: &WorkingSet, arguments: &Arguments) -> Result<String, ToolError> 
     Ok(text.split_inclusive('\n').skip(skipped).collect())
 }
 
-fn write(files: &WorkingSet, arguments: &Arguments) -> Result<String, ToolError> {
+fn write(files: &dyn Files, arguments: &Arguments) -> Result<String, ToolError> {
     let path = path_of(arguments)?;
     let content = content_of(arguments);
     let bytes = content.len();
@@ -154,11 +170,32 @@ fn write(files: &WorkingSet, arguments: &Arguments) -> Result<String, ToolError>
     Ok(format!("wrote {bytes} bytes to `{path}`"))
 }
 
-fn list(files: &WorkingSet, arguments: &Arguments) -> Result<String, ToolError> {
-    let folder = match arguments.text("folder") {
-        None | Some("" | "." | "/") => None,
-        Some(text) => Some(parse(text.strip_suffix('/').unwrap_or(text))?),
-    };
+fn search(files: &dyn Files, arguments: &Arguments) -> Result<String, ToolError> {
+    let any_case = arguments.boolean("any_case") == Some(true);
+    let folded = |text: &str| if any_case { text.to_lowercase() } else { text.to_owned() };
+    let wanted = folded(arguments.text("text").expect("the schema requires it"));
+    if wanted.is_empty() {
+        return Err(ToolError("there is nothing to search for".to_owned()));
+    }
+    let mut matches = Vec::new();
+    for path in files.all(folder_of(arguments)?.as_ref()).map_err(in_words)? {
+        // What cannot be read, or is no text, holds no line.
+        let Ok(Some(content)) = files.read(&path) else { continue };
+        let Ok(text) = String::from_utf8(content) else { continue };
+        for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| folded(line).contains(&wanted)) {
+            if matches.len() == MATCHES_MAX {
+                matches.push(format!("[only the first {MATCHES_MAX} lines are shown]"));
+                return Ok(matches.join("\n"));
+            }
+            let shown: String = line.chars().take(MATCH_CHARS_MAX).collect();
+            matches.push(format!("{path}:{number}: {shown}"));
+        }
+    }
+    if matches.is_empty() { Ok("(no lines)".to_owned()) } else { Ok(matches.join("\n")) }
+}
+
+fn list(files: &dyn Files, arguments: &Arguments) -> Result<String, ToolError> {
+    let folder = folder_of(arguments)?;
     let names = files.list(folder.as_ref()).map_err(in_words)?;
     if names.is_empty() {
         return Ok("(no files)".to_owned());
@@ -168,6 +205,14 @@ fn list(files: &WorkingSet, arguments: &Arguments) -> Result<String, ToolError> 
 
 fn path_of(arguments: &Arguments) -> Result<FilePath, ToolError> {
     parse(arguments.text("path").expect("the schema requires it"))
+}
+
+/// Returns the folder that is meant, `None` for the root.
+fn folder_of(arguments: &Arguments) -> Result<Option<FilePath>, ToolError> {
+    match arguments.text("folder") {
+        None | Some("" | "." | "/") => Ok(None),
+        Some(text) => parse(text.strip_suffix('/').unwrap_or(text)).map(Some),
+    }
 }
 
 fn content_of(arguments: &Arguments) -> Vec<u8> {
@@ -180,9 +225,9 @@ fn parse(text: &str) -> Result<FilePath, ToolError> {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn in_words(error: FileError) -> ToolError {
-    match &error {
-        FileError::Source(source) => ToolError(format!("{error}: {source}")),
-        FileError::IsFolder { .. } | FileError::BelowFile { .. } => ToolError(error.to_string()),
+    match std::error::Error::source(&error) {
+        Some(cause) => ToolError(format!("{error}: {cause}")),
+        None => ToolError(error.to_string()),
     }
 }
 
@@ -236,6 +281,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn lines_are_found_with_their_places() {
+        let files = files();
+        let find = |text: &str| json!({ "text": text });
+        assert_eq!(call(&files, SEARCH_FILES, &find("t")).await.unwrap(), "a.txt:2: two\na.txt:3: three");
+        assert_eq!(call(&files, SEARCH_FILES, &find("TWO")).await.unwrap(), "(no lines)");
+        let any_case = json!({ "text": "TWO", "any_case": true });
+        assert_eq!(call(&files, SEARCH_FILES, &any_case).await.unwrap(), "a.txt:2: two");
+        let elsewhere = json!({ "text": "two", "folder": "src" });
+        assert_eq!(call(&files, SEARCH_FILES, &elsewhere).await.unwrap(), "(no lines)");
+        assert!(call(&files, SEARCH_FILES, &find("")).await.is_err());
+        let many = "a line\n".repeat(1000);
+        files.write(&FilePath::new("many").unwrap(), many.into_bytes()).unwrap();
+        let found = call(&files, SEARCH_FILES, &find("line")).await.unwrap();
+        assert_eq!(found.lines().count(), MATCHES_MAX + 1);
+    }
+
+    #[tokio::test]
     async fn no_tool_takes_a_hostile_path() {
         let files = files();
         for path in ["../x", "/etc/passwd", ".git/config", "a/../../x", "C:\\x", "a\0b", "src/.GIT/x", "~/x"]
@@ -244,6 +306,7 @@ mod tests {
                 (READ_FILE, json!({ "path": path })),
                 (WRITE_FILE, json!({ "path": path, "content": "" })),
                 (LIST_FILES, json!({ "folder": path })),
+                (SEARCH_FILES, json!({ "text": "x", "folder": path })),
             ] {
                 assert!(call(&files, name, &arguments).await.is_err(), "{name} takes {path:?}");
             }

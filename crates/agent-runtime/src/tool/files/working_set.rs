@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::tool::files::FilePath;
+use crate::tool::files::{FileError, FilePath, Files};
 
 /// Where files are read from before they are changed.
 ///
@@ -31,28 +31,6 @@ impl FileSource for BTreeMap<String, Vec<u8>> {
     }
 }
 
-/// Why a file could not be read or written; nothing has changed.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// The path is that of a folder.
-    #[error("`{path}` is a folder")]
-    IsFolder {
-        /// The path.
-        path: FilePath,
-    },
-    /// A folder of the path is a file.
-    #[error("`{path}` cannot be: `{file}` is a file")]
-    BelowFile {
-        /// The path.
-        path: FilePath,
-        /// The file in its way.
-        file: String,
-    },
-    /// The files to begin from could not be read.
-    #[error("the files could not be read")]
-    Source(#[source] SourceError),
-}
-
 /// Files that an agent works on: a base, and what was written on top of it.
 #[derive(Debug)]
 pub struct WorkingSet {
@@ -73,40 +51,6 @@ impl WorkingSet {
         Self { base: Box::new(base), state: Mutex::default() }
     }
 
-    /// Returns the bytes of a file, `None` if there is no file at the path.
-    pub fn read(&self, path: &FilePath) -> Result<Option<Vec<u8>>, FileError> {
-        if let Some(content) = self.state().changes.get(path) {
-            return Ok(Some(content.clone()));
-        }
-        self.base.read(path).map_err(FileError::Source)
-    }
-
-    /// Makes or replaces a file.
-    pub fn write(&self, path: &FilePath, content: Vec<u8>) -> Result<(), FileError> {
-        let mut state = self.state();
-        let paths = self.paths(&mut state)?;
-        if let Some(file) = path.folders().find(|folder| paths.contains(*folder)) {
-            return Err(FileError::BelowFile { path: path.clone(), file: file.to_owned() });
-        }
-        if below(paths, &format!("{path}/")).next().is_some() {
-            return Err(FileError::IsFolder { path: path.clone() });
-        }
-        paths.insert(path.as_str().to_owned());
-        state.changes.insert(path.clone(), content);
-        Ok(())
-    }
-
-    /// Returns the names in a folder, or at the root: those of folders end with `/`.
-    pub fn list(&self, folder: Option<&FilePath>) -> Result<BTreeSet<String>, FileError> {
-        let mut state = self.state();
-        let prefix = folder.map(|folder| format!("{folder}/")).unwrap_or_default();
-        let names = below(self.paths(&mut state)?, &prefix).map(|path| {
-            let rest = &path[prefix.len()..];
-            rest.find('/').map_or(rest, |at| &rest[..=at]).to_owned()
-        });
-        Ok(names.collect())
-    }
-
     /// Returns what was written, by path. A file may have been written with what the base holds.
     pub fn changes(&self) -> BTreeMap<FilePath, Vec<u8>> {
         self.state().changes.clone()
@@ -124,6 +68,49 @@ impl WorkingSet {
         }
         Ok(state.paths.as_mut().expect("they were just put there"))
     }
+}
+
+impl Files for WorkingSet {
+    fn read(&self, path: &FilePath) -> Result<Option<Vec<u8>>, FileError> {
+        if let Some(content) = self.state().changes.get(path) {
+            return Ok(Some(content.clone()));
+        }
+        self.base.read(path).map_err(FileError::Source)
+    }
+
+    fn write(&self, path: &FilePath, content: Vec<u8>) -> Result<(), FileError> {
+        let mut state = self.state();
+        let paths = self.paths(&mut state)?;
+        if let Some(file) = path.folders().find(|folder| paths.contains(*folder)) {
+            return Err(FileError::BelowFile { path: path.clone(), file: file.to_owned() });
+        }
+        if below(paths, &format!("{path}/")).next().is_some() {
+            return Err(FileError::IsFolder { path: path.clone() });
+        }
+        paths.insert(path.as_str().to_owned());
+        state.changes.insert(path.clone(), content);
+        Ok(())
+    }
+
+    fn list(&self, folder: Option<&FilePath>) -> Result<BTreeSet<String>, FileError> {
+        let mut state = self.state();
+        let prefix = prefix(folder);
+        let names = below(self.paths(&mut state)?, &prefix).map(|path| {
+            let rest = &path[prefix.len()..];
+            rest.find('/').map_or(rest, |at| &rest[..=at]).to_owned()
+        });
+        Ok(names.collect())
+    }
+
+    fn all(&self, folder: Option<&FilePath>) -> Result<Vec<FilePath>, FileError> {
+        let mut state = self.state();
+        let prefix = prefix(folder);
+        Ok(below(self.paths(&mut state)?, &prefix).filter_map(|path| FilePath::new(path).ok()).collect())
+    }
+}
+
+fn prefix(folder: Option<&FilePath>) -> String {
+    folder.map(|folder| format!("{folder}/")).unwrap_or_default()
 }
 
 fn below<'a>(paths: &'a BTreeSet<String>, prefix: &'a str) -> impl Iterator<Item = &'a String> {
