@@ -84,6 +84,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Measure this program on this machine
     Bench(BenchArgs),
+    /// Show skills: which there are, what is in one, what they cost in tokens
+    Skills(SkillsArgs),
     /// Show the settings and where each comes from
     Config(ConfigArgs),
     /// Print the completions for a shell
@@ -103,6 +105,11 @@ impl Command {
             Self::Log(args) => args.json,
             Self::Doctor(args) => args.json,
             Self::Bench(args) => args.json,
+            Self::Skills(SkillsArgs { command }) => match command {
+                SkillsCommand::List(args) => args.json,
+                SkillsCommand::Show(args) => args.json,
+                SkillsCommand::Cost(args) => args.json,
+            },
             Self::Config(ConfigArgs { command: ConfigCommand::Show(args) }) => args.json,
             Self::Completions(_) => false,
         }
@@ -387,6 +394,72 @@ pub enum BenchProfile {
     Quick,
     /// As the claims name it.
     Full,
+}
+
+/// The arguments of `skills`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner skills list .agents/skills ~/.agents/skills
+  super-planner skills show .agents/skills make-pdf
+  super-planner skills cost .agents/skills")]
+pub struct SkillsArgs {
+    /// What about the skills.
+    #[command(subcommand)]
+    pub command: SkillsCommand,
+}
+
+/// What about the skills.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SkillsCommand {
+    /// Name the skills and what each is for
+    List(SkillsListArgs),
+    /// Show what a model gets to see when it activates a skill
+    Show(SkillsShowArgs),
+    /// Count the tokens of the skills: all of it at once, or each part when it is needed
+    Cost(SkillsCostArgs),
+}
+
+/// The arguments of `skills list`.
+#[derive(Debug, Clone, Args)]
+pub struct SkillsListArgs {
+    /// The folders that hold skills; of two of one name, that of the earlier folder
+    #[arg(value_name = "DIR", required = true)]
+    pub folders: Vec<PathBuf>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `skills show`.
+#[derive(Debug, Clone, Args)]
+pub struct SkillsShowArgs {
+    /// The folder that holds skills
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// The skill
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// A supporting file of it instead
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<String>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `skills cost`.
+#[derive(Debug, Clone, Args)]
+pub struct SkillsCostArgs {
+    /// The folders that hold skills
+    #[arg(value_name = "DIR", required = true)]
+    pub folders: Vec<PathBuf>,
+    /// How many skills a session uses
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub skills: usize,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The arguments of `config`.

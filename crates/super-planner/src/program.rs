@@ -44,6 +44,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Demo(args) => command::demo::run(&args, &config, terminal),
         Command::Config(args) => command::config::run(&args, &config, terminal),
         Command::Completions(args) => command::completions::run(&args, terminal),
+        Command::Skills(args) => command::skills::run(&args, terminal),
         Command::Validate(args) => command::validate::run(&args, &config, terminal),
         Command::Analyze(args) => command::analyze::run(&args, &config, terminal),
         Command::Bench(args) => command::bench::run(&args, &config, terminal),

@@ -9,5 +9,6 @@ pub mod doctor;
 pub mod explain;
 pub mod log;
 pub mod run;
+pub mod skills;
 pub mod status;
 pub mod validate;
