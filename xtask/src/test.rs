@@ -6,6 +6,9 @@ use crate::step::{Step, StepFailed};
 /// All tests, those of the store in PostgreSQL among them.
 const WORKSPACE_TESTS: &str = "test --workspace --features state-store/postgres --no-fail-fast";
 
+/// The proof that the general run of git-ops finds what is planted.
+const PLANTED_BUGS_OF_GIT: &str = "test -p git-ops --features planted-bugs --test general planted";
+
 pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
     println!(
         "Runs the examples of super-planner, then every unit, integration and documentation test of the workspace.\n\
@@ -15,7 +18,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
     find_or_install_git()?;
     find_or_install_postgresql()?;
     Step::cargo().words("test -p super-planner --examples").run()?;
-    Step::cargo().words(WORKSPACE_TESTS).arguments(arguments).run()
+    Step::cargo().words(WORKSPACE_TESTS).arguments(arguments).run()?;
+    Step::cargo().words(PLANTED_BUGS_OF_GIT).run()
 }
 
 /// The tests compare what the project writes with what stock git reads.

@@ -1,9 +1,14 @@
 //! What an agent did to the files: edits, and why some cannot be applied.
 
+use std::sync::Arc;
+
+use git2::ObjectType;
+
 use crate::id::CommitId;
 use crate::object::{ObjectError, Objects};
+use crate::pack_entry::PackEntry;
 use crate::path::RepoPath;
-use crate::tree;
+use crate::tree::{self, Item};
 use crate::tree_edit::{Draft, Node, Obstacle};
 
 /// Whether a file can be run.
@@ -24,6 +29,13 @@ pub enum Edit {
         path: RepoPath,
         /// All of its bytes, exactly as they are stored.
         content: Vec<u8>,
+        /// Whether it can be run.
+        mode: FileMode,
+    },
+    /// Sets whether a file that exists can be run.
+    SetMode {
+        /// Where the file is.
+        path: RepoPath,
         /// Whether it can be run.
         mode: FileMode,
     },
@@ -50,7 +62,7 @@ pub enum EditError {
         /// Its id.
         base: CommitId,
     },
-    /// A file to be deleted or moved is not there.
+    /// A file to be deleted, moved or given a mode is not there.
     #[error("there is no file {path}")]
     MissingFile {
         /// Where it was expected.
@@ -113,17 +125,52 @@ impl FileMode {
     }
 }
 
+/// An edit whose content is an object already.
+#[derive(Debug, Clone)]
+pub(crate) enum ReadyEdit {
+    Put { path: RepoPath, mode: FileMode, blob: Arc<PackEntry> },
+    SetMode { path: RepoPath, mode: FileMode },
+    Delete { path: RepoPath },
+    Rename { from: RepoPath, to: RepoPath },
+}
+
+impl ReadyEdit {
+    /// Names and compresses what the edit writes, which is most of the work of a commit.
+    pub(crate) fn new(edit: Edit) -> Result<Self, ObjectError> {
+        Ok(match edit {
+            Edit::Write { path, content, mode } => {
+                let blob = PackEntry::new(ObjectType::Blob, content);
+                let blob = blob.map_err(|source| ObjectError::Write { kind: "blob", source })?;
+                Self::Put { path, mode, blob: Arc::new(blob) }
+            }
+            Edit::SetMode { path, mode } => Self::SetMode { path, mode },
+            Edit::Delete { path } => Self::Delete { path },
+            Edit::Rename { from, to } => Self::Rename { from, to },
+        })
+    }
+
+    /// Returns the paths that the edit looks at.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &RepoPath> {
+        let (first, second) = match self {
+            Self::Put { path, .. } | Self::SetMode { path, .. } | Self::Delete { path } => (path, None),
+            Self::Rename { from, to } => (from, Some(to)),
+        };
+        std::iter::once(first).chain(second)
+    }
+}
+
 /// Applies the edits in order to a draft of a tree.
-pub(crate) fn apply(objects: &Objects<'_>, draft: &mut Draft, edits: &[Edit]) -> Result<(), ApplyError> {
+pub(crate) fn apply(objects: &Objects<'_>, draft: &mut Draft, edits: &[ReadyEdit]) -> Result<(), ApplyError> {
     for edit in edits {
         match edit {
-            Edit::Write { path, content, mode } => {
-                put(objects, draft, path, Node::Fresh { mode: mode.raw(), content: content.clone() })?;
+            ReadyEdit::Put { path, mode, blob } => {
+                put(objects, draft, path, Node::Fresh { mode: mode.raw(), blob: Arc::clone(blob) })?;
             }
-            Edit::Delete { path } => {
+            ReadyEdit::SetMode { path, mode } => set_mode(objects, draft, path, *mode)?,
+            ReadyEdit::Delete { path } => {
                 take(objects, draft, path)?;
             }
-            Edit::Rename { from, to } => rename(objects, draft, from, to)?,
+            ReadyEdit::Rename { from, to } => rename(objects, draft, from, to)?,
         }
     }
     Ok(())
@@ -147,6 +194,22 @@ fn take(objects: &Objects<'_>, draft: &mut Draft, path: &RepoPath) -> Result<Nod
         }
         Err(obstacle) => Err(not_a_folder(path, &obstacle).into()),
     }
+}
+
+fn set_mode(
+    objects: &Objects<'_>,
+    draft: &mut Draft,
+    path: &RepoPath,
+    mode: FileMode,
+) -> Result<(), ApplyError> {
+    let node = match take(objects, draft, path)? {
+        Node::Fresh { blob, .. } => Node::Fresh { mode: mode.raw(), blob },
+        Node::Stored(item) if item.is_file() => Node::Stored(Item { mode: mode.raw(), id: item.id }),
+        Node::Stored(_) | Node::Opened(_) => {
+            return Err(EditError::MissingFile { path: path.clone() }.into());
+        }
+    };
+    put(objects, draft, path, node)
 }
 
 fn rename(

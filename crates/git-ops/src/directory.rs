@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use crate::change::{Edit, FileMode};
 use crate::object::{ObjectError, Objects};
+use crate::object_cache::ObjectCache;
 use crate::path::{DEPTH_MAX, InvalidPath, RepoPath};
 use crate::tree::{self, Item};
 
@@ -194,11 +195,12 @@ fn usable(path: &[u8], item: Item) -> Result<(RepoPath, Item), Skipped> {
 /// Returns the edits that turn a tree into what a folder holds.
 pub(crate) fn changes(
     repository: &git2::Repository,
+    known: &ObjectCache,
     tree: Oid,
     folder: &Path,
     bytes_max: u64,
 ) -> Result<DirectoryChanges, DirectoryError> {
-    let objects = Objects::open(repository)?;
+    let objects = Objects::open(repository, known)?;
     let mut tracked = BTreeMap::new();
     walk(&objects, tree, &mut |found| {
         tracked.extend(found.ok());
@@ -498,14 +500,16 @@ mod tests {
     fn a_hostile_tree_writes_nothing_outside_its_folder() {
         let test = TestRepository::new(&[]);
         let raw = git2::Repository::open_bare(test.repository.git_dir()).unwrap();
-        let objects = Objects::open(&raw).unwrap();
-        let id = objects.write_blob(b"../../outside").unwrap();
+        let known = ObjectCache::default();
+        let objects = Objects::open(&raw, &known).unwrap();
+        let blob = crate::pack_entry::PackEntry::new(ObjectType::Blob, b"../../outside".to_vec()).unwrap();
+        let id = objects.add(blob.into());
         let entry =
             |name: &str, mode, id| TreeEntry { name: name.as_bytes().to_vec(), item: Item { mode, id } };
         let inner =
-            objects.write_tree(vec![entry("config", MODE_FILE, id), entry("hooks", MODE_FILE, id)]).unwrap();
+            objects.add_tree(vec![entry("config", MODE_FILE, id), entry("hooks", MODE_FILE, id)]).unwrap();
         let tree = objects
-            .write_tree(vec![
+            .add_tree(vec![
                 entry("..", MODE_FOLDER, inner),
                 entry(".git", MODE_FOLDER, inner),
                 entry("GIT~1", MODE_FOLDER, inner),

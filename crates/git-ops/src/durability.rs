@@ -1,38 +1,56 @@
-//! Making writes survive a power cut: the one switch in libgit2 that makes it flush, and flushes of our own.
+//! Making writes survive a power cut: files are written under another name, flushed, and then given their own.
 //!
-//! By default libgit2 flushes nothing. With the switch it flushes every object, pack and ref that it writes, and the
-//! folder that each is in. Folders above that are ours to flush.
+//! A name is flushed with the folder that holds it. Who gives a file its name flushes the folder, once for all the files
+//! that a batch puts there.
 
-use std::fs::File;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::Once;
 
-/// Makes libgit2 flush what it writes, for the whole process. To be called before a repository is opened.
-#[expect(unsafe_code, reason = "git2 does not wrap this option of libgit2")]
-pub(crate) fn enable() {
-    static ENABLED: Once = Once::new();
-    ENABLED.call_once(|| {
-        libgit2_sys::init();
-        let option = libgit2_sys::GIT_OPT_ENABLE_FSYNC_GITDIR as std::ffi::c_int;
-        // SAFETY: libgit2 is initialised, and this option takes exactly one int, which it stores in a global variable
-        // before any repository of ours is opened.
-        let code = unsafe { libgit2_sys::git_libgit2_opts(option, 1 as std::ffi::c_int) };
-        assert_eq!(code, 0, "libgit2 knows its own option");
-    });
+use crate::planted::{self, Bug};
+
+/// Writes a new file and flushes its content, but not its name. What a dead process has left at the path is replaced.
+pub(crate) fn write_new(path: &Path, content: &[u8], permissions: u32) -> io::Result<()> {
+    remove_if_there(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(permissions).open(path)?;
+    file.write_all(content)?;
+    flush_content(&file)
 }
 
-/// Flushes a file's content or a folder's names.
-pub(crate) fn flush(path: &Path) -> io::Result<()> {
+/// Flushes the content of a file and what is needed to read it.
+pub(crate) fn flush_content(file: &File) -> io::Result<()> {
+    if planted::is_on(Bug::SkippedFlush) {
+        return Ok(());
+    }
+    file.sync_data()
+}
+
+/// Flushes the names in a folder.
+pub(crate) fn flush_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Flushes a file and every folder from it up to and including `root`.
-pub(crate) fn flush_up_to(path: &Path, root: &Path) -> io::Result<()> {
-    for part in path.ancestors().take_while(|part| part.starts_with(root)) {
-        flush(part)?;
+/// Flushes everything in a folder, and the folder itself.
+pub(crate) fn flush_all(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            flush_all(&entry.path())?;
+        } else if kind.is_file() {
+            File::open(entry.path())?.sync_all()?;
+        }
     }
-    Ok(())
+    flush_folder(folder)
+}
+
+/// Removes a file, if there is one.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -40,18 +58,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_switch_is_accepted() {
-        enable();
-        enable();
-    }
-
-    #[test]
-    fn a_file_and_its_folders_are_flushed() {
+    fn a_new_file_replaces_what_a_dead_process_left() {
         let folder = tempfile::tempdir().unwrap();
-        let deep = folder.path().join("a/b");
-        std::fs::create_dir_all(&deep).unwrap();
-        std::fs::write(deep.join("file"), "x").unwrap();
-        flush_up_to(&deep.join("file"), folder.path()).unwrap();
-        assert!(flush(&folder.path().join("absent")).is_err());
+        let path = folder.path().join("file");
+        write_new(&path, b"much longer than the next", 0o444).unwrap();
+        write_new(&path, b"short", 0o444).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"short");
+        std::fs::create_dir(folder.path().join("below")).unwrap();
+        flush_all(folder.path()).unwrap();
+        assert!(flush_all(&folder.path().join("absent")).is_err());
     }
 }

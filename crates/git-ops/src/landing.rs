@@ -3,17 +3,19 @@
 //! Between the two the caller can record which commits are about to land. Because preparing again gives the same ids,
 //! a crash at any point is resolved by looking which of them the branch contains.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use crate::branch;
 use crate::commit::NewCommit;
 use crate::conflict::Conflict;
 use crate::id::CommitId;
-use crate::lock::HeldLock;
 use crate::merge::{self, Merged};
 use crate::message::{Message, Signature};
 use crate::name::BranchName;
 use crate::object::{ObjectError, Objects};
-use crate::reference::{self, MoveRefError};
-use crate::writer::{LeavesUnknown, WriteError};
+use crate::reference::{MoveRefError, RefMove};
+use crate::writer::WriteError;
 
 /// A pinned result to be landed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,35 +92,32 @@ pub enum PublishError {
     /// The branch could not be read or written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The batch that was to move the branch failed.
+    #[error(transparent)]
+    Batch(Arc<WriteError>),
+    /// The queue has ended.
+    #[error("the queue has ended")]
+    Ended,
 }
 
-impl LeavesUnknown for PublishError {
-    fn leaves_unknown(&self) -> bool {
-        match self {
-            Self::Write(error) => LeavesUnknown::leaves_unknown(error),
-            Self::TipMoved { .. } | Self::CheckedOut { .. } | Self::NotADescendant { .. } => false,
-        }
-    }
-}
-
+/// Adds to the batch what the results become on a branch.
 pub(crate) fn prepare(
-    repository: &git2::Repository,
+    objects: &Objects<'_>,
+    git_dir: &Path,
     branch: &BranchName,
     requests: &[LandRequest],
 ) -> Result<Prepared, WriteError> {
-    let objects = Objects::open(repository)?;
-    let tip = branch::tip(repository, branch)?;
+    let tip = branch::tip(git_dir, branch)?;
     let expected_tip = tip.ok_or_else(|| WriteError::NoSuchBranch { branch: branch.clone() })?;
     let mut new_tip = expected_tip;
     let mut items = Vec::with_capacity(requests.len());
     for request in requests {
-        let item = land_on(&objects, new_tip, request)?;
+        let item = land_on(objects, new_tip, request)?;
         if let Preparation::Commit { id, .. } = item {
             new_tip = id;
         }
         items.push(item);
     }
-    objects.flush()?;
     Ok(Prepared { branch: branch.clone(), expected_tip, new_tip, items })
 }
 
@@ -149,29 +148,35 @@ fn land_on(
         return Ok(Preparation::Empty);
     }
     let commit = NewCommit { tree, parents: &[parent], author, time: *time, message };
-    let id = objects.write_commit(&commit.encode())?;
+    let id = objects.add_commit(commit.encode())?;
     Ok(Preparation::Commit { id, parent, merged: tree != theirs.tree })
 }
 
-pub(crate) fn publish(
+/// Returns the move that publishes what is prepared, or why it must not be made.
+pub(crate) fn planned_move(
     repository: &git2::Repository,
-    lock: &mut HeldLock,
+    objects: &Objects<'_>,
+    checked_out: &[BranchName],
     prepared: &Prepared,
-) -> Result<(), PublishError> {
+) -> Result<RefMove, PublishError> {
     let Prepared { branch, expected_tip, new_tip, .. } = prepared;
     let (expected_tip, new_tip) = (*expected_tip, *new_tip);
-    if branch::checked_out(repository).map_err(WriteError::Read)?.contains(branch) {
+    if checked_out.contains(branch) {
         return Err(PublishError::CheckedOut { branch: branch.clone() });
     }
-    if !branch::is_ancestor(repository, expected_tip, new_tip).map_err(WriteError::Read)? {
+    if !branch::is_ancestor(repository, objects, expected_tip, new_tip).map_err(WriteError::Read)? {
         return Err(PublishError::NotADescendant { new_tip, expected_tip });
     }
-    let moved =
-        reference::compare_and_swap(repository, lock, &branch.ref_name(), Some(expected_tip), new_tip);
+    Ok(RefMove { name: branch.ref_name(), expected: Some(expected_tip), new: Some(new_tip) })
+}
+
+/// Returns what the outcome of a move means for the branch.
+pub(crate) fn published(prepared: &Prepared, moved: Result<(), MoveRefError>) -> Result<(), PublishError> {
     match moved {
         Ok(()) => Ok(()),
         Err(MoveRefError::Elsewhere { found, .. }) => {
-            Err(PublishError::TipMoved { branch: branch.clone(), expected: expected_tip, found })
+            let Prepared { branch, expected_tip, .. } = prepared;
+            Err(PublishError::TipMoved { branch: branch.clone(), expected: *expected_tip, found })
         }
         Err(error) => Err(WriteError::Move(error).into()),
     }
@@ -180,6 +185,7 @@ pub(crate) fn publish(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lock::HeldLock;
     use crate::testing::*;
 
     #[test]
@@ -345,7 +351,8 @@ mod tests {
         let refused = test.writer().publish(&prepared);
         let locked = matches!(&refused, Err(PublishError::Write(WriteError::Move(MoveRefError::Locked { path, .. }))) if *path == lock);
         assert!(locked && lock.exists(), "{refused:?}");
-        HeldLock::acquire(test.repository.git_dir()).unwrap().announce("refs/heads/work").unwrap();
+        std::fs::remove_file(&lock).unwrap();
+        HeldLock::acquire(test.repository.git_dir()).unwrap().lock_beside(&lock).unwrap();
         test.writer().publish(&prepared).unwrap();
         assert!(!lock.exists());
     }

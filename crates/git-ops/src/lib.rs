@@ -1,6 +1,8 @@
 //! Commits, merges and landing on branches, written straight into the object database. Knows nothing of tasks.
 //!
-//! Many agents produce results; this crate keeps every one of them and puts them on a branch one after another:
+//! A [`CommitQueue`] takes what many agents have done and puts it on branches, one commit each. What waits while one batch
+//! is being flushed shares the next: one pack for all its objects, one move for each of its refs. Who has to record what is
+//! about to happen before it does lands in steps instead, through the queue or a [`Writer`] of its own:
 //!
 //! 1. [`Writer::pin`] turns edits into result commits and makes them reachable, durably, from one ref of our own.
 //! 2. [`Writer::prepare`] merges pinned results in memory, one after another, onto the tip of a branch, and writes
@@ -9,15 +11,20 @@
 //!
 //! The rules that the crate keeps:
 //! - There is no index and no working copy in the way; a branch that is checked out somewhere is never moved.
-//! - What is acknowledged is flushed: objects, refs and the folders that hold them.
-//! - Refs only ever move to a descendant, and none is deleted.
+//! - What is acknowledged is flushed: objects, refs and the folders that hold them. Objects come before the refs that
+//!   reach them. What failed is not repaired but written anew.
+//! - Branches only ever move to a descendant, and one is deleted only when that is asked for.
 //! - Nothing that a repository contains is executed: no hooks, no filters, no merge drivers, no attributes.
 //! - Conflict markers are never committed; a [`Conflict`] is data.
 //! - Names, times and messages come from the caller. The crate reads no clock that ends up in an object.
+//! - Git may work beside us at any time: its locks are honoured, ours are left by no dead process for long, and objects
+//!   are protected from its collector until a ref reaches them.
 
 mod branch;
 mod change;
 mod commit;
+mod commit_queue;
+mod commit_request;
 mod conflict;
 mod directory;
 mod durability;
@@ -28,8 +35,14 @@ mod merge;
 mod message;
 mod name;
 mod object;
+mod object_cache;
+mod pack;
+mod pack_entry;
+mod pack_folder;
+mod packed_refs;
 mod path;
 mod pin;
+mod planted;
 mod printable;
 mod reference;
 mod repository;
@@ -40,7 +53,10 @@ mod tree;
 mod tree_edit;
 mod writer;
 
+pub use branch::{CreateBranchError, DeleteBranchError};
 pub use change::{Edit, EditError, FileMode};
+pub use commit_queue::{CommitQueue, QueueError};
+pub use commit_request::{CommitError, CommitRequest};
 pub use conflict::{Conflict, ConflictedPath, EntryKind, Version};
 pub use directory::{DirectoryChanges, DirectoryError, Exported, Skipped, SkippedBecause};
 pub use id::{BlobId, CommitId, InvalidId};
@@ -49,9 +65,10 @@ pub use lock::LockError;
 pub use message::{Message, Signature};
 pub use name::{BranchName, InvalidBranchName};
 pub use object::ObjectError;
+pub use pack_folder::JoinPacksError;
 pub use path::{InvalidPath, RepoPath};
 pub use pin::{PinRequest, Pinned};
-pub use reference::MoveRefError;
-pub use repository::{CreateBranchError, InitError, OpenError, ReadError, Repository};
+pub use reference::{MoveRefError, ReadRefError};
+pub use repository::{InitError, OpenError, ReadError, Repository};
 pub use snapshot::{Listing, Snapshot};
 pub use writer::{WriteError, Writer};

@@ -1,26 +1,30 @@
 //! One writer of ours at a time: an operating-system lock that the kernel releases when its holder dies.
 //!
-//! A process that is killed while git moves a ref leaves `<ref>.lock` behind, and that blocks the ref for ever. So the
-//! holder notes in the lock file which ref it is about to move. Whoever takes the lock next and finds a note knows that
-//! the ref's lock file, if there is one, belongs to a dead process, and removes it. The lock files of others are never
-//! removed.
+//! A process that is killed while it moves a ref leaves `<ref>.lock` behind, and that blocks the ref for ever. So each lock
+//! of a ref that we make is another name of our own lock file and holds its mark. Whoever has taken our lock knows that a
+//! marked lock belongs to a dead process, and removes it. The lock files of others are never removed.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::reference::PINS;
+use crate::durability;
+use crate::pack_folder::PackFolder;
+use crate::planted::{self, Bug};
 
 /// The name of the lock file in the git directory.
 const FILE_NAME: &str = "super-planner.lock";
+/// What the lock file holds, and so every lock of a ref that is ours.
+const MARK: &str = "locked by super-planner; where no process of it runs, it is removed by the next one\n";
 /// How long to wait for another writer of ours.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_millis(20);
-/// The longest note that is read back.
-const NOTE_BYTES_MAX: u64 = 4096;
+/// How deep folders of refs are searched for locks.
+const DEPTH_MAX: usize = 64;
 
 /// Why the writer's lock was not obtained.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +35,10 @@ pub enum LockError {
         /// The lock file.
         path: PathBuf,
     },
-    /// The lock file cannot be used.
+    /// The lock file cannot be used, or what a dead writer left cannot be removed.
     #[error("cannot use the lock file {}", path.display())]
     Io {
-        /// The lock file, or the stale lock of a ref.
+        /// The lock file, or the folder with what was left.
         path: PathBuf,
         /// Why.
         #[source]
@@ -52,7 +56,41 @@ pub(crate) struct HeldLock {
 
 impl HeldLock {
     /// Waits for the lock of a repository, takes it and removes what a dead holder left behind.
+    ///
+    /// That somebody left the lock of a ref shows in the number of names that the lock file has.
     pub(crate) fn acquire(git_dir: &Path) -> Result<Self, LockError> {
+        let lock = Self::wait(git_dir)?;
+        let names = lock.file.metadata().map_err(|source| lock.failed(source))?.nlink();
+        if names > 1 {
+            lock.sweep()?;
+        }
+        Ok(lock)
+    }
+
+    /// As [`HeldLock::acquire`], but looks for what was left even where nothing points to it, as after a power cut.
+    pub(crate) fn acquire_and_search(git_dir: &Path) -> Result<Self, LockError> {
+        let lock = Self::wait(git_dir)?;
+        lock.sweep()?;
+        Ok(lock)
+    }
+
+    /// Makes a lock file as git has them for a ref or a pack, if there is none.
+    ///
+    /// It is another name of our own lock file, so that it holds the mark from the first moment.
+    pub(crate) fn lock_beside(&self, path: &Path) -> io::Result<()> {
+        std::fs::hard_link(&self.path, path)
+    }
+
+    /// Returns the folder for files that are about to get their name, made if there is none.
+    pub(crate) fn workshop(&self) -> io::Result<PathBuf> {
+        let folder = self.git_dir.join("super-planner");
+        match std::fs::create_dir(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            Ok(()) | Err(_) => Ok(folder),
+        }
+    }
+
+    fn wait(git_dir: &Path) -> Result<Self, LockError> {
         let path = git_dir.join(FILE_NAME);
         let file = match lock_file(&path) {
             Ok(Some(file)) => file,
@@ -60,42 +98,38 @@ impl HeldLock {
             Err(source) => return Err(LockError::Io { path, source }),
         };
         let mut lock = Self { file, path, git_dir: git_dir.to_owned() };
-        lock.sweep()?;
+        lock.mark().map_err(|source| lock.failed(source))?;
         Ok(lock)
     }
 
-    /// Notes durably that a ref is about to be moved, so that its lock file is known to be ours if we die.
-    pub(crate) fn announce(&mut self, ref_name: &str) -> Result<(), LockError> {
-        let written = (|| {
-            self.file.set_len(0)?;
+    /// Writes the mark, durably, if it is not there. Every lock is to be known again, also after a power cut.
+    fn mark(&mut self) -> io::Result<()> {
+        let mut text = String::new();
+        if self.file.metadata()?.len() == MARK.len() as u64 {
             self.file.rewind()?;
-            self.file.write_all(ref_name.as_bytes())?;
-            self.file.sync_data()
-        })();
-        written.map_err(|source| self.failed(source))
-    }
-
-    /// Takes the note back: the ref has been moved, or the move was refused.
-    pub(crate) fn settle(&mut self) -> Result<(), LockError> {
-        self.file.set_len(0).map_err(|source| self.failed(source))
-    }
-
-    fn sweep(&mut self) -> Result<(), LockError> {
-        let mut note = Vec::new();
-        let read = self.file.rewind().and_then(|()| (&self.file).take(NOTE_BYTES_MAX).read_to_end(&mut note));
-        read.map_err(|source| self.failed(source))?;
-        let noted = String::from_utf8(note).ok().filter(|name| git2::Reference::is_valid_name(name));
-        // Nobody else ever moves our own ref, so its lock needs no note.
-        for name in [Some(PINS.to_owned()), noted].into_iter().flatten() {
-            let stale = ref_lock_path(&self.git_dir, &name);
-            match std::fs::remove_file(&stale) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(LockError::Io { path: stale, source });
-                }
-                Ok(()) | Err(_) => {}
+            if (&self.file).read_to_string(&mut text).is_ok() && text == MARK {
+                return Ok(());
             }
         }
-        self.settle()
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.file.write_all(MARK.as_bytes())?;
+        durability::flush_content(&self.file)?;
+        durability::flush_folder(&self.git_dir)
+    }
+
+    fn sweep(&self) -> Result<(), LockError> {
+        if planted::is_on(Bug::UnsweptLocks) {
+            return Ok(());
+        }
+        let io = |path: &Path, result: io::Result<()>| {
+            result.map_err(|source| LockError::Io { path: path.to_owned(), source })
+        };
+        let refs = self.git_dir.join("refs");
+        io(&refs, sweep_locks(&refs, 0))?;
+        let packed = self.git_dir.join("packed-refs.lock");
+        io(&packed, remove_if_marked(&packed))?;
+        io(&self.git_dir, PackFolder::new(&self.git_dir).sweep())
     }
 
     fn failed(&self, source: io::Error) -> LockError {
@@ -106,6 +140,34 @@ impl HeldLock {
 /// Returns where git puts the lock of a ref.
 pub(crate) fn ref_lock_path(git_dir: &Path, ref_name: &str) -> PathBuf {
     git_dir.join(format!("{ref_name}.lock"))
+}
+
+fn sweep_locks(folder: &Path, depth: usize) -> io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        // Git removes folders that became empty.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() && depth < DEPTH_MAX {
+            sweep_locks(&entry.path(), depth + 1)?;
+        } else if kind.is_file() && entry.file_name().as_encoded_bytes().ends_with(b".lock") {
+            remove_if_marked(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file that [`HeldLock::lock_beside`] made, and so, as we hold our own lock, that of a dead writer.
+pub(crate) fn remove_if_marked(path: &Path) -> io::Result<()> {
+    match std::fs::read(path) {
+        Ok(content) if content == MARK.as_bytes() => durability::remove_if_there(path),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Waits a little longer each time, by a different amount in every process.
@@ -140,37 +202,51 @@ fn lock_file(path: &Path) -> io::Result<Option<File>> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_the_noted_lock_and_that_of_our_own_ref_are_swept() {
+    fn git_dir() -> tempfile::TempDir {
         let git_dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(git_dir.path().join("refs/heads")).unwrap();
-        std::fs::create_dir_all(git_dir.path().join("refs/super-planner")).unwrap();
-        let stale = [ref_lock_path(git_dir.path(), "refs/heads/main"), ref_lock_path(git_dir.path(), PINS)];
-        let foreign = ref_lock_path(git_dir.path(), "refs/heads/other");
-        for path in stale.iter().chain([&foreign]) {
-            std::fs::write(path, "").unwrap();
-        }
-        let mut dying = HeldLock::acquire(git_dir.path()).unwrap();
-        dying.announce("refs/heads/main").unwrap();
-        drop(dying);
-        drop(HeldLock::acquire(git_dir.path()).unwrap());
-        assert!(stale.iter().all(|path| !path.exists()));
-        assert!(foreign.exists());
+        std::fs::create_dir_all(git_dir.path().join("refs/heads/deep")).unwrap();
+        git_dir
     }
 
     #[test]
-    fn a_settled_or_hostile_note_sweeps_nothing() {
-        let git_dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(git_dir.path().join("refs/heads")).unwrap();
-        let other = ref_lock_path(git_dir.path(), "refs/heads/main");
-        std::fs::write(&other, "").unwrap();
-        let mut lock = HeldLock::acquire(git_dir.path()).unwrap();
-        lock.announce("refs/heads/main").unwrap();
-        lock.settle().unwrap();
-        drop(lock);
+    fn only_locks_that_are_ours_are_swept() {
+        let git_dir = git_dir();
+        let path = |name: &str| git_dir.path().join(name);
+        let ours = ["refs/heads/deep/a.lock", "refs/heads/b.lock", "packed-refs.lock"].map(path);
+        let foreign = ["refs/heads/c.lock", "refs/heads/deep/d.lock", "refs/heads/e"].map(path);
+        std::fs::write(&foreign[0], "").unwrap();
+        std::fs::write(&foreign[1], format!("{}\n", "0".repeat(40))).unwrap();
+        std::fs::write(&foreign[2], MARK).unwrap();
+        let dying = HeldLock::acquire(git_dir.path()).unwrap();
+        for path in &ours {
+            dying.lock_beside(path).unwrap();
+        }
+        let refused = dying.lock_beside(&foreign[0]).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        drop(dying);
         drop(HeldLock::acquire(git_dir.path()).unwrap());
-        std::fs::write(git_dir.path().join(FILE_NAME), "refs/heads/../heads/main").unwrap();
+        assert!(ours.iter().all(|path| !path.exists()));
+        assert!(foreign.iter().all(|path| path.exists()));
+    }
+
+    #[test]
+    fn a_search_finds_locks_that_nothing_points_to() {
+        let git_dir = git_dir();
+        let lock = git_dir.path().join("refs/heads/a.lock");
+        std::fs::write(&lock, MARK).unwrap();
         drop(HeldLock::acquire(git_dir.path()).unwrap());
-        assert!(other.exists());
+        assert!(lock.exists());
+        drop(HeldLock::acquire_and_search(git_dir.path()).unwrap());
+        assert!(!lock.exists());
+    }
+
+    #[test]
+    fn a_lock_file_of_any_content_gets_the_mark() {
+        let git_dir = git_dir();
+        for content in ["", "refs/heads/main", &"x".repeat(MARK.len())] {
+            std::fs::write(git_dir.path().join(FILE_NAME), content).unwrap();
+            drop(HeldLock::acquire(git_dir.path()).unwrap());
+            assert_eq!(std::fs::read_to_string(git_dir.path().join(FILE_NAME)).unwrap(), MARK);
+        }
     }
 }

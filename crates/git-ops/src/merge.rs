@@ -32,6 +32,8 @@ pub(crate) fn merge(objects: &Objects<'_>, base: Oid, ours: Oid, theirs: Oid) ->
     if base != theirs {
         merge.folder(&[], [Some(base), Some(ours), Some(theirs)], 0)?;
     }
+    #[cfg(feature = "planted-bugs")]
+    merge.guess_renames(base, ours)?;
     if merge.conflicts.is_empty() {
         return Ok(Merged::Clean(merge.draft));
     }
@@ -153,8 +155,38 @@ impl Merge<'_> {
             path: String::from_utf8_lossy(path).into_owned(),
             source,
         })?;
-        Ok(merged
-            .map_or(FileOutcome::Conflict, |content| FileOutcome::Becomes(Node::Fresh { mode, content })))
+        match merged {
+            Some(content) => Ok(FileOutcome::Becomes(Node::fresh(mode, content)?)),
+            None => Ok(FileOutcome::Conflict),
+        }
+    }
+
+    /// Takes a file of ours with the content of one that is gone for that file, as a guess at renames would.
+    #[cfg(feature = "planted-bugs")]
+    fn guess_renames(&mut self, base: Oid, ours: Oid) -> Result<(), ObjectError> {
+        use crate::planted::{Bug, is_on};
+        let mut guessed = |conflict: &ConflictedPath| -> Result<bool, ObjectError> {
+            let (Some(base_file), None, Some(theirs)) = (conflict.base, conflict.ours, conflict.theirs)
+            else {
+                return Ok(false);
+            };
+            let gone = base_file.blob.oid();
+            let found = self.objects.tree(Some(ours))?.into_iter().find(|entry| entry.item.id == gone);
+            let Some(entry) = found.filter(|_| base != ours) else { return Ok(false) };
+            let item = Item { mode: entry.item.mode, id: theirs.blob.oid() };
+            self.draft.set(self.objects, &entry.name, Node::Stored(item))?;
+            Ok(true)
+        };
+        if is_on(Bug::GuessedRenames) {
+            let mut left = Vec::new();
+            for conflict in std::mem::take(&mut self.conflicts) {
+                if !guessed(&conflict)? {
+                    left.push(conflict);
+                }
+            }
+            self.conflicts = left;
+        }
+        Ok(())
     }
 
     fn conflict(&mut self, path: &[u8], three: Three) {
@@ -198,6 +230,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::object_cache::ObjectCache;
+    use crate::pack_folder::PackFolder;
     use crate::testing::*;
 
     /// Paths that nest in each other, so that files and folders get in each other's way.
@@ -261,10 +295,8 @@ mod tests {
                 return;
             }
             Some(item) if random.one_in(6) => Node::Stored(Item { mode, id: item.id }),
-            Some(item) => {
-                Node::Fresh { mode, content: edited(random, name, &objects.blob(item.id).unwrap()) }
-            }
-            None => Node::Fresh { mode, content: content(random, name) },
+            Some(item) => Node::fresh(mode, edited(random, name, &objects.blob(item.id).unwrap())).unwrap(),
+            None => Node::fresh(mode, content(random, name)).unwrap(),
         };
         draft.set(objects, path, node).unwrap();
     }
@@ -300,7 +332,9 @@ mod tests {
     fn random_merges_end_as_those_of_git() {
         let test = TestRepository::new(&[]);
         let raw = git2::Repository::open_bare(test.repository.git_dir()).unwrap();
-        let objects = Objects::open(&raw).unwrap();
+        let known = ObjectCache::default();
+        let objects = Objects::open(&raw, &known).unwrap();
+        let packs = PackFolder::new(test.repository.git_dir());
         let scale: f64 = std::env::var("SUPER_PLANNER_TEST_SCALE").map_or(1.0, |text| text.parse().unwrap());
         let cases = (250.0 * scale) as u64;
         let (mut clean, mut conflicts) = (0, 0);
@@ -310,11 +344,13 @@ mod tests {
             let (few, more) = (1 + random.below(2), 1 + random.below(6));
             let ours = changed(random, &objects, Some(base), more);
             let theirs = changed(random, &objects, Some(base), few);
+            objects.store(&packs).unwrap();
             let expected = git_merges(&test, [base, ours, theirs]);
             let found = match merge(&objects, base, ours, theirs).unwrap() {
                 Merged::Clean(draft) => Ok(draft.write(&objects).unwrap().to_string()),
                 Merged::Conflict(paths) => Err(paths.into_iter().map(|conflict| conflict.path).collect()),
             };
+            objects.store(&packs).unwrap();
             let listing = |tree: Oid| test.git(&["ls-tree", "-r", &tree.to_string()]).1;
             let input = || [base, ours, theirs].map(listing).join("--\n");
             assert_eq!(found, expected, "seed {seed}, base, ours and theirs:\n{}", input());

@@ -1,16 +1,20 @@
-//! The object database: reading what commits and trees hold, and writing objects that survive a power cut.
+//! The object database: reading what commits and trees hold, and adding objects, a pack for each batch.
 //!
 //! Every read checks the hash of what it read, so a damaged object is an error and never wrong content.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use git2::{ObjectType, Oid};
 
 use crate::commit::{self, CommitRecord};
-use crate::durability;
 use crate::id::CommitId;
+use crate::object_cache::ObjectCache;
+use crate::pack::Pack;
+use crate::pack_entry::PackEntry;
+use crate::pack_folder::PackFolder;
 use crate::tree::{self, TreeEntry};
 
 /// Why an object could not be read or written.
@@ -57,14 +61,23 @@ pub enum ObjectError {
         #[source]
         source: git2::Error,
     },
-    /// The database could not be opened, or did not take an object.
-    #[error("cannot write a {kind} to the object database")]
+    /// The database could not be opened, or an object got no name.
+    #[error("cannot put a {kind} into the object database")]
     Write {
         /// What was to be written.
         kind: &'static str,
         /// Why.
         #[source]
         source: git2::Error,
+    },
+    /// The objects could not be written or flushed.
+    #[error("cannot write {}", path.display())]
+    WritePack {
+        /// The pack that was to hold them.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// Two files could not be merged.
     #[error("cannot merge the content of {path:?}")]
@@ -75,29 +88,29 @@ pub enum ObjectError {
         #[source]
         source: git2::Error,
     },
-    /// A file or folder of the database could not be flushed.
-    #[error("cannot flush {}", path.display())]
-    Flush {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
-/// The object database of one open repository.
+/// The object database of one open repository, and the objects that a batch is about to add to it.
 pub(crate) struct Objects<'repo> {
     odb: git2::Odb<'repo>,
-    folder: PathBuf,
-    /// The objects known to be flushed, so that one that many commits share is looked at once.
-    flushed: RefCell<BTreeSet<Oid>>,
+    known: &'repo ObjectCache,
+    batch: RefCell<Batch>,
+}
+
+/// Objects that are not in the database yet, in the order in which they came.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Arc<PackEntry>>,
+    places: HashMap<Oid, usize>,
 }
 
 impl<'repo> Objects<'repo> {
-    pub(crate) fn open(repository: &'repo git2::Repository) -> Result<Self, ObjectError> {
+    pub(crate) fn open(
+        repository: &'repo git2::Repository,
+        known: &'repo ObjectCache,
+    ) -> Result<Self, ObjectError> {
         let odb = repository.odb().map_err(|source| ObjectError::Write { kind: "database", source })?;
-        Ok(Self { odb, folder: repository.commondir().join("objects"), flushed: RefCell::default() })
+        Ok(Self { odb, known, batch: RefCell::default() })
     }
 
     pub(crate) fn blob(&self, id: Oid) -> Result<Vec<u8>, ObjectError> {
@@ -115,22 +128,55 @@ impl<'repo> Objects<'repo> {
         record.map_err(|reason| damaged(id.oid(), "commit", reason))
     }
 
-    pub(crate) fn write_blob(&self, content: &[u8]) -> Result<Oid, ObjectError> {
-        self.write(ObjectType::Blob, content)
+    pub(crate) fn add_tree(&self, entries: Vec<TreeEntry>) -> Result<Oid, ObjectError> {
+        self.add_new(ObjectType::Tree, tree::encode(entries))
     }
 
-    pub(crate) fn write_tree(&self, entries: Vec<TreeEntry>) -> Result<Oid, ObjectError> {
-        self.write(ObjectType::Tree, &tree::encode(entries))
+    pub(crate) fn add_commit(&self, bytes: Vec<u8>) -> Result<CommitId, ObjectError> {
+        self.add_new(ObjectType::Commit, bytes).map(CommitId::from_oid)
     }
 
-    pub(crate) fn write_commit(&self, bytes: &[u8]) -> Result<CommitId, ObjectError> {
-        self.write(ObjectType::Commit, bytes).map(CommitId::from_oid)
+    /// Adds an object to the batch, and returns its id.
+    ///
+    /// Whether the database has it already is not asked: it could be one that nothing reaches and that a collector is
+    /// about to remove, or one that was never flushed.
+    pub(crate) fn add(&self, entry: Arc<PackEntry>) -> Oid {
+        let id = entry.id;
+        let Batch { entries, places } = &mut *self.batch.borrow_mut();
+        places.entry(id).or_insert_with(|| {
+            entries.push(entry);
+            entries.len() - 1
+        });
+        id
     }
 
-    /// Flushes the folder that holds the database's own folders; to be called once before a ref points to new objects.
-    pub(crate) fn flush(&self) -> Result<(), ObjectError> {
-        durability::flush(&self.folder)
-            .map_err(|source| ObjectError::Flush { path: self.folder.clone(), source })
+    /// Returns the batch as a pack, `None` if nothing was added.
+    pub(crate) fn pack(&self) -> Option<Pack> {
+        let Batch { entries, .. } = &*self.batch.borrow();
+        (!entries.is_empty()).then(|| Pack::new(entries.iter().map(|entry| (entry.id, &*entry.packed))))
+    }
+
+    /// Empties the batch, whose pack is in the database now.
+    pub(crate) fn stored(&self) {
+        for entry in self.batch.take().entries {
+            self.known.insert(entry.id, entry.kind, entry.content.as_slice().into());
+        }
+    }
+
+    /// Writes the batch as one pack and flushes it.
+    pub(crate) fn store(&self, packs: &PackFolder) -> Result<(), ObjectError> {
+        if let Some(pack) = self.pack() {
+            packs.store(&pack)?;
+            self.stored();
+        }
+        Ok(())
+    }
+
+    fn add_new(&self, kind: ObjectType, content: Vec<u8>) -> Result<Oid, ObjectError> {
+        let entry = PackEntry::new(kind, content);
+        entry
+            .map(|entry| self.add(Arc::new(entry)))
+            .map_err(|source| ObjectError::Write { kind: kind.str(), source })
     }
 
     fn read<T>(
@@ -139,49 +185,34 @@ impl<'repo> Objects<'repo> {
         expected: ObjectType,
         parse: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, ObjectError> {
+        if let Some(entry) = self.batched(id) {
+            check_kind(id, expected, entry.kind)?;
+            return Ok(parse(&entry.content));
+        }
+        if let Some((kind, content)) = self.known.get(id) {
+            check_kind(id, expected, kind)?;
+            return Ok(parse(&content));
+        }
         let object = self.odb.read(id).map_err(|source| match source.code() {
             git2::ErrorCode::NotFound => ObjectError::Missing { id: id.to_string() },
             _ => ObjectError::Read { id: id.to_string(), source },
         })?;
-        if object.kind() != expected {
-            let (expected, found) = (expected.str(), object.kind().str());
-            return Err(ObjectError::Kind { id: id.to_string(), expected, found });
-        }
+        check_kind(id, expected, object.kind())?;
+        self.known.insert(id, object.kind(), object.data().into());
         Ok(parse(object.data()))
     }
 
-    /// Writes an object and flushes it, its name included.
-    ///
-    /// libgit2 leaves an object alone that is there already. Its writer may have been git itself, which does not flush
-    /// loose objects, or one of us that was killed between the rename and the flush; so it is flushed here.
-    fn write(&self, kind: ObjectType, bytes: &[u8]) -> Result<Oid, ObjectError> {
-        let failed = |source| ObjectError::Write { kind: kind.str(), source };
-        let id = Oid::hash_object(kind, bytes).map_err(failed)?;
-        if self.flushed.borrow().contains(&id) {
-            return Ok(id);
-        }
-        if self.odb.exists(id) {
-            self.flush_loose(id)?;
-        }
-        let written = self.odb.write(kind, bytes).map_err(failed)?;
-        assert_eq!(written, id, "an object's id follows from its bytes");
-        self.flushed.borrow_mut().insert(id);
-        Ok(id)
+    fn batched(&self, id: Oid) -> Option<Arc<PackEntry>> {
+        let batch = self.batch.borrow();
+        batch.places.get(&id).map(|at| Arc::clone(&batch.entries[*at]))
     }
+}
 
-    fn flush_loose(&self, id: Oid) -> Result<(), ObjectError> {
-        let name = id.to_string();
-        let folder = self.folder.join(&name[..2]);
-        for path in [folder.join(&name[2..]), folder] {
-            match durability::flush(&path) {
-                // The object is in a pack; git flushes those.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(ObjectError::Flush { path, source }),
-                Ok(()) => {}
-            }
-        }
-        Ok(())
+fn check_kind(id: Oid, expected: ObjectType, found: ObjectType) -> Result<(), ObjectError> {
+    if found == expected {
+        return Ok(());
     }
+    Err(ObjectError::Kind { id: id.to_string(), expected: expected.str(), found: found.str() })
 }
 
 fn damaged(id: Oid, kind: &'static str, reason: &'static str) -> ObjectError {

@@ -3,13 +3,16 @@
 //! The ref is a chain. Each batch adds one commit whose parents are the chain so far and the batch's results, so that
 //! one ref keeps any number of results and none ever has to be deleted.
 
-use crate::change::{self, ApplyError, Edit, EditError};
+use std::path::Path;
+
+use git2::Oid;
+
+use crate::change::{self, ApplyError, Edit, EditError, ReadyEdit};
 use crate::commit::NewCommit;
 use crate::id::CommitId;
-use crate::lock::HeldLock;
 use crate::message::{Message, Signature};
 use crate::object::{ObjectError, Objects};
-use crate::reference::{self, PINS};
+use crate::reference::{self, PINS, RefMove};
 use crate::repository::ReadError;
 use crate::tree;
 use crate::tree_edit::Draft;
@@ -43,68 +46,71 @@ pub struct Pinned {
     pub changed: usize,
 }
 
-pub(crate) fn pin(
-    repository: &git2::Repository,
-    lock: &mut HeldLock,
-    requests: &[PinRequest],
-) -> Result<Vec<Result<Pinned, EditError>>, WriteError> {
-    let objects = Objects::open(repository)?;
-    let mut answers = Vec::with_capacity(requests.len());
-    for request in requests {
-        answers.push(match write_result(&objects, request) {
-            Ok(pinned) => Ok(pinned),
-            Err(ApplyError::Edit(error)) => Err(error),
-            Err(ApplyError::Object(error)) => return Err(error.into()),
-        });
-    }
-    let mut results: Vec<CommitId> = answers.iter().flatten().map(|pinned| pinned.commit).collect();
-    results.sort();
-    results.dedup();
-    if !results.is_empty() {
-        let time = requests.iter().map(|request| request.time).max().unwrap_or(0);
-        keep(repository, &objects, lock, results, time)?;
-    }
-    Ok(answers)
+/// A request whose contents are objects already.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadyResult {
+    pub(crate) base: CommitId,
+    pub(crate) edits: Vec<ReadyEdit>,
+    pub(crate) message: Message,
+    pub(crate) author: Signature,
+    pub(crate) time: i64,
 }
 
-fn write_result(objects: &Objects<'_>, request: &PinRequest) -> Result<Pinned, ApplyError> {
-    let PinRequest { base, edits, message, author, time } = request;
-    let base_tree = match objects.commit(*base) {
-        Ok(record) => record.tree,
-        Err(ObjectError::Missing { .. } | ObjectError::Kind { .. }) => {
-            return Err(EditError::MissingBase { base: *base }.into());
-        }
-        Err(error) => return Err(error.into()),
-    };
+impl ReadyResult {
+    pub(crate) fn new(request: PinRequest) -> Result<Self, ObjectError> {
+        let PinRequest { base, edits, message, author, time } = request;
+        let edits = edits.into_iter().map(ReadyEdit::new).collect::<Result<_, _>>()?;
+        Ok(Self { base, edits, message, author, time })
+    }
+}
+
+/// Adds the tree and the commit of a result to the batch.
+pub(crate) fn add_result(objects: &Objects<'_>, result: &ReadyResult) -> Result<Pinned, ApplyError> {
+    let ReadyResult { base, edits, message, author, time } = result;
+    let base_tree = base_tree(objects, *base)?;
     let mut draft = Draft::new(Some(base_tree));
     change::apply(objects, &mut draft, edits)?;
     let tree = draft.write(objects)?;
     let commit = NewCommit { tree, parents: &[*base], author, time: *time, message };
-    let commit = objects.write_commit(&commit.encode())?;
+    let commit = objects.add_commit(commit.encode())?;
     let changed = tree::count_changes(objects, Some(base_tree), Some(tree))?;
     Ok(Pinned { commit, base: *base, is_empty: tree == base_tree, changed })
 }
 
-/// Adds the results to the chain. A batch that is its last link already, because it is repeated, is not added again.
-fn keep(
-    repository: &git2::Repository,
+/// Returns the tree of the commit that edits start from.
+pub(crate) fn base_tree(objects: &Objects<'_>, base: CommitId) -> Result<Oid, ApplyError> {
+    match objects.commit(base) {
+        Ok(record) => Ok(record.tree),
+        Err(ObjectError::Missing { .. } | ObjectError::Kind { .. }) => {
+            Err(EditError::MissingBase { base }.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Adds a link with the results to the chain, and returns the move of its ref; `None` if there are no results.
+///
+/// A batch that is the last link already, because it is repeated, is not added again.
+pub(crate) fn keep(
     objects: &Objects<'_>,
-    lock: &mut HeldLock,
-    results: Vec<CommitId>,
+    git_dir: &Path,
+    mut results: Vec<CommitId>,
     time: i64,
-) -> Result<(), WriteError> {
-    let tip = reference::read(repository, PINS)
-        .map_err(|source| ReadError::Reference { name: PINS.to_owned(), source })?;
+) -> Result<Option<RefMove>, WriteError> {
+    results.sort();
+    results.dedup();
+    if results.is_empty() {
+        return Ok(None);
+    }
+    let tip = reference::read(git_dir, PINS).map_err(ReadError::from)?;
     let link = match tip {
         Some(tip) if holds_all(objects, tip, &results)? => tip,
         _ => {
             let parents: Vec<CommitId> = tip.into_iter().chain(results).collect();
-            write_link(objects, &parents, time)?
+            add_link(objects, &parents, time)?
         }
     };
-    objects.flush()?;
-    reference::compare_and_swap(repository, lock, PINS, tip, link)?;
-    Ok(())
+    Ok(Some(RefMove { name: PINS.to_owned(), expected: tip, new: Some(link) }))
 }
 
 fn holds_all(objects: &Objects<'_>, link: CommitId, results: &[CommitId]) -> Result<bool, ObjectError> {
@@ -112,11 +118,11 @@ fn holds_all(objects: &Objects<'_>, link: CommitId, results: &[CommitId]) -> Res
     Ok(results.iter().all(|result| held.contains(result)))
 }
 
-fn write_link(objects: &Objects<'_>, parents: &[CommitId], time: i64) -> Result<CommitId, ObjectError> {
-    let tree = objects.write_tree(Vec::new())?;
+fn add_link(objects: &Objects<'_>, parents: &[CommitId], time: i64) -> Result<CommitId, ObjectError> {
+    let tree = objects.add_tree(Vec::new())?;
     let author = Signature { name: "super-planner".to_owned(), email: String::new() };
     let message = Message { subject: "keep results".to_owned(), ..Message::default() };
-    objects.write_commit(&NewCommit { tree, parents, author: &author, time, message: &message }.encode())
+    objects.add_commit(NewCommit { tree, parents, author: &author, time, message: &message }.encode())
 }
 
 #[cfg(test)]

@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use git2::ErrorCode;
 
-use crate::branch;
-use crate::change::{ApplyError, Edit, EditError};
+use crate::branch::{self, CreateBranchError};
+use crate::change::{ApplyError, Edit, EditError, ReadyEdit};
 use crate::commit::NewCommit;
 use crate::directory::{self, DirectoryError};
 use crate::durability;
 use crate::id::{BlobId, CommitId};
-use crate::lock::{HeldLock, LockError};
 use crate::message::{Message, Signature};
 use crate::name::BranchName;
 use crate::object::{ObjectError, Objects};
-use crate::reference::{self, MoveRefError};
+use crate::object_cache::ObjectCache;
+use crate::pack_folder::{JoinPacksError, PackFolder};
+use crate::reference::ReadRefError;
 use crate::snapshot::Snapshot;
 use crate::tree_edit::Draft;
 use crate::writer::{WriteError, Writer};
@@ -90,15 +91,16 @@ pub enum ReadError {
         #[source]
         source: git2::Error,
     },
-    /// A ref cannot be read.
-    #[error("cannot read {name}")]
-    Reference {
-        /// The ref.
-        name: String,
+    /// `HEAD` cannot be followed.
+    #[error("cannot follow HEAD")]
+    Head {
         /// Why.
         #[source]
         source: git2::Error,
     },
+    /// A ref cannot be read.
+    #[error(transparent)]
+    Reference(#[from] ReadRefError),
     /// The history cannot be followed.
     #[error("cannot follow the history from {from}")]
     History {
@@ -120,28 +122,6 @@ pub enum ReadError {
         #[source]
         source: std::io::Error,
     },
-}
-
-/// Why a branch was not created.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateBranchError {
-    /// There is one of that name, at another commit.
-    #[error("the branch {branch} exists, at {at}")]
-    Exists {
-        /// The branch.
-        branch: BranchName,
-        /// Where it is.
-        at: CommitId,
-    },
-    /// The lock of the writer was not obtained.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The commit or the branch cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The ref cannot be written.
-    #[error(transparent)]
-    Move(#[from] MoveRefError),
 }
 
 /// Why a repository was not made.
@@ -193,7 +173,6 @@ impl Repository {
     ///
     /// One that belongs to another user, uses SHA-256 or a reftable, or is a shallow clone is refused.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        durability::enable();
         if !path.exists() {
             return Err(OpenError::NotFound { path: path.to_owned() });
         }
@@ -212,7 +191,6 @@ impl Repository {
     /// It is an ordinary one: `main` is checked out in the folder, with the files of the first commit. The folder is
     /// made if it does not exist, and must be empty if it does.
     pub fn init(path: &Path, first: &[Edit], author: &Signature, time: i64) -> Result<Self, InitError> {
-        durability::enable();
         let io = |source| InitError::Io { path: path.to_owned(), source };
         let git = |source| InitError::Git { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(io)?;
@@ -222,17 +200,21 @@ impl Repository {
         let mut options = git2::RepositoryInitOptions::new();
         options.initial_head("main").no_reinit(true).external_template(false);
         let created = git2::Repository::init_opts(path, &options).map_err(git)?;
-        let objects = Objects::open(&created)?;
+        // The repository's own first files are libgit2's, which flushes nothing.
+        durability::flush_all(created.path()).map_err(io)?;
+        let known = ObjectCache::default();
+        let objects = Objects::open(&created, &known)?;
         let mut draft = Draft::new(None);
-        crate::change::apply(&objects, &mut draft, first).map_err(|error| match error {
+        let edits = first.iter().cloned().map(ReadyEdit::new).collect::<Result<Vec<_>, _>>()?;
+        crate::change::apply(&objects, &mut draft, &edits).map_err(|error| match error {
             ApplyError::Edit(error) => InitError::Edit(error),
             ApplyError::Object(error) => InitError::Object(error),
         })?;
         let tree = draft.write(&objects)?;
         let message = Message { subject: "first commit".to_owned(), ..Message::default() };
         let commit = NewCommit { tree, parents: &[], author, time, message: &message };
-        let commit = objects.write_commit(&commit.encode())?;
-        objects.flush()?;
+        let commit = objects.add_commit(commit.encode())?;
+        objects.store(&PackFolder::new(created.path()))?;
         let repository = Self::open(path)?;
         let main = BranchName::new("main").expect("it is a plain word");
         repository.create_branch(&main, commit)?;
@@ -254,7 +236,7 @@ impl Repository {
         match self.open_raw()?.refname_to_id("HEAD") {
             Ok(id) => Ok(Some(CommitId::from_oid(id))),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(source) => Err(ReadError::Reference { name: "HEAD".to_owned(), source }),
+            Err(source) => Err(ReadError::Head { source }),
         }
     }
 
@@ -265,29 +247,16 @@ impl Repository {
 
     /// Returns the commit that a branch is at, `None` if there is no such branch.
     pub fn tip(&self, branch: &BranchName) -> Result<Option<CommitId>, ReadError> {
-        branch::tip(&self.open_raw()?, branch)
-    }
-
-    /// Creates a branch, durably. One that exists at that very commit is fine, one that exists elsewhere is not moved.
-    pub fn create_branch(&self, branch: &BranchName, at: CommitId) -> Result<(), CreateBranchError> {
-        let repository = self.open_raw()?;
-        Objects::open(&repository).and_then(|objects| objects.commit(at)).map_err(ReadError::Object)?;
-        let mut lock = HeldLock::acquire(&self.git_dir)?;
-        match reference::compare_and_swap(&repository, &mut lock, &branch.ref_name(), None, at) {
-            Err(MoveRefError::Elsewhere { found: Some(found), .. }) => {
-                Err(CreateBranchError::Exists { branch: branch.clone(), at: found })
-            }
-            moved => Ok(moved?),
-        }
+        branch::tip(&self.git_dir, branch)
     }
 
     /// Returns whether a commit is reachable from the tip of a branch; one that does not exist is not.
     pub fn contains(&self, branch: &BranchName, commit: CommitId) -> Result<bool, ReadError> {
-        let repository = self.open_raw()?;
-        let Some(tip) = branch::tip(&repository, branch)? else {
+        let (repository, known) = (self.open_raw()?, ObjectCache::default());
+        let Some(tip) = branch::tip(&self.git_dir, branch)? else {
             return Ok(false);
         };
-        match branch::is_ancestor(&repository, commit, tip) {
+        match branch::is_ancestor(&repository, &Objects::open(&repository, &known)?, commit, tip) {
             Err(ReadError::Object(ObjectError::Missing { .. })) => Ok(false),
             answer => answer,
         }
@@ -300,7 +269,14 @@ impl Repository {
 
     /// Returns the content of one side of a conflict.
     pub fn blob(&self, id: BlobId) -> Result<Vec<u8>, ReadError> {
-        Ok(Objects::open(&self.open_raw()?)?.blob(id.oid())?)
+        Ok(Objects::open(&self.open_raw()?, &ObjectCache::default())?.blob(id.oid())?)
+    }
+
+    /// Joins small packs into one if there are too many, and returns how many were replaced. No object is lost.
+    ///
+    /// A [`CommitQueue`](crate::CommitQueue) does this by itself.
+    pub fn join_packs(&self) -> Result<usize, JoinPacksError> {
+        PackFolder::new(&self.git_dir).join_small()
     }
 
     /// Returns a writer. Any number may exist, in any number of processes; they take turns.
@@ -309,8 +285,7 @@ impl Repository {
     }
 
     /// Opens the git directory without a working copy, so that nothing in one can matter.
-    fn open_raw(&self) -> Result<git2::Repository, ReadError> {
-        durability::enable();
+    pub(crate) fn open_raw(&self) -> Result<git2::Repository, ReadError> {
         git2::Repository::open_bare(&self.git_dir)
             .map_err(|source| ReadError::Open { path: self.git_dir.to_path_buf(), source })
     }
@@ -414,27 +389,6 @@ mod tests {
     }
 
     #[test]
-    fn a_branch_is_created_once() {
-        let test = TestRepository::new(&[("a", "1")]);
-        let other = test.pin(test.first, &[write("a", "2")]);
-        test.repository.create_branch(&work(), test.first).expect("it is there already");
-        let refused = test.repository.create_branch(&work(), other);
-        assert!(
-            matches!(refused, Err(CreateBranchError::Exists { at, .. }) if at == test.first),
-            "{refused:?}"
-        );
-        let deep = BranchName::new("super-planner/deep/er").unwrap();
-        test.repository.create_branch(&deep, other).unwrap();
-        assert_eq!(test.repository.tip(&deep).unwrap(), Some(other));
-        let absent =
-            test.repository.create_branch(&BranchName::new("x").unwrap(), CommitId::from_bytes([8; 20]));
-        assert!(matches!(
-            absent,
-            Err(CreateBranchError::Read(ReadError::Object(ObjectError::Missing { .. })))
-        ));
-    }
-
-    #[test]
     fn a_branch_contains_its_history_and_nothing_else() {
         let test = TestRepository::new(&[("a", "1")]);
         let result = test.pin(test.first, &[write("a", "2")]);
@@ -448,13 +402,16 @@ mod tests {
     #[test]
     fn a_flipped_bit_is_an_error() {
         let test = TestRepository::new(&[("a", "some content")]);
-        let (_, id) = test.git(&["rev-parse", "HEAD:a"]);
-        let file = test.repository.git_dir().join("objects").join(&id[..2]).join(id.trim().split_at(2).1);
-        let mut bytes = std::fs::read(&file).unwrap();
-        let last = bytes.len() - 6;
-        bytes[last] ^= 1;
-        std::fs::remove_file(&file).unwrap();
-        std::fs::write(&file, bytes).unwrap();
+        let folder = test.repository.git_dir().join("objects/pack");
+        let packs = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        for pack in packs.filter(|path| path.extension().is_some_and(|extension| extension == "pack")) {
+            let mut bytes = std::fs::read(&pack).unwrap();
+            let content = bytes.windows(12).position(|window| window == b"some content");
+            // So short a text is stored as it is.
+            bytes[content.expect("it is in the only pack")] ^= 1;
+            std::fs::remove_file(&pack).unwrap();
+            std::fs::write(&pack, bytes).unwrap();
+        }
         let read = test.repository.snapshot(test.first).unwrap().read(&path("a"));
         assert!(matches!(read, Err(ReadError::Object(ObjectError::Read { .. }))), "{read:?}");
     }

@@ -8,13 +8,15 @@ use crate::change::FileMode;
 use crate::directory::{self, DirectoryChanges, DirectoryError, Exported, Skipped};
 use crate::id::CommitId;
 use crate::object::{ObjectError, Objects};
+use crate::object_cache::ObjectCache;
 use crate::path::RepoPath;
 use crate::repository::ReadError;
-use crate::tree::Item;
+use crate::tree;
 
 /// The files of one commit. Can be sent to another thread but not shared.
 pub struct Snapshot {
     repository: git2::Repository,
+    known: ObjectCache,
     commit: CommitId,
     tree: Oid,
 }
@@ -30,8 +32,9 @@ pub struct Listing {
 
 impl Snapshot {
     pub(crate) fn open(repository: git2::Repository, commit: CommitId) -> Result<Self, ReadError> {
-        let tree = Objects::open(&repository)?.commit(commit)?.tree;
-        Ok(Self { repository, commit, tree })
+        let known = ObjectCache::default();
+        let tree = Objects::open(&repository, &known)?.commit(commit)?.tree;
+        Ok(Self { repository, known, commit, tree })
     }
 
     /// Returns the commit.
@@ -42,8 +45,8 @@ impl Snapshot {
 
     /// Returns the bytes of a file, `None` if there is no file at the path.
     pub fn read(&self, path: &RepoPath) -> Result<Option<Vec<u8>>, ReadError> {
-        let objects = Objects::open(&self.repository)?;
-        match find(&objects, self.tree, path)? {
+        let objects = Objects::open(&self.repository, &self.known)?;
+        match tree::find(&objects, self.tree, path)? {
             Some(item) if item.is_file() => Ok(Some(objects.blob(item.id)?)),
             Some(_) | None => Ok(None),
         }
@@ -52,7 +55,7 @@ impl Snapshot {
     /// Returns every file with its mode.
     pub fn list(&self) -> Result<Listing, ReadError> {
         let mut listing = Listing::default();
-        let objects = Objects::open(&self.repository)?;
+        let objects = Objects::open(&self.repository, &self.known)?;
         directory::walk(&objects, self.tree, &mut |found| {
             match found {
                 Ok((path, item)) => {
@@ -71,7 +74,7 @@ impl Snapshot {
     /// Links and submodules are left out and reported. No link is followed.
     pub fn export_to(&self, folder: &Path) -> Result<Exported, DirectoryError> {
         directory::prepare_empty(folder)?;
-        directory::export(&Objects::open(&self.repository)?, self.tree, folder)
+        directory::export(&Objects::open(&self.repository, &self.known)?, self.tree, folder)
     }
 
     /// Returns the edits that turn this snapshot into what a folder holds, to which it was exported before.
@@ -80,18 +83,6 @@ impl Snapshot {
     /// is `.git` at the top. Links and everything else that is not a file are reported and left out. More than
     /// `bytes_max` of new and changed content is an error.
     pub fn edits_from_dir(&self, folder: &Path, bytes_max: u64) -> Result<DirectoryChanges, DirectoryError> {
-        directory::changes(&self.repository, self.tree, folder, bytes_max)
+        directory::changes(&self.repository, &self.known, self.tree, folder, bytes_max)
     }
-}
-
-fn find(objects: &Objects<'_>, tree: Oid, path: &RepoPath) -> Result<Option<Item>, ObjectError> {
-    let mut item = None;
-    let mut folder = Some(tree);
-    for name in path.components() {
-        let Some(id) = folder else { return Ok(None) };
-        let entries = objects.tree(Some(id))?;
-        item = entries.into_iter().find(|entry| entry.name == name.as_bytes()).map(|entry| entry.item);
-        folder = item.filter(|item| item.is_folder()).map(|item| item.id);
-    }
-    Ok(item)
 }

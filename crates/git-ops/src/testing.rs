@@ -117,6 +117,11 @@ pub(crate) fn pin_request(base: CommitId, edits: &[Edit]) -> PinRequest {
     PinRequest { base, edits: edits.to_vec(), message: message("result"), author: author(), time: TIME }
 }
 
+pub(crate) fn commit_request(base: CommitId, edits: &[Edit]) -> CommitRequest {
+    let edits = edits.to_vec();
+    CommitRequest { branch: work(), base, edits, message: message("commit"), author: author(), time: TIME }
+}
+
 pub(crate) fn land_request(result: CommitId) -> LandRequest {
     LandRequest { result, message: message("landed"), author: author(), time: TIME }
 }

@@ -3,7 +3,7 @@
 use git2::Oid;
 
 use crate::object::{ObjectError, Objects};
-use crate::path::DEPTH_MAX;
+use crate::path::{DEPTH_MAX, RepoPath};
 
 /// The mode of a folder.
 pub(crate) const MODE_FOLDER: u32 = 0o040_000;
@@ -95,6 +95,19 @@ pub(crate) fn encode(mut entries: Vec<TreeEntry>) -> Vec<u8> {
 fn order(entry: &TreeEntry) -> impl Iterator<Item = &u8> {
     let slash: &[u8] = if entry.item.is_folder() { b"/" } else { b"" };
     entry.name.iter().chain(slash)
+}
+
+/// Returns what is at a path, `None` if there is nothing or a file above it.
+pub(crate) fn find(objects: &Objects<'_>, tree: Oid, path: &RepoPath) -> Result<Option<Item>, ObjectError> {
+    let mut item = None;
+    let mut folder = Some(tree);
+    for name in path.components() {
+        let Some(id) = folder else { return Ok(None) };
+        let entries = objects.tree(Some(id))?;
+        item = entries.into_iter().find(|entry| entry.name == name.as_bytes()).map(|entry| entry.item);
+        folder = item.filter(|item| item.is_folder()).map(|item| item.id);
+    }
+    Ok(item)
 }
 
 /// Returns how many files, links and submodules differ between two trees.

@@ -1,13 +1,15 @@
-//! A tree while it is changed: folders are opened only where something changes, and written once at the end.
+//! A tree while it is changed: folders are opened only where something changes, and turned into objects once at the end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use git2::Oid;
+use git2::{ObjectType, Oid};
 
 use crate::object::{ObjectError, Objects};
+use crate::pack_entry::PackEntry;
 use crate::tree::{self, Item, TreeEntry};
 
-/// A tree under change. Nothing is written before [`Draft::write`].
+/// A tree under change. No object is made of it before [`Draft::write`].
 pub(crate) struct Draft {
     root: Node,
 }
@@ -18,7 +20,7 @@ pub(crate) enum Node {
     /// As it is in the database.
     Stored(Item),
     /// A file that is not in the database yet.
-    Fresh { mode: u32, content: Vec<u8> },
+    Fresh { mode: u32, blob: Arc<PackEntry> },
     /// A folder that was looked into.
     Opened(BTreeMap<Vec<u8>, Node>),
 }
@@ -30,6 +32,13 @@ pub(crate) struct Obstacle {
 }
 
 impl Node {
+    /// Returns a new file.
+    pub(crate) fn fresh(mode: u32, content: Vec<u8>) -> Result<Self, ObjectError> {
+        let blob = PackEntry::new(ObjectType::Blob, content);
+        let blob = blob.map_err(|source| ObjectError::Write { kind: "blob", source })?;
+        Ok(Self::Fresh { mode, blob: Arc::new(blob) })
+    }
+
     pub(crate) fn is_folder(&self) -> bool {
         match self {
             Self::Stored(item) => item.is_folder(),
@@ -57,7 +66,7 @@ impl Node {
     fn write(self, objects: &Objects<'_>) -> Result<Option<Item>, ObjectError> {
         match self {
             Self::Stored(item) => Ok(Some(item)),
-            Self::Fresh { mode, content } => Ok(Some(Item { mode, id: objects.write_blob(&content)? })),
+            Self::Fresh { mode, blob } => Ok(Some(Item { mode, id: objects.add(blob) })),
             Self::Opened(names) => {
                 let mut entries = Vec::with_capacity(names.len());
                 for (name, node) in names {
@@ -68,7 +77,7 @@ impl Node {
                 if entries.is_empty() {
                     return Ok(None);
                 }
-                Ok(Some(Item { mode: tree::MODE_FOLDER, id: objects.write_tree(entries)? }))
+                Ok(Some(Item { mode: tree::MODE_FOLDER, id: objects.add_tree(entries)? }))
             }
         }
     }
@@ -125,11 +134,11 @@ impl Draft {
         remove_below(&mut self.root, objects, &names)
     }
 
-    /// Writes every new file and changed folder and returns the id of the tree.
+    /// Adds every new file and changed folder to the batch and returns the id of the tree.
     pub(crate) fn write(self, objects: &Objects<'_>) -> Result<Oid, ObjectError> {
         match self.root.write(objects)? {
             Some(item) => Ok(item.id),
-            None => objects.write_tree(Vec::new()),
+            None => objects.add_tree(Vec::new()),
         }
     }
 }

@@ -1,13 +1,22 @@
 //! The one way to write: each call takes the repository's lock, does one batch and has flushed it when it returns.
 
-use crate::change::EditError;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::branch;
+use crate::change::{ApplyError, EditError};
+use crate::commit_request::{Advance, CommitError, CommitRequest, ReadyCommit};
 use crate::id::CommitId;
-use crate::landing::{self, LandRequest, Prepared, PublishError};
+use crate::landing::{self, LandRequest, Preparation, Prepared, PublishError};
 use crate::lock::{HeldLock, LockError};
 use crate::name::BranchName;
-use crate::object::ObjectError;
-use crate::pin::{self, PinRequest, Pinned};
-use crate::reference::MoveRefError;
+use crate::object::{ObjectError, Objects};
+use crate::object_cache::ObjectCache;
+use crate::pack_folder::PackFolder;
+use crate::pin::{self, PinRequest, Pinned, ReadyResult};
+use crate::planted::{self, Bug};
+use crate::reference::{MoveRefError, RefMove, Refs};
 use crate::repository::ReadError;
 
 /// A writer to one repository. Any number may exist; they take turns, call by call.
@@ -16,7 +25,21 @@ use crate::repository::ReadError;
 /// writer answers [`WriteError::Spent`]; get a new one, and the calls that failed can be repeated as they were.
 pub struct Writer {
     repository: git2::Repository,
-    spent: bool,
+    git_dir: PathBuf,
+    known: ObjectCache,
+    packs: PackFolder,
+    refs: Refs,
+    state: State,
+}
+
+/// Whether a writer can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It has not looked yet for what dead writers left.
+    New,
+    InUse,
+    /// A write failed, and nobody knows what of it is on the disk.
+    Spent,
 }
 
 /// Why a batch was not written. Unless it says otherwise nothing has changed.
@@ -68,23 +91,36 @@ impl WriteError {
             | Self::MissingResult { .. }
             | Self::NotAResult { .. } => false,
             Self::Read(_) | Self::Lock(_) => false,
-            Self::Object(error) => matches!(error, ObjectError::Write { .. } | ObjectError::Flush { .. }),
+            Self::Object(error) => matches!(error, ObjectError::WritePack { .. }),
             Self::Move(error) => move_leaves_unknown(error),
         }
     }
 }
 
+fn move_leaves_unknown(error: &MoveRefError) -> bool {
+    match error {
+        MoveRefError::Elsewhere { .. }
+        | MoveRefError::Locked { .. }
+        | MoveRefError::Occupied { .. }
+        | MoveRefError::Read(_) => false,
+        MoveRefError::Lock(_) | MoveRefError::Write { .. } => true,
+    }
+}
+
 impl Writer {
     pub(crate) fn new(repository: git2::Repository) -> Self {
-        Self { repository, spent: false }
+        let git_dir = repository.commondir().to_owned();
+        let (packs, refs) = (PackFolder::new(&git_dir), Refs::new(&git_dir));
+        Self { repository, git_dir, known: ObjectCache::default(), packs, refs, state: State::New }
     }
 
-    /// Writes the tree and the commit of every result and makes them reachable, for good. Durable when it returns.
+    /// Makes the tree and the commit of every result reachable, for good. Durable when it returns.
     ///
     /// The answers are in the order of the requests. A request that fails does not touch the others. The same request
     /// gives the same commit, so a batch of unknown outcome can be repeated.
     pub fn pin(&mut self, results: &[PinRequest]) -> Result<Vec<Result<Pinned, EditError>>, WriteError> {
-        self.guard(|repository, lock| pin::pin(repository, lock, results))
+        let results = results.iter().cloned().map(ReadyResult::new).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.write(&Batch { results, ..Batch::default() })?.pinned)
     }
 
     /// Merges pinned results, in order, onto the tip of a branch and writes the commits. No ref moves.
@@ -93,44 +129,254 @@ impl Writer {
     /// makes no commit and does not stop those after it. The ids follow from the requests and the tip alone.
     /// The commits are flushed when it returns, but git may collect them after some weeks unless they are published.
     pub fn prepare(&mut self, branch: &BranchName, requests: &[LandRequest]) -> Result<Prepared, WriteError> {
-        self.guard(|repository, _| landing::prepare(repository, branch, requests))
+        let landings = vec![(branch.clone(), requests.to_vec())];
+        let mut prepared = self.write(&Batch { landings, ..Batch::default() })?.prepared;
+        prepared.pop().expect("one landing has one answer")
     }
 
     /// Moves the branch from the expected tip to the new one, which must descend from it. Durable when it returns.
     ///
     /// Publishing what is published already is fine. A branch that some working copy has checked out is not moved.
     pub fn publish(&mut self, prepared: &Prepared) -> Result<(), PublishError> {
-        self.guard(|repository, lock| landing::publish(repository, lock, prepared))
+        self.publish_all(std::slice::from_ref(prepared))?.pop().expect("one move has one outcome")
     }
 
-    fn guard<T, E: From<WriteError> + LeavesUnknown>(
+    /// Puts edits on branches, one commit for each request, in order. Durable when it returns.
+    ///
+    /// The answers are in the order of the requests. A result that conflicts is kept as by [`Writer::pin`].
+    pub fn commit(
         &mut self,
-        write: impl FnOnce(&git2::Repository, &mut HeldLock) -> Result<T, E>,
-    ) -> Result<T, E> {
-        if self.spent {
-            return Err(WriteError::Spent.into());
+        requests: &[CommitRequest],
+    ) -> Result<Vec<Result<Preparation, CommitError>>, WriteError> {
+        let commits = requests.iter().cloned().map(ReadyCommit::new).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.write(&Batch { commits, ..Batch::default() })?.committed)
+    }
+
+    /// Publishes several branches, each of them once, whose flushes they share.
+    pub(crate) fn publish_all(
+        &mut self,
+        prepared: &[Prepared],
+    ) -> Result<Vec<Result<(), PublishError>>, WriteError> {
+        let outcomes = self.guard(|writer, lock| writer.publish_locked(lock, prepared))?;
+        self.distrust_after(outcomes.iter().filter_map(|outcome| match outcome {
+            Err(PublishError::Write(error)) => Some(error),
+            Ok(()) | Err(_) => None,
+        }));
+        Ok(outcomes)
+    }
+
+    /// Writes a batch: its objects as one pack, then its refs.
+    pub(crate) fn write(&mut self, batch: &Batch) -> Result<Written, WriteError> {
+        let written = self.guard(|writer, lock| writer.write_locked(lock, batch))?;
+        self.distrust_after(written.committed.iter().filter_map(|answer| match answer {
+            Err(CommitError::Batch(error)) => Some(&**error),
+            Ok(_) | Err(_) => None,
+        }));
+        Ok(written)
+    }
+
+    /// Returns whether a new writer is needed.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.state == State::Spent
+    }
+
+    /// Forgets which packs there are, so that those that were joined meanwhile are let go.
+    pub(crate) fn reopen(&mut self) -> Result<(), git2::Error> {
+        self.repository = git2::Repository::open_bare(&self.git_dir)?;
+        Ok(())
+    }
+
+    fn publish_locked(
+        &mut self,
+        lock: &HeldLock,
+        prepared: &[Prepared],
+    ) -> Result<Vec<Result<(), PublishError>>, WriteError> {
+        let objects = Objects::open(&self.repository, &self.known)?;
+        let checked_out = branch::checked_out(&self.repository)?;
+        let planned: Vec<_> = prepared
+            .iter()
+            .map(|prepared| landing::planned_move(&self.repository, &objects, &checked_out, prepared))
+            .collect();
+        let moves: Vec<RefMove> = planned.iter().flatten().cloned().collect();
+        let mut moved = self.refs.move_all(lock, &moves).into_iter();
+        let outcomes = planned.into_iter().zip(prepared).map(|(planned, prepared)| {
+            let moved = planned.map(|_| moved.next().expect("every planned move has an outcome"));
+            moved.and_then(|moved| landing::published(prepared, moved))
+        });
+        Ok(outcomes.collect())
+    }
+
+    fn write_locked(&mut self, lock: &HeldLock, batch: &Batch) -> Result<Written, WriteError> {
+        let Self { repository, git_dir, known, packs, refs, .. } = self;
+        let objects = Objects::open(repository, known)?;
+        let mut drafted = Drafted::default();
+        for result in &batch.results {
+            drafted.pin(&objects, result)?;
         }
-        let mut lock = HeldLock::acquire(self.repository.commondir()).map_err(WriteError::Lock)?;
-        let outcome = write(&self.repository, &mut lock);
-        self.spent = matches!(&outcome, Err(error) if error.leaves_unknown());
+        for (branch, requests) in &batch.landings {
+            drafted.written.prepared.push(landing::prepare(&objects, git_dir, branch, requests));
+        }
+        if !batch.commits.is_empty() {
+            let checked_out = branch::checked_out(repository)?;
+            for commit in &batch.commits {
+                drafted.commit(&objects, git_dir, &checked_out, commit)?;
+            }
+        }
+        let pins = pin::keep(&objects, git_dir, std::mem::take(&mut drafted.kept), batch.latest())?;
+        let moves: Vec<RefMove> = pins.iter().cloned().chain(drafted.moves()).collect();
+        let mut moved = if planted::is_on(Bug::RefBeforePack) {
+            let moved = refs.move_all(lock, &moves);
+            store(packs, &objects, None)?;
+            moved
+        } else {
+            let pack = store(packs, &objects, (!moves.is_empty()).then_some(lock))?;
+            let moved = refs.move_all(lock, &moves);
+            pack.map_or(Ok(()), |name| packs.release(&name))?;
+            moved
+        }
+        .into_iter();
+        if pins.is_some() {
+            moved.next().expect("every move has an outcome")?;
+        }
+        Ok(drafted.settle(moved))
+    }
+
+    /// Does something under the lock, and after a failure of unknown outcome nothing more.
+    fn guard<T>(
+        &mut self,
+        write: impl FnOnce(&mut Self, &HeldLock) -> Result<T, WriteError>,
+    ) -> Result<T, WriteError> {
+        let lock = match self.state {
+            State::Spent => return Err(WriteError::Spent),
+            State::New => HeldLock::acquire_and_search(&self.git_dir)?,
+            State::InUse => HeldLock::acquire(&self.git_dir)?,
+        };
+        self.state = State::InUse;
+        let outcome = write(self, &lock);
+        self.distrust_after(outcome.as_ref().err());
         outcome
     }
-}
 
-/// Whether an error means that the disk may be in a state that we do not know.
-pub(crate) trait LeavesUnknown {
-    fn leaves_unknown(&self) -> bool;
-}
-
-impl LeavesUnknown for WriteError {
-    fn leaves_unknown(&self) -> bool {
-        self.leaves_unknown()
+    fn distrust_after<'a>(&mut self, errors: impl IntoIterator<Item = &'a WriteError>) {
+        if errors.into_iter().any(WriteError::leaves_unknown) {
+            self.state = State::Spent;
+        }
     }
 }
 
-pub(crate) fn move_leaves_unknown(error: &MoveRefError) -> bool {
-    match error {
-        MoveRefError::Elsewhere { .. } | MoveRefError::Locked { .. } => false,
-        MoveRefError::Lock(_) | MoveRefError::Git { .. } | MoveRefError::Flush { .. } => true,
+/// Writes the objects of a batch and returns the name of their pack. With a lock they are protected from collectors until
+/// that is taken back.
+fn store(
+    packs: &PackFolder,
+    objects: &Objects<'_>,
+    protect: Option<&HeldLock>,
+) -> Result<Option<String>, ObjectError> {
+    let Some(pack) = objects.pack() else { return Ok(None) };
+    if let Some(lock) = protect {
+        packs.keep(&pack.name, lock)?;
+    }
+    packs.store(&pack)?;
+    objects.stored();
+    Ok(Some(pack.name))
+}
+
+/// What one batch is to write.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) results: Vec<ReadyResult>,
+    pub(crate) landings: Vec<(BranchName, Vec<LandRequest>)>,
+    pub(crate) commits: Vec<ReadyCommit>,
+}
+
+/// What became of each part of a batch, in order.
+#[derive(Default)]
+pub(crate) struct Written {
+    pub(crate) pinned: Vec<Result<Pinned, EditError>>,
+    pub(crate) prepared: Vec<Result<Prepared, WriteError>>,
+    pub(crate) committed: Vec<Result<Preparation, CommitError>>,
+}
+
+impl Batch {
+    /// Returns the latest time that a request names; a batch that is repeated has the same one.
+    fn latest(&self) -> i64 {
+        let results = self.results.iter().chain(self.commits.iter().map(|commit| &commit.result));
+        results.map(|result| result.time).max().unwrap_or(0)
+    }
+}
+
+/// A batch whose objects exist in memory.
+#[derive(Default)]
+struct Drafted {
+    written: Written,
+    /// The results that are to stay reachable.
+    kept: Vec<CommitId>,
+    advances: BTreeMap<BranchName, Result<Advance, CommitError>>,
+    /// The branch of each commit.
+    branches: Vec<BranchName>,
+}
+
+impl Drafted {
+    fn pin(&mut self, objects: &Objects<'_>, result: &ReadyResult) -> Result<(), ObjectError> {
+        let pinned = match pin::add_result(objects, result) {
+            Ok(pinned) => Ok(pinned),
+            Err(ApplyError::Edit(error)) => Err(error),
+            Err(ApplyError::Object(error)) => return Err(error),
+        };
+        self.kept.extend(pinned.iter().map(|pinned| pinned.commit));
+        self.written.pinned.push(pinned);
+        Ok(())
+    }
+
+    fn commit(
+        &mut self,
+        objects: &Objects<'_>,
+        git_dir: &Path,
+        checked_out: &[BranchName],
+        commit: &ReadyCommit,
+    ) -> Result<(), ObjectError> {
+        let branch = &commit.branch;
+        let advance = self.advances.entry(branch.clone());
+        let answer = match advance.or_insert_with(|| Advance::begin(git_dir, branch, checked_out)) {
+            Ok(advance) => match advance.add(objects, &commit.result) {
+                Ok(preparation) => Ok(preparation),
+                Err(ApplyError::Edit(error)) => Err(error.into()),
+                Err(ApplyError::Object(error)) => return Err(error),
+            },
+            Err(error) => Err(error.clone()),
+        };
+        if let Ok(Preparation::Conflict(conflict)) = &answer {
+            self.kept.push(conflict.theirs);
+        }
+        self.branches.push(branch.clone());
+        self.written.committed.push(answer);
+        Ok(())
+    }
+
+    /// Returns the moves of the branches, in the order of their names.
+    fn moves(&self) -> impl Iterator<Item = RefMove> {
+        self.advances.values().flatten().filter(|advance| advance.is_due()).map(Advance::as_move)
+    }
+
+    /// Returns the answers, given what became of the moves.
+    fn settle(mut self, mut moved: impl Iterator<Item = Result<(), MoveRefError>>) -> Written {
+        let mut failed = BTreeMap::new();
+        for advance in self.advances.values().flatten().filter(|advance| advance.is_due()) {
+            let branch = advance.branch.clone();
+            match moved.next().expect("every move has an outcome") {
+                Ok(()) => {}
+                Err(MoveRefError::Elsewhere { .. }) => {
+                    failed.insert(branch.clone(), CommitError::TipMoved { branch });
+                }
+                Err(error) => {
+                    failed.insert(branch, CommitError::Batch(Arc::new(error.into())));
+                }
+            }
+        }
+        for (branch, answer) in self.branches.iter().zip(&mut self.written.committed) {
+            if let (Some(error), Ok(_)) = (failed.get(branch), &answer) {
+                *answer = Err(error.clone());
+            }
+        }
+        self.written
     }
 }

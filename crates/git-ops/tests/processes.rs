@@ -1,10 +1,11 @@
 //! Several processes write to one repository, and one of them is killed at any moment.
 //!
 //! The program of the tests starts itself again as the other process: with the variable set, the test
-//! `another_process` lands results and says so on its output; without it that test does nothing.
+//! `another_process` commits and says so on its output; without it that test does nothing.
 
 #![expect(clippy::unwrap_used, reason = "all of this file is a test")]
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -15,6 +16,8 @@ const PLACE: &str = "GIT_OPS_TEST_PLACE";
 const NAME: &str = "GIT_OPS_TEST_NAME";
 const COUNT: &str = "GIT_OPS_TEST_COUNT";
 const TIME: i64 = 1_700_000_000;
+/// How many commit at once in each process.
+const AGENTS: usize = 6;
 
 fn author() -> Signature {
     Signature { name: "Agent".to_owned(), email: "agent@example.org".to_owned() }
@@ -39,21 +42,27 @@ fn make(place: &Path) -> Repository {
     repository
 }
 
-/// Pins one result, lands it and returns the landed commit.
-fn land(repository: &Repository, writer: &mut Writer, base: CommitId, file: &str) -> CommitId {
+/// Commits one new file and returns the commit.
+fn commit(queue: &CommitQueue, base: CommitId, file: &str) -> CommitId {
+    let edits = vec![write(file, file)];
+    let request =
+        CommitRequest { branch: work(), base, edits, message: message(file), author: author(), time: TIME };
+    match queue.commit(request).unwrap() {
+        Preparation::Commit { id, .. } => id,
+        other => panic!("{file} became {other:?}"),
+    }
+}
+
+/// Pins one result and lands it in two steps.
+fn land(repository: &Repository, base: CommitId, file: &str) -> CommitId {
+    let mut writer = repository.writer().unwrap();
     let edits = vec![write(file, file)];
     let pin = PinRequest { base, edits, message: message("result"), author: author(), time: TIME };
     let pinned = writer.pin(&[pin]).unwrap().remove(0).unwrap();
-    let landing =
-        || LandRequest { result: pinned.commit, message: message(file), author: author(), time: TIME };
-    loop {
-        let prepared = writer.prepare(&work(), &[landing()]).unwrap();
-        match writer.publish(&prepared) {
-            Ok(()) => return prepared.new_tip,
-            Err(PublishError::TipMoved { .. }) => {}
-            Err(error) => panic!("{}: {error:?}", repository.git_dir().display()),
-        }
-    }
+    let landing = LandRequest { result: pinned.commit, message: message(file), author: author(), time: TIME };
+    let prepared = writer.prepare(&work(), &[landing]).unwrap();
+    writer.publish(&prepared).unwrap();
+    prepared.new_tip
 }
 
 #[test]
@@ -62,11 +71,19 @@ fn another_process() {
     let (name, count) = (std::env::var(NAME).unwrap(), std::env::var(COUNT).unwrap());
     let repository = Repository::open(Path::new(&place)).unwrap();
     let base = repository.head().unwrap().unwrap();
-    let mut writer = repository.writer().unwrap();
-    for n in 0..count.parse::<usize>().unwrap() {
-        let landed = land(&repository, &mut writer, base, &format!("{name}/{n}"));
-        println!("\nlanded {landed}");
-    }
+    let queue = CommitQueue::start(&repository).unwrap();
+    let count: usize = count.parse().unwrap();
+    std::thread::scope(|scope| {
+        for agent in 0..AGENTS {
+            let (queue, name) = (&queue, &name);
+            scope.spawn(move || {
+                for n in 0..count {
+                    let made = commit(queue, base, &format!("{name}/{agent}/{n}"));
+                    println!("\nlanded {made}");
+                }
+            });
+        }
+    });
 }
 
 fn start(place: &Path, name: &str, count: usize) -> Child {
@@ -79,7 +96,7 @@ fn start(place: &Path, name: &str, count: usize) -> Child {
 }
 
 /// Returns the commits that a process says it has landed, as it says so.
-fn landings(child: &mut Child) -> impl Iterator<Item = CommitId> {
+fn landings(child: &mut Child) -> impl Iterator<Item = CommitId> + use<> {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("landed ")?.parse().ok())
 }
@@ -91,10 +108,12 @@ fn git(place: &Path, arguments: &[&str]) -> String {
     said.trim().to_owned()
 }
 
-fn check_invariants(place: &Path, repository: &Repository, landed: &[CommitId]) {
+fn check_invariants(place: &Path, landed: &[CommitId]) {
     assert_eq!(git(place, &["fsck", "--full", "--strict", "--no-dangling"]), "");
+    let reachable = git(place, &["rev-list", "work"]);
+    let reachable: BTreeSet<&str> = reachable.lines().collect();
     for commit in landed {
-        assert!(repository.contains(&work(), *commit).unwrap(), "{commit} was acknowledged and is lost");
+        assert!(reachable.contains(&*commit.to_string()), "{commit} was acknowledged and is lost");
     }
     let subjects = git(place, &["log", "--format=%s", "work"]);
     let mut once: Vec<&str> = subjects.lines().collect();
@@ -110,12 +129,12 @@ fn temporary_folder() -> tempfile::TempDir {
 #[test]
 fn processes_take_turns() {
     let folder = temporary_folder();
-    let repository = make(folder.path());
-    let mut children = ["one", "two", "three"].map(|name| start(folder.path(), name, 12));
+    make(folder.path());
+    let mut children = ["one", "two", "three"].map(|name| start(folder.path(), name, 5));
     let landed: Vec<CommitId> = children.iter_mut().flat_map(landings).collect();
     assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
-    assert_eq!(landed.len(), 36);
-    check_invariants(folder.path(), &repository, &landed);
+    assert_eq!(landed.len(), 3 * AGENTS * 5);
+    check_invariants(folder.path(), &landed);
 }
 
 /// On a real file system, where a flush takes long enough for the kill to hit every step.
@@ -126,21 +145,23 @@ fn a_killed_process_loses_nothing_and_blocks_nobody() {
     let base = repository.head().unwrap().unwrap();
     let mut landed = Vec::new();
     let scale: f64 = std::env::var("SUPER_PLANNER_TEST_SCALE").map_or(1.0, |text| text.parse().unwrap());
-    for round in 0..(15.0 * scale) as usize {
+    for round in 0..(30.0 * scale) as usize {
         let mut child = start(folder.path(), &format!("round{round}"), usize::MAX);
-        let said = landings(&mut child);
+        let mut said = landings(&mut child);
         let before = landed.len();
-        landed.extend(said.take(1 + round % 4));
+        landed.extend(said.by_ref().take(1 + round % 7));
         assert!(landed.len() > before, "it died by itself");
-        // It is somewhere in its next landing, further on from round to round.
-        for _ in 0..3 * (round % 15) {
+        // It is somewhere in one of its next batches, further on from round to round.
+        for _ in 0..40 * (round % 15) {
             repository.tip(&work()).unwrap();
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        landed.push(land(&repository, &mut repository.writer().unwrap(), base, &format!("after/{round}")));
+        // What it said before it died counts, too.
+        landed.extend(said);
+        landed.push(land(&repository, base, &format!("after/{round}")));
     }
-    check_invariants(folder.path(), &repository, &landed);
+    check_invariants(folder.path(), &landed);
     assert_eq!(locks_below(&repository.git_dir().join("refs")), [""; 0]);
 }
 
