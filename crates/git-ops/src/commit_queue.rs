@@ -10,6 +10,7 @@ use std::sync::{Arc, mpsc};
 
 use crate::commit_request::{CommitError, CommitRequest, ReadyCommit};
 use crate::landing::{LandRequest, Preparation, Prepared, PublishError};
+use crate::merge_policy::MergePolicy;
 use crate::name::BranchName;
 use crate::pin::{PinRequest, Pinned, ReadyResult};
 use crate::repository::Repository;
@@ -54,11 +55,17 @@ enum Job {
 }
 
 impl CommitQueue {
-    /// Starts the writing thread of a queue.
+    /// Starts the writing thread of a queue that returns every conflict.
     pub fn start(repository: &Repository) -> Result<Self, WriteError> {
+        Self::start_with(repository, MergePolicy::default())
+    }
+
+    /// Starts the writing thread of a queue. What is prepared again after a crash is the same only if the policy is.
+    pub fn start_with(repository: &Repository, policy: MergePolicy) -> Result<Self, WriteError> {
         let (jobs, waiting) = mpsc::channel();
         let thread = WriterThread {
-            writer: repository.writer()?,
+            writer: repository.writer()?.with_policy(policy.clone()),
+            policy,
             repository: repository.clone(),
             again: Vec::new(),
             joiner: Joiner::start(repository.clone()),
@@ -118,6 +125,7 @@ impl CommitQueue {
 /// The one thread of a queue that writes.
 struct WriterThread {
     writer: Writer,
+    policy: MergePolicy,
     repository: Repository,
     /// Commits whose branch somebody else has moved.
     again: Vec<Job>,
@@ -214,7 +222,7 @@ impl WriterThread {
         if self.writer.is_spent()
             && let Ok(writer) = self.repository.writer()
         {
-            self.writer = writer;
+            self.writer = writer.with_policy(self.policy.clone());
         }
         self.packs += 1;
         if self.packs >= PACKS_BEFORE_JOIN {

@@ -12,6 +12,7 @@ use crate::conflict::Conflict;
 use crate::id::CommitId;
 use crate::landing::Preparation;
 use crate::merge::{self, Merged};
+use crate::merge_policy::MergePolicy;
 use crate::message::{Message, Signature};
 use crate::name::BranchName;
 use crate::object::{ObjectError, Objects};
@@ -122,13 +123,14 @@ impl Advance {
     pub(crate) fn add(
         &mut self,
         objects: &Objects<'_>,
+        policy: &MergePolicy,
         result: &ReadyResult,
     ) -> Result<Preparation, ApplyError> {
         let base_tree = pin::base_tree(objects, result.base)?;
         let tip_tree = objects.commit(self.tip)?.tree;
         let draft = match edited_tip(objects, base_tree, tip_tree, &result.edits)? {
             Some(draft) => draft,
-            None => match self.merge(objects, base_tree, tip_tree, result)? {
+            None => match self.merge(objects, policy, [base_tree, tip_tree], result)? {
                 Ok(draft) => draft,
                 Err(conflict) => return Ok(Preparation::Conflict(conflict)),
             },
@@ -148,12 +150,12 @@ impl Advance {
     fn merge(
         &self,
         objects: &Objects<'_>,
-        base_tree: Oid,
-        tip_tree: Oid,
+        policy: &MergePolicy,
+        [base_tree, tip_tree]: [Oid; 2],
         result: &ReadyResult,
     ) -> Result<Result<Draft, Conflict>, ApplyError> {
         let theirs = pin::add_result(objects, result)?.commit;
-        Ok(match merge::merge(objects, base_tree, tip_tree, objects.commit(theirs)?.tree)? {
+        Ok(match merge::merge(objects, policy, [base_tree, tip_tree, objects.commit(theirs)?.tree])? {
             Merged::Clean(draft) => Ok(draft),
             Merged::Conflict(paths) => Err(Conflict { paths, base: result.base, ours: self.tip, theirs }),
         })
@@ -189,6 +191,7 @@ fn edited_tip(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::merge_policy::Resolution;
     use crate::testing::*;
 
     fn commit_all(
@@ -291,6 +294,36 @@ mod tests {
         assert!(matches!(answers[0], Err(CommitError::NoSuchBranch { .. })));
         assert!(matches!(answers[1], Err(CommitError::CheckedOut { .. })));
         assert!(matches!(answers[2], Ok(Preparation::Commit { .. })));
+    }
+
+    #[test]
+    fn a_policy_resolves_conflicts_by_path() {
+        let files = ["mine", "yours", "both", "undecided"].map(|name| (name, "1\n2\n3\n"));
+        let test = TestRepository::new(&[&files[..], &[("gone", "x\n")]].concat());
+        let rule = |text: &str, resolution| (text.parse().unwrap(), resolution);
+        let rules = vec![
+            rule("mine", Resolution::Ours),
+            rule("yours", Resolution::Theirs),
+            rule("both", Resolution::Union),
+            rule("go*", Resolution::Theirs),
+        ];
+        let mut writer = test.writer().with_policy(MergePolicy::new(rules));
+        let edits = |word: &str, names: &[&str]| -> Vec<Edit> {
+            names.iter().map(|name| write(name, &format!("1\n{word}\n3\n"))).collect()
+        };
+        let names = ["mine", "yours", "both"];
+        let one = [edits("one", &names), vec![write("gone", "changed\n")]].concat();
+        let two = [edits("two", &names), vec![delete("gone")]].concat();
+        let answers =
+            writer.commit(&[commit_request(test.first, &one), commit_request(test.first, &two)]).unwrap();
+        assert!(answers.iter().all(|answer| matches!(answer, Ok(Preparation::Commit { .. }))), "{answers:?}");
+        let show = |name: &str| test.git(&["show", &format!("work:{name}")]);
+        assert_eq!(names.map(|name| show(name).1), ["1\none\n3\n", "1\ntwo\n3\n", "1\none\ntwo\n3\n"]);
+        assert!(!show("gone").0, "what theirs deleted is gone");
+        let undecided = ["one", "two"].map(|word| commit_request(test.first, &edits(word, &["undecided"])));
+        let answers = writer.commit(&undecided).unwrap();
+        assert!(matches!(answers[1], Ok(Preparation::Conflict(_))), "{answers:?}");
+        test.check_invariants();
     }
 
     #[test]

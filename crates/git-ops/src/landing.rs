@@ -11,6 +11,7 @@ use crate::commit::NewCommit;
 use crate::conflict::Conflict;
 use crate::id::CommitId;
 use crate::merge::{self, Merged};
+use crate::merge_policy::MergePolicy;
 use crate::message::{Message, Signature};
 use crate::name::BranchName;
 use crate::object::{ObjectError, Objects};
@@ -103,6 +104,7 @@ pub enum PublishError {
 /// Adds to the batch what the results become on a branch.
 pub(crate) fn prepare(
     objects: &Objects<'_>,
+    policy: &MergePolicy,
     git_dir: &Path,
     branch: &BranchName,
     requests: &[LandRequest],
@@ -112,7 +114,7 @@ pub(crate) fn prepare(
     let mut new_tip = expected_tip;
     let mut items = Vec::with_capacity(requests.len());
     for request in requests {
-        let item = land_on(objects, new_tip, request)?;
+        let item = land_on(objects, policy, new_tip, request)?;
         if let Preparation::Commit { id, .. } = item {
             new_tip = id;
         }
@@ -123,6 +125,7 @@ pub(crate) fn prepare(
 
 fn land_on(
     objects: &Objects<'_>,
+    policy: &MergePolicy,
     parent: CommitId,
     request: &LandRequest,
 ) -> Result<Preparation, WriteError> {
@@ -137,7 +140,7 @@ fn land_on(
     };
     let base_tree = objects.commit(base)?.tree;
     let ours_tree = objects.commit(parent)?.tree;
-    let draft = match merge::merge(objects, base_tree, ours_tree, theirs.tree)? {
+    let draft = match merge::merge(objects, policy, [base_tree, ours_tree, theirs.tree])? {
         Merged::Clean(draft) => draft,
         Merged::Conflict(paths) => {
             return Ok(Preparation::Conflict(Conflict { paths, base, ours: parent, theirs: *result }));

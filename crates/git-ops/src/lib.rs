@@ -32,6 +32,7 @@ mod id;
 mod landing;
 mod lock;
 mod merge;
+mod merge_policy;
 mod message;
 mod name;
 mod object;
@@ -62,6 +63,7 @@ pub use directory::{DirectoryChanges, DirectoryError, Exported, Skipped, Skipped
 pub use id::{BlobId, CommitId, InvalidId};
 pub use landing::{LandRequest, Preparation, Prepared, PublishError};
 pub use lock::LockError;
+pub use merge_policy::{InvalidPattern, MergePolicy, PathPattern, Resolution};
 pub use message::{Message, Signature};
 pub use name::{BranchName, InvalidBranchName};
 pub use object::ObjectError;

@@ -4,9 +4,10 @@
 //! corrupts silently. Attributes and merge drivers are not consulted, so that the outcome follows from
 //! the three trees alone.
 
-use git2::{MergeFileInput, MergeFileOptions, Oid};
+use git2::{FileFavor, MergeFileInput, MergeFileOptions, Oid};
 
 use crate::conflict::{ConflictedPath, Version};
+use crate::merge_policy::{MergePolicy, Resolution};
 use crate::object::{ObjectError, Objects};
 use crate::path::DEPTH_MAX;
 use crate::tree::{self, Item};
@@ -24,11 +25,15 @@ pub(crate) enum Merged {
 }
 
 /// Merges what happened between `base` and `theirs` into `ours`.
-pub(crate) fn merge(objects: &Objects<'_>, base: Oid, ours: Oid, theirs: Oid) -> Result<Merged, ObjectError> {
+pub(crate) fn merge(
+    objects: &Objects<'_>,
+    policy: &MergePolicy,
+    [base, ours, theirs]: [Oid; 3],
+) -> Result<Merged, ObjectError> {
     if base == ours || ours == theirs {
         return Ok(Merged::Clean(Draft::new(Some(theirs))));
     }
-    let mut merge = Merge { objects, draft: Draft::new(Some(ours)), conflicts: Vec::new() };
+    let mut merge = Merge { objects, policy, draft: Draft::new(Some(ours)), conflicts: Vec::new() };
     if base != theirs {
         merge.folder(&[], [Some(base), Some(ours), Some(theirs)], 0)?;
     }
@@ -43,6 +48,7 @@ pub(crate) fn merge(objects: &Objects<'_>, base: Oid, ours: Oid, theirs: Oid) ->
 
 struct Merge<'a> {
     objects: &'a Objects<'a>,
+    policy: &'a MergePolicy,
     draft: Draft,
     conflicts: Vec<ConflictedPath>,
 }
@@ -93,7 +99,10 @@ impl Merge<'_> {
         let folders = three.map(|item| item.filter(|item| item.is_folder()).map(|item| item.id));
         let files = three.map(|item| item.filter(|item| !item.is_folder()));
         let folder_remains = folders.iter().any(Option::is_some) && self.folder(path, folders, depth + 1)?;
-        let outcome = self.file(path, files)?;
+        let outcome = match self.file(path, files)? {
+            FileOutcome::Conflict => self.resolve(path, files)?,
+            decided => decided,
+        };
         let file_remains = !matches!(outcome, FileOutcome::Gone);
         match outcome {
             FileOutcome::Conflict => self.conflict(path, files),
@@ -103,6 +112,9 @@ impl Merge<'_> {
                 self.conflict(path, files);
             }
             FileOutcome::Becomes(node) => self.draft.set(self.objects, path, node)?,
+            FileOutcome::Gone if !folder_remains && files[1].is_some() => {
+                self.draft.remove(self.objects, path)?;
+            }
             FileOutcome::Gone | FileOutcome::Ours => {}
         }
         Ok(folder_remains || file_remains)
@@ -119,6 +131,23 @@ impl Merge<'_> {
         match (ours, theirs) {
             (Some(ours), Some(theirs)) if ours.same_type(theirs) => self.content(path, base, ours, theirs),
             _ => Ok(FileOutcome::Conflict),
+        }
+    }
+
+    /// Resolves a conflict as the policy has it.
+    fn resolve(&self, path: &[u8], [base, ours, theirs]: Three) -> Result<FileOutcome, ObjectError> {
+        match self.policy.resolution_of(path) {
+            Resolution::Return => Ok(FileOutcome::Conflict),
+            Resolution::Ours => Ok(if ours.is_some() { FileOutcome::Ours } else { FileOutcome::Gone }),
+            Resolution::Theirs => {
+                Ok(theirs.map_or(FileOutcome::Gone, |item| FileOutcome::Becomes(Node::Stored(item))))
+            }
+            Resolution::Union => match (ours, theirs) {
+                (Some(ours), Some(theirs)) if ours.is_file() && ours.mode == theirs.mode => {
+                    self.texts(path, base, [ours, theirs], FileFavor::Union)
+                }
+                _ => Ok(FileOutcome::Conflict),
+            },
         }
     }
 
@@ -146,17 +175,28 @@ impl Merge<'_> {
         if !ours.is_file() {
             return Ok(FileOutcome::Conflict);
         }
+        self.texts(path, base, [Item { mode, id: ours.id }, Item { mode, id: theirs.id }], FileFavor::Normal)
+    }
+
+    /// Merges the contents of two files of one mode.
+    fn texts(
+        &self,
+        path: &[u8],
+        base: Option<Item>,
+        [ours, theirs]: [Item; 2],
+        favor: FileFavor,
+    ) -> Result<FileOutcome, ObjectError> {
         let base = match base.filter(|item| item.is_file()) {
             Some(item) => self.objects.blob(item.id)?,
             None => Vec::new(),
         };
-        let merged = merge_text(&base, &self.objects.blob(ours.id)?, &self.objects.blob(theirs.id)?);
-        let merged = merged.map_err(|source| ObjectError::MergeFile {
+        let texts = [&*base, &*self.objects.blob(ours.id)?, &*self.objects.blob(theirs.id)?];
+        let merged = merge_text(texts, favor).map_err(|source| ObjectError::MergeFile {
             path: String::from_utf8_lossy(path).into_owned(),
             source,
         })?;
         match merged {
-            Some(content) => Ok(FileOutcome::Becomes(Node::fresh(mode, content)?)),
+            Some(content) => Ok(FileOutcome::Becomes(Node::fresh(ours.mode, content)?)),
             None => Ok(FileOutcome::Conflict),
         }
     }
@@ -197,7 +237,7 @@ impl Merge<'_> {
 }
 
 /// Returns the merged text, or `None` if the two sides changed the same lines or one of the files is not text.
-fn merge_text(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<Vec<u8>>, git2::Error> {
+fn merge_text([base, ours, theirs]: [&[u8]; 3], favor: FileFavor) -> Result<Option<Vec<u8>>, git2::Error> {
     if [base, ours, theirs].into_iter().any(is_binary) {
         return Ok(None);
     }
@@ -216,7 +256,7 @@ fn merge_text(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<Vec<u8>>
     // Of libgit2's ways to compare texts this is the one that ends as git's own default does; Myers at times merges
     // cleanly what git calls a conflict.
     let mut options = MergeFileOptions::new();
-    options.patience(true);
+    options.patience(true).favor(favor);
     let merged = git2::merge_file(&input(base), &input(ours), &input(theirs), Some(&mut options))?;
     Ok(merged.is_automergeable().then(|| merged.content().to_vec()))
 }
@@ -235,8 +275,22 @@ mod tests {
     use crate::testing::*;
 
     /// Paths that nest in each other, so that files and folders get in each other's way.
-    const PATHS: [&str; 12] =
-        ["a", "a/a", "a/b", "a/b/c", "a.b", "a0", "b", "b/a", "b/a/c/d", "c", "d/e/f/g", "d/e"];
+    const PATHS: [&[u8]; 14] = [
+        b"a",
+        b"a/a",
+        b"a/b",
+        b"a/b/c",
+        b"a.b",
+        b"a0",
+        b"b",
+        b"b/a",
+        b"b/a/c/d",
+        b"c",
+        b"d/e/f/g",
+        b"d/e",
+        b"\xff\xfe",
+        b"d/\xe9t\xe9",
+    ];
 
     /// Lines at the beginning of each file that no other path has.
     const OWN_LINES: usize = 12;
@@ -256,6 +310,9 @@ mod tests {
         if !random.one_in(6) {
             text.push('\n');
         }
+        if random.one_in(6) {
+            text = text.replace('\n', "\r\n");
+        }
         text.into_bytes()
     }
 
@@ -271,15 +328,18 @@ mod tests {
             match random.below(3) {
                 0 if at < lines.len() => drop(lines.remove(at)),
                 1 if at < lines.len() => lines[at] = format!("changed {}\n", random.below(3)),
-                _ => lines.insert(at, format!("new {}\n", random.below(3))),
+                _ => {
+                    let end = if random.one_in(8) { "\r\n" } else { "\n" };
+                    lines.insert(at, format!("new {}{end}", random.below(3)));
+                }
             }
         }
         lines.concat().into_bytes()
     }
 
     fn change(random: &mut Random, objects: &Objects<'_>, draft: &mut Draft) {
-        let name = *random.pick(&PATHS);
-        let path = name.as_bytes();
+        let path = *random.pick(&PATHS);
+        let name = &*String::from_utf8_lossy(path);
         let old = match draft.find(objects, path).unwrap() {
             Ok(Some(Node::Stored(item))) if item.is_file() => Some(*item),
             _ => None,
@@ -312,7 +372,7 @@ mod tests {
     /// Returns the merged tree, or the conflicted paths without the suffixes that git makes up.
     fn git_merges(test: &TestRepository, [base, ours, theirs]: [Oid; 3]) -> Result<String, BTreeSet<String>> {
         let base = format!("--merge-base={base}");
-        let options = ["--name-only", "--no-messages"];
+        let options = ["-z", "--name-only", "--no-messages"];
         let (ours, theirs) = (ours.to_string(), theirs.to_string());
         let arguments: Vec<&str> =
             ["-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", &base]
@@ -321,7 +381,7 @@ mod tests {
                 .chain([&*ours, &*theirs])
                 .collect();
         let (clean, said) = test.git(&arguments);
-        let mut lines = said.lines();
+        let mut lines = said.split_terminator('\0');
         let tree = lines.next().unwrap_or_default().to_owned();
         assert_eq!(tree.len(), 40, "{said}");
         let paths = lines.map(|line| line.split('~').next().unwrap().to_owned()).collect();
@@ -336,9 +396,10 @@ mod tests {
         let objects = Objects::open(&raw, &known).unwrap();
         let packs = PackFolder::new(test.repository.git_dir());
         let scale: f64 = std::env::var("SUPER_PLANNER_TEST_SCALE").map_or(1.0, |text| text.parse().unwrap());
-        let cases = (250.0 * scale) as u64;
+        let cases = (500.0 * scale) as u64;
+        let first: u64 = std::env::var("SUPER_PLANNER_TEST_SEED").map_or(0, |text| text.parse().unwrap());
         let (mut clean, mut conflicts) = (0, 0);
-        for seed in 0..cases {
+        for seed in first..first + cases {
             let random = &mut Random(seed);
             let base = changed(random, &objects, None, 8);
             let (few, more) = (1 + random.below(2), 1 + random.below(6));
@@ -346,11 +407,14 @@ mod tests {
             let theirs = changed(random, &objects, Some(base), few);
             objects.store(&packs).unwrap();
             let expected = git_merges(&test, [base, ours, theirs]);
-            let found = match merge(&objects, base, ours, theirs).unwrap() {
+            let found = match merge(&objects, &MergePolicy::default(), [base, ours, theirs]).unwrap() {
                 Merged::Clean(draft) => Ok(draft.write(&objects).unwrap().to_string()),
                 Merged::Conflict(paths) => Err(paths.into_iter().map(|conflict| conflict.path).collect()),
             };
             objects.store(&packs).unwrap();
+            if seed % 50 == 0 {
+                packs.join_small().unwrap();
+            }
             let listing = |tree: Oid| test.git(&["ls-tree", "-r", &tree.to_string()]).1;
             let input = || [base, ours, theirs].map(listing).join("--\n");
             assert_eq!(found, expected, "seed {seed}, base, ours and theirs:\n{}", input());

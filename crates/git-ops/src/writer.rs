@@ -1,7 +1,7 @@
 //! The one way to write: each call takes the repository's lock, does one batch and has flushed it when it returns.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::branch;
@@ -10,6 +10,7 @@ use crate::commit_request::{Advance, CommitError, CommitRequest, ReadyCommit};
 use crate::id::CommitId;
 use crate::landing::{self, LandRequest, Preparation, Prepared, PublishError};
 use crate::lock::{HeldLock, LockError};
+use crate::merge_policy::MergePolicy;
 use crate::name::BranchName;
 use crate::object::{ObjectError, Objects};
 use crate::object_cache::ObjectCache;
@@ -29,6 +30,7 @@ pub struct Writer {
     known: ObjectCache,
     packs: PackFolder,
     refs: Refs,
+    policy: MergePolicy,
     state: State,
 }
 
@@ -111,7 +113,23 @@ impl Writer {
     pub(crate) fn new(repository: git2::Repository) -> Self {
         let git_dir = repository.commondir().to_owned();
         let (packs, refs) = (PackFolder::new(&git_dir), Refs::new(&git_dir));
-        Self { repository, git_dir, known: ObjectCache::default(), packs, refs, state: State::New }
+        Self {
+            repository,
+            git_dir,
+            known: ObjectCache::default(),
+            packs,
+            refs,
+            policy: MergePolicy::default(),
+            state: State::New,
+        }
+    }
+
+    /// Returns the writer with another policy for conflicts than to return them.
+    ///
+    /// What is prepared again after a crash is the same only if the policy is.
+    #[must_use]
+    pub fn with_policy(self, policy: MergePolicy) -> Self {
+        Self { policy, ..self }
     }
 
     /// Makes the tree and the commit of every result reachable, for good. Durable when it returns.
@@ -207,19 +225,20 @@ impl Writer {
     }
 
     fn write_locked(&mut self, lock: &HeldLock, batch: &Batch) -> Result<Written, WriteError> {
-        let Self { repository, git_dir, known, packs, refs, .. } = self;
+        let Self { repository, git_dir, known, packs, refs, policy, .. } = self;
         let objects = Objects::open(repository, known)?;
         let mut drafted = Drafted::default();
         for result in &batch.results {
             drafted.pin(&objects, result)?;
         }
         for (branch, requests) in &batch.landings {
-            drafted.written.prepared.push(landing::prepare(&objects, git_dir, branch, requests));
+            drafted.written.prepared.push(landing::prepare(&objects, policy, git_dir, branch, requests));
         }
         if !batch.commits.is_empty() {
             let checked_out = branch::checked_out(repository)?;
+            let begin = &|branch: &BranchName| Advance::begin(git_dir, branch, &checked_out);
             for commit in &batch.commits {
-                drafted.commit(&objects, git_dir, &checked_out, commit)?;
+                drafted.commit(&objects, policy, begin, commit)?;
             }
         }
         let pins = pin::keep(&objects, git_dir, std::mem::take(&mut drafted.kept), batch.latest())?;
@@ -330,14 +349,14 @@ impl Drafted {
     fn commit(
         &mut self,
         objects: &Objects<'_>,
-        git_dir: &Path,
-        checked_out: &[BranchName],
+        policy: &MergePolicy,
+        begin: &dyn Fn(&BranchName) -> Result<Advance, CommitError>,
         commit: &ReadyCommit,
     ) -> Result<(), ObjectError> {
         let branch = &commit.branch;
         let advance = self.advances.entry(branch.clone());
-        let answer = match advance.or_insert_with(|| Advance::begin(git_dir, branch, checked_out)) {
-            Ok(advance) => match advance.add(objects, &commit.result) {
+        let answer = match advance.or_insert_with(|| begin(branch)) {
+            Ok(advance) => match advance.add(objects, policy, &commit.result) {
                 Ok(preparation) => Ok(preparation),
                 Err(ApplyError::Edit(error)) => Err(error.into()),
                 Err(ApplyError::Object(error)) => return Err(error),
