@@ -16,7 +16,9 @@ use crate::pack_folder::PackFolder;
 use crate::planted::{self, Bug};
 
 /// The name of the lock file in the git directory.
-const FILE_NAME: &str = "super-planner.lock";
+pub(crate) const FILE_NAME: &str = "super-planner.lock";
+/// The name of the folder, in the git directory, for files that are about to get their name.
+pub(crate) const FOLDER_NAME: &str = "super-planner";
 /// What the lock file holds, and so every lock of a ref that is ours.
 const MARK: &str = "locked by super-planner; where no process of it runs, it is removed by the next one\n";
 /// How long to wait for another writer of ours.
@@ -83,7 +85,7 @@ impl HeldLock {
 
     /// Returns the folder for files that are about to get their name, made if there is none.
     pub(crate) fn workshop(&self) -> io::Result<PathBuf> {
-        let folder = self.git_dir.join("super-planner");
+        let folder = self.git_dir.join(FOLDER_NAME);
         match std::fs::create_dir(&folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             Ok(()) | Err(_) => Ok(folder),

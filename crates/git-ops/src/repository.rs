@@ -11,6 +11,7 @@ use crate::commit::NewCommit;
 use crate::directory::{self, DirectoryError};
 use crate::durability;
 use crate::id::{BlobId, CommitId};
+use crate::lock;
 use crate::message::{Message, Signature};
 use crate::name::BranchName;
 use crate::object::{ObjectError, Objects};
@@ -28,6 +29,10 @@ use crate::writer::{WriteError, Writer};
 pub struct Repository {
     git_dir: Arc<Path>,
 }
+
+/// The parts of a repository that are written to.
+const PARTS: [&str; 6] =
+    ["refs", "packed-refs", "objects", "objects/pack", lock::FOLDER_NAME, lock::FILE_NAME];
 
 /// Why a repository cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +71,12 @@ pub enum OpenError {
     #[error("the repository at {} is a shallow clone; `git fetch --unshallow` completes it", path.display())]
     Shallow {
         /// The path, as given.
+        path: PathBuf,
+    },
+    /// A part of the repository is a link, which could lead anywhere.
+    #[error("{} is a symbolic link; the repository must hold it itself", path.display())]
+    Linked {
+        /// The part.
         path: PathBuf,
     },
     /// Git cannot open it.
@@ -171,7 +182,8 @@ pub enum InitError {
 impl Repository {
     /// Returns the repository that a path is in: a working copy, a bare repository or a folder inside one.
     ///
-    /// One that belongs to another user, uses SHA-256 or a reftable, or is a shallow clone is refused.
+    /// One that belongs to another user, uses SHA-256 or a reftable, is a shallow clone, or has links in place of its own
+    /// folders is refused.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         if !path.exists() {
             return Err(OpenError::NotFound { path: path.to_owned() });
@@ -183,6 +195,10 @@ impl Repository {
             return Err(OpenError::Shallow { path: path.to_owned() });
         }
         let git_dir = repository.commondir();
+        let linked = PARTS.iter().map(|part| git_dir.join(part)).find(|part| part.is_symlink());
+        if let Some(path) = linked {
+            return Err(OpenError::Linked { path });
+        }
         Ok(Self { git_dir: git_dir.canonicalize().unwrap_or_else(|_| git_dir.to_owned()).into() })
     }
 
