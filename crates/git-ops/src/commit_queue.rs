@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use crate::commit_request::{CommitError, CommitRequest, ReadyCommit};
 use crate::landing::{LandRequest, Preparation, Prepared, PublishError};
@@ -39,6 +40,11 @@ pub enum QueueError {
     #[error("the queue has ended")]
     Ended,
 }
+
+/// How much of the time of a batch is waited for the next request that is expected.
+const PATIENCE_SHARE: u32 = 8;
+/// The longest wait for one more request.
+const PATIENCE_MAX: Duration = Duration::from_millis(1);
 
 type Reply<T> = Box<dyn FnOnce(T) + Send>;
 type PinAnswer = Result<Pinned, CommitError>;
@@ -136,14 +142,27 @@ struct WriterThread {
 
 impl WriterThread {
     fn run(mut self, waiting: &mpsc::Receiver<Job>) {
+        let (mut answered, mut patience) = (0, Duration::ZERO);
         loop {
             let mut jobs = std::mem::take(&mut self.again);
+            jobs.extend(waiting.try_iter().take(BATCH_MAX));
+            // Whoever was answered just now is about to ask again. Without them the agents would part into two halves, each
+            // waiting for the batch of the other.
+            let expected = (jobs.len() + answered).min(BATCH_MAX);
             if jobs.is_empty() {
                 let Ok(first) = waiting.recv() else { return };
                 jobs.push(first);
             }
-            jobs.extend(waiting.try_iter().take(BATCH_MAX));
+            while jobs.len() < expected
+                && let Ok(job) = waiting.recv_timeout(patience)
+            {
+                jobs.push(job);
+            }
+            answered = jobs.len();
+            let begun = Instant::now();
             self.process(jobs);
+            answered -= self.again.len();
+            patience = (begun.elapsed() / PATIENCE_SHARE).min(PATIENCE_MAX);
         }
     }
 

@@ -71,11 +71,17 @@ impl PackFolder {
     /// same objects and is replaced, as whoever wrote it may not have flushed it.
     pub(crate) fn store(&self, pack: &Pack) -> Result<(), ObjectError> {
         let store = || -> io::Result<()> {
-            let parts = [("pack", &pack.bytes), ("idx", &pack.index)];
-            for (extension, content) in parts {
-                durability::write_new(&self.temporary(&pack.name, extension), content, PERMISSIONS)?;
-            }
-            for (extension, _) in parts {
+            let write = |extension, content| {
+                durability::write_new(&self.temporary(&pack.name, extension), content, PERMISSIONS)
+            };
+            // Two files that are flushed at once share one commit of the file system's journal.
+            let (index, bytes) = std::thread::scope(|scope| {
+                let index = scope.spawn(|| write("idx", &pack.index));
+                let bytes = write("pack", &pack.bytes);
+                (index.join().expect("writing a file does not panic"), bytes)
+            });
+            bytes.and(index)?;
+            for extension in ["pack", "idx"] {
                 std::fs::rename(self.temporary(&pack.name, extension), self.file(&pack.name, extension))?;
             }
             durability::flush_folder(&self.path)
