@@ -26,7 +26,7 @@ pub use analysis::Analysis;
 pub use capability::{Capability, CapabilitySet};
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use effort::Effort;
-pub use format::{Format, Limits, ReadError, Reading, read};
+pub use format::{Format, InputFile, Limits, ReadError, ReadOptions, Reading, read, read_files};
 pub use graph::{Defect, Node, NodeIndex, TaskGraph, TaskIndex};
 pub use id::{InvalidTaskId, TaskId};
 pub use plan::{AgentProfile, InvalidPlan, Plan};

@@ -1,5 +1,6 @@
 //! Everything that is wrong or odd with a plan, at once, and its graph if nothing is wrong.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 use crate::analysis::is_to_do;
@@ -8,7 +9,8 @@ use crate::format::{Reading, TaskPlaces};
 use crate::graph::{Cycle, CycleEdge, Defect, Ignored, IgnoredReason, Origin};
 use crate::suggest::Suggestions;
 use crate::{
-    AgentProfile, Capability, CapabilitySet, Effort, Plan, Standing, Task, TaskGraph, TaskId, TaskIndex,
+    AgentProfile, Capability, CapabilitySet, Dependency, Effort, Plan, Standing, Task, TaskGraph, TaskId,
+    TaskIndex,
 };
 
 /// How many capabilities a message names.
@@ -37,7 +39,8 @@ impl Validated {
 pub fn validate(reading: &Reading) -> Validated {
     let mut report = Report {
         plan: &reading.plan,
-        places: &reading.places,
+        reading,
+        places: OnceCell::new(),
         suggestions: Suggestions::new(&reading.plan),
         diagnostics: Diagnostics::new(DIAGNOSTICS_PER_CODE_MAX),
     };
@@ -48,6 +51,8 @@ pub fn validate(reading: &Reading) -> Validated {
             }
             report.contradictions(&graph);
             report.tasks_for_nobody(&graph);
+            report.repeated_dependencies();
+            report.ids_alike();
             Some(graph)
         }
         Err(defects) => {
@@ -67,7 +72,9 @@ const DIAGNOSTICS_PER_CODE_MAX: usize = 100;
 
 struct Report<'r> {
     plan: &'r Plan,
-    places: &'r [TaskPlaces],
+    reading: &'r Reading,
+    /// Where the tasks were written; found out when it is first asked for.
+    places: OnceCell<Vec<TaskPlaces>>,
     suggestions: Suggestions<'r>,
     diagnostics: Diagnostics,
 }
@@ -77,8 +84,8 @@ impl<'r> Report<'r> {
         &self.plan.tasks[task.index()]
     }
 
-    fn places(&self, task: TaskIndex) -> &'r TaskPlaces {
-        &self.places[task.index()]
+    fn places(&self, task: TaskIndex) -> &TaskPlaces {
+        &self.places.get_or_init(|| self.reading.places())[task.index()]
     }
 
     fn name(&self, task: TaskIndex) -> String {
@@ -106,10 +113,11 @@ impl<'r> Report<'r> {
             }
             Defect::UnknownParent { task, parent, .. } => {
                 let places = self.places(*task);
+                let place = places.parent.unwrap_or(places.id);
                 let nearest = self.suggestions.nearest(parent);
                 self.diagnostics.push("unknown-parent", || {
                     let told = Diagnostic::error("unknown-parent", defect.to_string());
-                    told.at(places.parent.unwrap_or(places.id), "no such task")
+                    told.at(place, "no such task")
                         .help(meant_or(nearest, "add a task of this id, or name no parent"))
                 });
             }
@@ -122,13 +130,13 @@ impl<'r> Report<'r> {
                 });
             }
             Defect::ParentCycle { tasks, .. } => {
-                let places = self.places;
+                let told = tasks.iter().take(CYCLE_LABELS_MAX).map(|task| self.places(*task));
+                let places: Vec<_> = told.map(|places| places.parent.unwrap_or(places.id)).collect();
                 self.diagnostics.push("parent-cycle", || {
                     let told = Diagnostic::error("parent-cycle", defect.to_string());
-                    tasks.iter().take(CYCLE_LABELS_MAX).fold(told, |told, task| {
-                        let places = &places[task.index()];
-                        told.at(places.parent.unwrap_or(places.id), "this parent is also a descendant")
-                    })
+                    places
+                        .iter()
+                        .fold(told, |told, place| told.at(*place, "this parent is also a descendant"))
                 });
             }
             Defect::Cycle(cycle) => self.cycle(cycle),
@@ -246,6 +254,45 @@ impl<'r> Report<'r> {
         self.efforts_of_groups(&group_efforts);
     }
 
+    fn repeated_dependencies(&mut self) {
+        for (index, task) in self.plan.tasks.iter().enumerate() {
+            let written = &task.dependencies;
+            let Some((first, second)) = repeated(written) else { continue };
+            let index = TaskIndex::from_usize(index);
+            let places = [second, first].map(|place| self.places(index).dependencies[place]);
+            let (name, on) = (self.name(index), quoted(written[second].on.as_str()));
+            self.diagnostics.push("repeated-dependency", || {
+                Diagnostic::note("repeated-dependency", format!("{name} depends on {on} twice"))
+                    .at(places[0], "written again here")
+                    .at(places[1], "written here")
+            });
+        }
+    }
+
+    /// Tells of ids that differ only in their case: people, and some file systems, take one for the other.
+    fn ids_alike(&mut self) {
+        let mut seen: HashMap<String, TaskIndex> = HashMap::new();
+        for (index, task) in self.plan.tasks.iter().enumerate() {
+            // Without letters of both cases there is nothing to tell apart.
+            if !task.id.as_str().chars().any(char::is_alphabetic) {
+                continue;
+            }
+            let second = TaskIndex::from_usize(index);
+            let first = *seen.entry(task.id.as_str().to_lowercase()).or_insert(second);
+            if first == second {
+                continue;
+            }
+            let places = [second, first].map(|task| self.places(task).id);
+            let names = [first, second].map(|task| self.name(task));
+            self.diagnostics.push("ids-alike", || {
+                let message = format!("the ids {} and {} differ only in their case", names[0], names[1]);
+                Diagnostic::warning("ids-alike", message)
+                    .at(places[0], "this one")
+                    .at(places[1], "and this one")
+            });
+        }
+    }
+
     /// Tells of tasks that wait for ever, because the plan names its agents and none of them can do these.
     fn tasks_for_nobody(&mut self, graph: &TaskGraph) {
         let agents = &self.plan.agents;
@@ -264,6 +311,7 @@ impl<'r> Report<'r> {
                 continue;
             }
             let places = self.places(index);
+            let place = places.capabilities.unwrap_or(places.id);
             let name = self.name(index);
             self.diagnostics.push("no-agent", || {
                 let lacks =
@@ -274,7 +322,7 @@ impl<'r> Report<'r> {
                 let message =
                     format!("no agent of the plan can do {name}: the nearest, {nearest}, lacks {missing}");
                 Diagnostic::warning("no-agent", message)
-                    .at(places.capabilities.unwrap_or(places.id), "no agent has all of these")
+                    .at(place, "no agent has all of these")
                     .help("add what is missing to the capabilities of an agent, or ask for less")
             });
         }
@@ -311,6 +359,21 @@ impl<'r> Report<'r> {
             Diagnostic::note("group-with-effort", message).at(place, "not counted")
         });
     }
+}
+
+/// Returns the places of the first entry that is written twice.
+fn repeated(written: &[Dependency]) -> Option<(usize, usize)> {
+    const COMPARED_IN_PLACE: usize = 16;
+    if written.len() <= COMPARED_IN_PLACE {
+        return (1..written.len()).find_map(|second| {
+            Some((written[..second].iter().position(|other| *other == written[second])?, second))
+        });
+    }
+    let mut seen = HashMap::new();
+    written
+        .iter()
+        .enumerate()
+        .find_map(|(second, dependency)| Some((seen.insert(dependency, second)?, second)))
 }
 
 /// Returns what to do about an id that does not exist.

@@ -3,14 +3,19 @@
 #[cfg(test)]
 mod loading;
 
-use loading::{bytes_of, load, plans};
+use std::collections::{BTreeMap, BTreeSet};
+
+use loading::{bytes_of, load, plans, unpacked};
 use planner_core::graph::IgnoredReason;
-use planner_core::{Analysis, Format, Limits, Severity, Standing, read};
+use planner_core::{
+    Analysis, Format, InputFile, Limits, Plan, ReadOptions, Severity, Standing, read, read_files, validate,
+};
+use serde_json::Value;
 
 #[test]
 fn beads_files_hold_what_was_counted_by_others() {
     let Some(folder) = plans() else { return };
-    let answers: serde_json::Value = serde_json::from_slice(&bytes_of(&folder, "answers.json")).unwrap();
+    let answers: Value = serde_json::from_slice(&bytes_of(&folder, "answers.json")).unwrap();
     for name in [
         "beads_beads_3077.jsonl.gz",
         "beads_gastown_6019.jsonl.gz",
@@ -90,10 +95,149 @@ fn files_of_the_planner_before_load_and_their_contradictions_are_told() {
 }
 
 #[test]
-fn files_of_formats_that_are_not_read_are_named() {
+fn taskmaster_files_hold_what_was_counted_by_others() {
     let Some(folder) = plans() else { return };
-    for name in ["tm_prdv2_12.json", "tm_smartinsight_203.json", "tm_nutrisensia_177.json"] {
-        let error = read(name, &bytes_of(&folder, name), None, &Limits::default()).unwrap_err();
-        assert!(error.to_string().contains("Taskmaster"), "{name}: {error}");
+    let answers: BTreeMap<String, Value> =
+        serde_json::from_slice(&bytes_of(&folder, "answers.json")).unwrap();
+    let mut read = 0;
+    for (name, answer) in answers.iter().filter(|(name, _)| name.starts_with("tm_")) {
+        let (file, tag) = name.split_once('#').unwrap();
+        let options = ReadOptions { tag: (tag != "-").then(|| tag.to_owned()), ..ReadOptions::default() };
+        let bytes = bytes_of(&folder, file);
+        let reading = read_files(file, &[InputFile { path: file, bytes: &bytes }], &options).unwrap();
+        assert_eq!(reading.format, Format::Taskmaster, "{name}");
+        assert_eq!(Counted::of(&reading.plan), Counted::answered(answer), "{name}");
+        let cycles = validate(&reading).diagnostics.iter().filter(|told| told.code == "cycle").count();
+        assert_eq!(cycles, answer["cycles"].as_array().unwrap().len(), "{name}");
+        read += 1;
     }
+    assert_eq!(read, 14);
+}
+
+/// What the answers count, counted here from the tasks and their dependencies alone.
+#[derive(Debug, PartialEq, Eq)]
+struct Counted {
+    tasks: usize,
+    unique: usize,
+    edges: usize,
+    dangling: Vec<String>,
+    waves: usize,
+    in_or_behind_cycle: usize,
+    repeated_ids: usize,
+    self_edges: usize,
+}
+
+impl Counted {
+    fn answered(answer: &Value) -> Self {
+        let number = |key: &str| answer[key].as_u64().unwrap() as usize;
+        let dangling = answer["dangling"].as_array().unwrap();
+        Self {
+            tasks: number("tasks"),
+            unique: number("unique"),
+            edges: number("edges"),
+            dangling: dangling.iter().map(|text| text.as_str().unwrap().to_owned()).collect(),
+            waves: number("depth"),
+            in_or_behind_cycle: number("in_or_behind_cycle"),
+            repeated_ids: number("dup_ids"),
+            self_edges: number("self"),
+        }
+    }
+
+    fn of(plan: &Plan) -> Self {
+        let mut waits: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+        let (mut edges, mut self_edges, mut dangling) = (0, 0, Vec::new());
+        for task in &plan.tasks {
+            *times.entry(task.id.as_str()).or_default() += 1;
+            waits.entry(task.id.as_str()).or_default();
+        }
+        for task in &plan.tasks {
+            for dependency in &task.dependencies {
+                let (id, on) = (task.id.as_str(), dependency.on.as_str());
+                match () {
+                    () if !times.contains_key(on) => dangling.push(format!("{id}->{on}")),
+                    () if id == on => self_edges += 1,
+                    () => {
+                        edges += 1;
+                        waits.get_mut(id).unwrap().insert(on);
+                    }
+                }
+            }
+        }
+        let mut waves = 0;
+        let mut done: BTreeSet<&str> = BTreeSet::new();
+        loop {
+            let is_ready = |(id, on): &(&&str, &BTreeSet<&str>)| !done.contains(*id) && on.is_subset(&done);
+            let ready: Vec<&str> = waits.iter().filter(is_ready).map(|(id, _)| *id).collect();
+            if ready.is_empty() {
+                break;
+            }
+            done.extend(ready);
+            waves += 1;
+        }
+        Self {
+            tasks: plan.tasks.len(),
+            unique: times.len(),
+            edges,
+            dangling,
+            waves,
+            in_or_behind_cycle: waits.len() - done.len(),
+            repeated_ids: times.values().filter(|times| **times > 1).count(),
+            self_edges,
+        }
+    }
+}
+
+#[test]
+fn a_folder_of_backlog_md_is_read_broken_front_matter_and_all() {
+    let Some(folder) = plans() else { return };
+    let files = unpacked(&folder, "backlogmd_self.tar.gz");
+    let inputs: Vec<InputFile<'_>> = files.iter().map(|(path, bytes)| InputFile { path, bytes }).collect();
+    let reading = read_files("backlog", &inputs, &ReadOptions::default()).unwrap();
+    assert_eq!((reading.format, reading.plan.name.as_str()), (Format::Backlog, "Backlog.md"));
+    let validated = validate(&reading);
+    let told = |code: &str| validated.diagnostics.iter().filter(|told| told.code == code).count();
+    for diagnostic in &validated.diagnostics {
+        println!("{diagnostic}");
+    }
+    let of = |folder: &str| {
+        let file = |task: &&planner_core::Task| task.extra["file"].as_str().unwrap().starts_with(folder);
+        reading.plan.tasks.iter().filter(file).count()
+    };
+    assert_eq!(of("tasks/") + of("completed/"), 613);
+    assert_eq!(told("front-matter"), 21);
+    // Ids that were given to two tasks; BACK-0, BACK-8 and BACK-13, which are not there.
+    assert_eq!((told("duplicate-id"), told("unknown-dependency"), told("unknown-parent")), (10, 5, 1));
+    let count = |standing: &dyn Fn(&Standing) -> bool| {
+        reading.plan.tasks.iter().filter(|task| standing(&task.standing)).count()
+    };
+    assert_eq!(count(&|standing| matches!(standing, Standing::Excluded(_))), 46);
+}
+
+#[test]
+fn measured_workflows_are_read() {
+    let Some(folder) = plans() else { return };
+    let folder = folder.parent().unwrap().join("wfinstances");
+    let stats = String::from_utf8(bytes_of(&folder, "stats.csv")).unwrap();
+    let mut rows = stats.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = rows.next().unwrap();
+    let column = |name: &str| names.iter().position(|own| *own == name).unwrap();
+    let mut read_count = 0;
+    for row in rows {
+        let instance = row[column("instance")].rsplit('/').next().unwrap();
+        let names = [format!("raw/{instance}.json"), format!("raw/{instance}.json.gz")];
+        let Some(name) = names.into_iter().find(|name| folder.join(name).exists()) else { continue };
+        let reading = read(&name, &bytes_of(&folder, &name), None, &Limits::default()).unwrap();
+        let counted = Counted::of(&reading.plan);
+        let expected: Vec<usize> =
+            ["tasks", "edges", "depth"].map(|name| row[column(name)].parse().unwrap()).into();
+        assert_eq!(
+            (reading.format, vec![counted.tasks, counted.edges, counted.waves]),
+            (Format::WfFormat, expected),
+            "{name}"
+        );
+        read_count += 1;
+    }
+    let there = std::fs::read_dir(folder.join("raw")).unwrap().count();
+    assert_eq!(read_count, there);
 }

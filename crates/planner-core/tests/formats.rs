@@ -1,20 +1,82 @@
 //! One small file of each format, from its bytes to its analysis; and what happens when their bytes are spoilt.
 
-use planner_core::{Analysis, Format, Limits, Plan, ReadError, Reading, Severity, read, validate};
+use std::fmt::Write as _;
+
+use planner_core::{
+    Analysis, Format, InputFile, Limits, Plan, ReadError, ReadOptions, Reading, Severity, read, read_files,
+    validate,
+};
 use proptest::prelude::*;
 
-const FIXTURES: [(&str, &[u8], Format); 6] = [
-    ("bakery.yaml", include_bytes!("fixtures/bakery.yaml"), Format::Yaml),
-    ("bakery.toml", include_bytes!("fixtures/bakery.toml"), Format::Toml),
-    ("bakery.json", include_bytes!("fixtures/bakery.json"), Format::Json),
-    ("library.project.json", include_bytes!("fixtures/library.project.json"), Format::SuperPlannerProject),
-    ("garden.state.json", include_bytes!("fixtures/garden.state.json"), Format::SuperPlannerState),
-    ("harbour.jsonl", include_bytes!("fixtures/harbour.jsonl"), Format::Beads),
-];
+/// A fixture: the name of a file, or of a folder with its files.
+struct Fixture {
+    name: &'static str,
+    files: &'static [(&'static str, &'static [u8])],
+    format: Format,
+}
+
+/// The fixtures, each with the plan that it holds.
+macro_rules! fixtures {
+    ($($format:ident $name:literal [$($file:literal),*]),* $(,)?) => {
+        const FIXTURES: &[Fixture] = &[$(Fixture {
+            name: $name,
+            files: fixtures!(@files $name $($file)*),
+            format: Format::$format,
+        }),*];
+    };
+    (@files $name:literal) => { &[("", include_bytes!(concat!("fixtures/", $name)))] };
+    (@files $name:literal $($file:literal)+) => {
+        &[$(($file, include_bytes!(concat!("fixtures/", $name, "/", $file)))),+]
+    };
+}
+
+fixtures! {
+    Yaml "bakery.yaml" [],
+    Toml "bakery.toml" [],
+    Json "bakery.json" [],
+    SuperPlannerProject "library.project.json" [],
+    SuperPlannerState "garden.state.json" [],
+    Beads "harbour.jsonl" [],
+    Beads "dump" ["dependencies.jsonl", "issues.jsonl", "labels.jsonl"],
+    Taskmaster "orchard.taskmaster.json" [],
+    Backlog "backlog" [
+        "config.yml",
+        "completed/dish-1 - Shopping.md",
+        "drafts/draft-1 - Dessert.md",
+        "tasks/dish-2 - Soup.md",
+        "tasks/dish-2.01 - Stock.md",
+        "tasks/dish-3 - Bread.md"
+    ],
+    ClaudeTasks "claude" ["1.json", "2.json", "3.json"],
+    SpecKit "cinema.tasks.md" [],
+    Markdown "parcels.md" [],
+    WfFormat "weather.wf.json" [],
+    Dot "bridge.dot" [],
+    Csv "moving.csv" [],
+    Stg "five.stg" [],
+    Psplib "tiny.sm" [],
+}
+
+impl Fixture {
+    fn read_as(&self, name: &str, forced: Option<Format>) -> Result<Reading, ReadError> {
+        let options = ReadOptions { format: forced, ..ReadOptions::default() };
+        match self.files {
+            [("", bytes)] => read(name, bytes, forced, &Limits::default()),
+            files => {
+                let files: Vec<InputFile<'_>> =
+                    files.iter().map(|(path, bytes)| InputFile { path, bytes }).collect();
+                read_files(name, &files, &options)
+            }
+        }
+    }
+}
+
+fn fixture(name: &str) -> &'static Fixture {
+    FIXTURES.iter().find(|fixture| fixture.name == name).expect("a fixture")
+}
 
 fn reading(name: &str) -> Reading {
-    let (_, bytes, _) = FIXTURES.into_iter().find(|(other, ..)| *other == name).expect("a fixture");
-    read(name, bytes, None, &Limits::default()).expect("fixtures can be read")
+    fixture(name).read_as(name, None).expect("fixtures can be read")
 }
 
 /// Returns what the plan amounts to, on a line.
@@ -44,11 +106,12 @@ fn outcome(name: &str) -> String {
 
 #[test]
 fn each_format_is_told_by_its_content_and_amounts_to_what_it_says() {
-    for (name, bytes, format) in FIXTURES {
+    for fixture in FIXTURES {
+        let (name, format) = (fixture.name, fixture.format);
         assert_eq!(reading(name).format, format, "{name}");
-        let nameless = read("plan", bytes, None, &Limits::default()).unwrap();
+        let nameless = fixture.read_as("plan", None).unwrap();
         assert_eq!(nameless.format, format, "{name} without its name");
-        let forced = read("plan", bytes, Some(format), &Limits::default()).unwrap();
+        let forced = fixture.read_as("plan", Some(format)).unwrap();
         assert_eq!(forced.plan, nameless.plan, "{name}");
     }
     assert_eq!(outcome("bakery.yaml"), "Bakery shop 4/1/0 done 1 waves 3 shop.cart>shop.pay>rollback []");
@@ -60,6 +123,49 @@ fn each_format_is_told_by_its_content_and_amounts_to_what_it_says() {
     assert_eq!(outcome("harbour.jsonl"), "harbour 3/1/2 done 1 waves 2 hb-1.2>hb-5 [\"lost-parent\"]");
 }
 
+/// Returns all that was read from a fixture, and all that is to be said about it.
+fn golden(reading: &Reading) -> String {
+    let mut golden = format!("{} {}\n", reading.format, reading.plan.name);
+    for task in &reading.plan.tasks {
+        writeln!(golden, "{}", serde_json::to_string(task).unwrap()).unwrap();
+    }
+    let head = Plan { tasks: Vec::new(), ..reading.plan.clone() };
+    writeln!(golden, "{}", head.to_json()).unwrap();
+    for diagnostic in validate(reading).diagnostics {
+        writeln!(golden, "{diagnostic}").unwrap();
+        for label in diagnostic.labels {
+            let (line, column) = reading.source.line_column(label.span.start);
+            let file = reading.source.file_at(label.span.start);
+            let written: String = reading.source.text()[label.span].chars().take(60).collect();
+            writeln!(golden, "  {file}:{line}:{column} {written:?} {}", label.text).unwrap();
+        }
+        if let Some(help) = diagnostic.help {
+            writeln!(golden, "  help: {help}").unwrap();
+        }
+    }
+    for count in &reading.rules {
+        let rule = count.rule;
+        writeln!(golden, "{} {}: {} ({})", rule.field, rule.value, rule.meaning.as_str(), count.entries)
+            .unwrap();
+    }
+    golden
+}
+
+/// With `SUPER_PLANNER_BLESS` set, what is read now becomes what is expected.
+#[test]
+fn what_is_read_from_each_fixture_is_as_it_was_looked_over() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden");
+    for fixture in FIXTURES {
+        let path = folder.join(format!("{}.txt", fixture.name));
+        let read = golden(&reading(fixture.name));
+        if std::env::var_os("SUPER_PLANNER_BLESS").is_some() {
+            std::fs::write(&path, &read).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(read, expected, "{}", path.display());
+    }
+}
+
 #[test]
 fn the_same_plan_is_the_same_in_every_syntax() {
     let yaml = reading("bakery.yaml").plan;
@@ -69,7 +175,7 @@ fn the_same_plan_is_the_same_in_every_syntax() {
 
 #[test]
 fn what_was_read_can_be_stored() {
-    for (name, ..) in FIXTURES {
+    for name in FIXTURES.iter().map(|fixture| fixture.name) {
         let plan = reading(name).plan;
         assert_eq!(Plan::from_json(plan.to_json().as_bytes()).unwrap(), plan, "{name}");
         let again =
@@ -132,12 +238,20 @@ proptest! {
     #[test]
     fn spoilt_files_never_panic_and_every_place_is_in_the_text(
         fixture in 0..FIXTURES.len(),
+        spoilt_file in any::<usize>(),
         forced in prop::option::weighted(0.3, 0..Format::ALL.len()),
         spoils in prop::collection::vec(any_spoil(), 1..6),
     ) {
-        let (name, bytes, _) = FIXTURES[fixture];
-        let bytes = spoilt(bytes, &spoils);
-        let reading = match read(name, &bytes, forced.map(|place| Format::ALL[place]), &Limits::default()) {
+        let Fixture { name, files, .. } = FIXTURES[fixture];
+        let file = spoilt_file % files.len();
+        let bytes = spoilt(files[file].1, &spoils);
+        let inputs: Vec<InputFile<'_>> = files
+            .iter()
+            .enumerate()
+            .map(|(place, (path, sound))| InputFile { path, bytes: if place == file { &bytes } else { sound } })
+            .collect();
+        let options = ReadOptions { format: forced.map(|place| Format::ALL[place]), ..ReadOptions::default() };
+        let reading = match read_files(name, &inputs, &options) {
             Ok(reading) => reading,
             Err(ReadError::Syntax { diagnostic, text }) => {
                 prop_assert!(!diagnostic.message.chars().any(char::is_control), "{:?}", diagnostic.message);

@@ -139,7 +139,7 @@ Examples:
 Interrupted, killed or out of power: the same command goes on where it stopped.
 A plan's checks are run only if the configuration names them or --trust-checks is given.")]
 pub struct RunArgs {
-    /// The plan
+    /// The plan: a file, or a folder of Backlog.md, Claude Code or beads
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// How many agents that can do everything, instead of those that the plan names [default: the plan's own, or 8]
@@ -182,6 +182,9 @@ pub struct RunArgs {
     /// The format of the plan [default: told by its content]
     #[arg(long, value_name = "FORMAT", value_parser = plan_format())]
     pub format: Option<Format>,
+    /// Which of the plans of a file that holds several, such as a tag of Taskmaster [default: the file's first]
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
     /// Make the repository if there is none
     #[arg(long)]
     pub init: bool,
@@ -250,12 +253,15 @@ Examples:
 
 Exit code 0 if the plan can run (warnings are allowed), 1 if it cannot, 2 if the file cannot be read at all.")]
 pub struct ValidateArgs {
-    /// The plan
+    /// The plan: a file, or a folder of Backlog.md, Claude Code or beads
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// The format of the plan [default: told by its content]
     #[arg(long, value_name = "FORMAT", value_parser = plan_format())]
     pub format: Option<Format>,
+    /// Which of the plans of a file that holds several, such as a tag of Taskmaster [default: the file's first]
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,
@@ -268,7 +274,7 @@ Examples:
   super-planner analyze plan.yaml
   super-planner analyze plan.yaml --agents 16 --json")]
 pub struct AnalyzeArgs {
-    /// The plan
+    /// The plan: a file, or a folder of Backlog.md, Claude Code or beads
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// The least time with this many agents that can do everything [default: the plan's own agents, or 8]
@@ -277,6 +283,9 @@ pub struct AnalyzeArgs {
     /// The format of the plan [default: told by its content]
     #[arg(long, value_name = "FORMAT", value_parser = plan_format())]
     pub format: Option<Format>,
+    /// Which of the plans of a file that holds several, such as a tag of Taskmaster [default: the file's first]
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,

@@ -116,7 +116,8 @@ impl SourceCode for PlanText {
         lines_before: usize,
         lines_after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let text = &*self.printable;
+        let file = self.source.file_range(span.offset());
+        let text = &self.printable[..file.end];
         let (from, to) = (span.offset(), span.offset() + span.len());
         if to > text.len() || span.len() > EXCERPT_BYTES_MAX {
             return Err(MietteError::OutOfBounds);
@@ -124,12 +125,12 @@ impl SourceCode for PlanText {
         let (start, end) = if lines_before + lines_after == 0 {
             (from, to)
         } else {
-            (excerpt_start(text, from, lines_before), excerpt_end(text, to, lines_after))
+            (excerpt_start(text, from, lines_before).max(file.start), excerpt_end(text, to, lines_after))
         };
         let (line, column) = self.source.line_column(start);
         let excerpt = &text[start..end];
         Ok(Box::new(MietteSpanContents::new_named(
-            self.source.name().to_owned(),
+            self.source.file_at(start).to_owned(),
             excerpt.as_bytes(),
             (start, end - start).into(),
             line - 1,

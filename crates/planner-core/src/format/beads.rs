@@ -1,19 +1,20 @@
-//! beads: one issue a line, as JSON.
+//! beads: one issue a line, as JSON; or a folder of tables, with dependencies, labels and comments in files of their own.
 //!
 //! - `blocks` and `waits-for` are dependencies (on a group: on all of it), `conditional-blocks` one on failure;
 //! - `parent-child` (also written `parent_child`) is the parent; a second one is kept as a relation, with a warning;
 //! - every other relation, and what points into another project, is kept in the task's field `relations`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::fields::Fields;
+use super::input::{InputText, TextFile};
 use super::json;
 use super::node::{Node, NodeValue, Span};
 use super::reader::{Reader, TaskPlaces};
 use super::status::{Meaning, StatusRule};
-use super::{ReadError, plan_name};
+use super::{ReadError, empty_plan};
 use crate::diagnostic::{Diagnostic, quoted};
 use crate::{Dependency, Exclusion, Plan, Standing, Task, TaskId, When};
 
@@ -49,15 +50,31 @@ pub const BEADS_RULES: &[StatusRule] = &[
     StatusRule::new("is_template", "true", Meaning::Excluded(Exclusion::Template)),
 ];
 
-pub(super) fn read(
+pub(super) fn read(reader: &mut Reader<'_>, input: &InputText) -> Result<Plan, ReadError> {
+    let mut tables = Tables::default();
+    let is_dump = input.files().len() > 1;
+    if is_dump {
+        for file in input.files().iter().filter(|file| !file.path.ends_with("issues.jsonl")) {
+            tables.take(reader, input, file)?;
+        }
+    }
+    for file in input.files().iter().filter(|file| !is_dump || file.path.ends_with("issues.jsonl")) {
+        for_each_line(reader, input, file, |reader, node| entry(reader, node, &mut tables))?;
+    }
+    drop_lost_parents(reader);
+    Ok(empty_plan(input.source.name()))
+}
+
+/// Reads a file of one value a line; a line that is none is told and passed over.
+fn for_each_line<'i>(
     reader: &mut Reader<'_>,
-    name: &str,
-    text: &str,
-    offset: usize,
-) -> Result<Plan, ReadError> {
+    input: &'i InputText,
+    file: &TextFile,
+    mut take: impl FnMut(&mut Reader<'_>, Node<'i>) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
     let limits = reader.limits();
-    let mut start = offset;
-    for (number, line) in text.split_inclusive('\n').enumerate() {
+    let mut start = file.range.start;
+    for (number, line) in input.text()[file.range.clone()].split_inclusive('\n').enumerate() {
         let trimmed = line.trim_end();
         if trimmed.len() > limits.line_bytes_max {
             return Err(ReadError::LineTooLong {
@@ -68,7 +85,7 @@ pub(super) fn read(
         }
         if !trimmed.is_empty() {
             match json::read_document(trimmed, start, limits.depth()) {
-                Ok(node) => entry(reader, node)?,
+                Ok(node) => take(reader, node)?,
                 Err(error) => reader.error("unreadable-line", error.span, "here", || {
                     format!("line {} is no JSON: {}", number + 1, error.message)
                 }),
@@ -76,24 +93,75 @@ pub(super) fn read(
         }
         start += line.len();
     }
-    drop_lost_parents(reader);
-    Ok(Plan {
-        name: plan_name(name),
-        description: String::new(),
-        agents: Vec::new(),
-        tasks: Vec::new(),
-        extra: serde_json::Map::new(),
-    })
+    Ok(())
+}
+
+/// What the tables of a dump say about issues, beside the table of the issues.
+#[derive(Default)]
+struct Tables<'t> {
+    dependencies: HashMap<String, Vec<Node<'t>>>,
+    labels: HashMap<String, Vec<Value>>,
+    comments: HashMap<String, Vec<Value>>,
+}
+
+impl<'t> Tables<'t> {
+    fn take(
+        &mut self,
+        reader: &mut Reader<'_>,
+        input: &'t InputText,
+        file: &TextFile,
+    ) -> Result<(), ReadError> {
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        if !matches!(name, "dependencies.jsonl" | "labels.jsonl" | "comments.jsonl") {
+            return Ok(());
+        }
+        for_each_line(reader, input, file, |_, node| {
+            let Some(NodeValue::Text(issue)) = node.get("issue_id").map(|node| &node.value) else {
+                return Ok(());
+            };
+            let issue = issue.clone().into_owned();
+            match name {
+                "dependencies.jsonl" => self.dependencies.entry(issue).or_default().push(node),
+                "labels.jsonl" => {
+                    let label = node.get("label").cloned().map(Node::into_json);
+                    self.labels.entry(issue).or_default().extend(label);
+                }
+                _ => self.comments.entry(issue).or_default().push(node.into_json()),
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns the dependencies that the issue states itself and those of the table.
+    fn dependencies_of(&mut self, issue: &TaskId, own: Option<Node<'t>>) -> Option<Node<'t>> {
+        let Some(mut rows) = self.dependencies.remove(issue.as_str()) else { return own };
+        if let Some(Node { value: NodeValue::List(own), .. }) = own {
+            rows.extend(own);
+        }
+        Some(Node::list(rows.first().map_or(Span::default(), |row| row.span), rows))
+    }
+
+    /// Adds the labels and comments of the tables to the kept fields of the issue.
+    fn complete(&mut self, task: &mut Task) {
+        let id = task.id.as_str();
+        let tables = [("labels", self.labels.remove(id)), ("comments", self.comments.remove(id))];
+        for (field, values) in tables {
+            if let Some(values) = values {
+                task.extra.insert(field.to_owned(), Value::Array(values));
+            }
+        }
+    }
 }
 
 /// Exports leave out short-lived issues but not the relations to them: a child of one has no parent.
 fn drop_lost_parents(reader: &mut Reader<'_>) {
     let known: HashSet<TaskId> = reader.tasks.iter().map(|task| task.id.clone()).collect();
     for index in 0..reader.tasks.len() {
-        let task = &mut reader.tasks[index];
-        if let Some(parent) = task.parent.take_if(|parent| !known.contains(parent)) {
-            let places = &mut reader.places[index];
-            let span = places.parent.take().unwrap_or(places.id);
+        let is_lost = |parent: &mut TaskId| !known.contains(parent);
+        if let Some(parent) = reader.tasks[index].parent.take_if(is_lost) {
+            let places = reader.places_of(index);
+            let span = places.parent.unwrap_or(places.id);
+            let task = &mut reader.tasks[index];
             let (id, relation) =
                 (task.id.clone(), serde_json::json!({"type": "parent-child", "depends_on_id": parent}));
             if let Value::Array(relations) =
@@ -112,7 +180,7 @@ fn drop_lost_parents(reader: &mut Reader<'_>) {
     }
 }
 
-fn entry(reader: &mut Reader<'_>, node: Node<'_>) -> Result<(), ReadError> {
+fn entry<'t>(reader: &mut Reader<'_>, node: Node<'t>, tables: &mut Tables<'t>) -> Result<(), ReadError> {
     let Some(mut fields) =
         reader.fields(node, "an issue", "write `{\"id\": \"...\"}` and what else there is to say")
     else {
@@ -150,8 +218,10 @@ fn entry(reader: &mut Reader<'_>, node: Node<'_>) -> Result<(), ReadError> {
         task.effort = reader.effort_of_minutes(&node, "estimated_minutes");
     }
     task.standing = standing(reader, &mut fields, &task);
-    let relations = relations(reader, fields.take(&["dependencies"]), &mut task, &mut places);
+    let dependencies = tables.dependencies_of(&task.id, fields.take(&["dependencies"]));
+    let relations = relations(reader, dependencies, &mut task, &mut places);
     task.extra = fields.rest_of_task();
+    tables.complete(&mut task);
     if !relations.is_empty() {
         task.extra.insert("relations".to_owned(), Value::Array(relations));
     }
@@ -249,7 +319,9 @@ fn relations(
         };
         if !kind.starts_with("parent") {
             task.dependencies.push(Dependency { on, when });
-            places.dependencies.push(span);
+            if reader.remembers_places() {
+                places.dependencies.push(span);
+            }
         } else if task.parent.is_none() {
             task.parent = Some(on);
             places.parent = Some(span);

@@ -1,78 +1,155 @@
 //! Which format a text is in, told by the text itself; its name decides only where the text leaves it open.
 
-use super::json;
-use super::node::{Node, NodeValue, SyntaxError};
-use super::{Format, Limits, ReadError};
+use super::outline::Outline;
+use super::{Format, InputText, ReadError, yaml};
 
-/// What a text was found to be, with the tree where finding out meant reading all of it.
-pub(super) enum Detected<'t> {
-    Tree(Format, Node<'t>),
-    Text(Format),
-    /// JSON by its first character, but not by the others.
-    BrokenJson(SyntaxError),
+/// How many entries of a list are looked at to tell its format.
+const ENTRIES_LOOKED_AT: usize = 200;
+/// How much of a text that is no JSON is looked at.
+const BYTES_LOOKED_AT: usize = 256 << 10;
+
+/// Returns the format of a set of files.
+pub(super) fn detect(input: &InputText) -> Result<Format, ReadError> {
+    if input.files().len() > 1 {
+        return folder(input);
+    }
+    let (name, text) = (input.source.name(), input.body());
+    let ending = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let is_toml_name = ending == "toml" && text.trim_start().starts_with('[');
+    if text.trim_start().starts_with(['{', '[']) && !is_toml_name {
+        return json(text, &ending);
+    }
+    Ok(lines(text, &ending))
 }
 
-pub(super) fn detect<'t>(
-    name: &str,
-    text: &'t str,
-    offset: usize,
-    limits: &Limits,
-) -> Result<Detected<'t>, ReadError> {
-    let ending = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-    if !text.trim_start().starts_with(['{', '[']) || (ending == "toml" && text.trim_start().starts_with('['))
-    {
-        let format = if ending != "yaml" && ending != "yml" && looks_like_toml(text) {
-            Format::Toml
-        } else {
-            Format::Yaml
-        };
-        return Ok(Detected::Text(format));
+/// Tells the format of a folder by the names and the beginnings of its files.
+fn folder(input: &InputText) -> Result<Format, ReadError> {
+    let any = |holds: &dyn Fn(&str, &str) -> bool| {
+        input.files().iter().any(|file| holds(&file.path, &input.text()[file.range.clone()]))
+    };
+    if any(&|path, _| path.ends_with("issues.jsonl")) {
+        return Ok(Format::Beads);
     }
-    // A line too long is refused before it is looked at.
-    let first_line = text.trim_start().lines().next().unwrap_or_default();
-    if ending == "jsonl" && first_line.len() > limits.line_bytes_max {
-        return Ok(Detected::Text(Format::Beads));
+    if any(&|path, text| {
+        path.ends_with(".md") && yaml::front_matter(text).is_some_and(|(front, _)| has_id_line(front))
+    }) {
+        return Ok(Format::Backlog);
     }
-    match json::read_value(text, offset, limits.depth()) {
-        Ok((node, end)) if text[end..].trim().is_empty() => {
-            shape(&node).map(|format| Detected::Tree(format, node))
-        }
-        Ok(_) => Ok(Detected::Text(Format::Beads)),
-        Err(_) if ending == "jsonl" => Ok(Detected::Text(Format::Beads)),
-        Err(_) if ending == "yaml" || ending == "yml" => Ok(Detected::Text(Format::Yaml)),
-        Err(_) if ending != "json" && looks_like_toml(text) => Ok(Detected::Text(Format::Toml)),
-        Err(error) => Ok(Detected::BrokenJson(error)),
+    if any(&|path, text| path.ends_with(".json") && is_claude_task(Outline::of(text))) {
+        return Ok(Format::ClaudeTasks);
+    }
+    Err(ReadError::UnknownFormat {
+        found: "a folder without tasks of Backlog.md, Claude Code or beads".to_owned(),
+    })
+}
+
+fn has_id_line(front: &str) -> bool {
+    front.lines().any(|line| line.starts_with("id:"))
+}
+
+fn is_claude_task(task: Outline<'_>) -> bool {
+    task.has("subject") && (task.has("blockedBy") || task.has("blocks") || task.has("status"))
+}
+
+fn json(text: &str, ending: &str) -> Result<Format, ReadError> {
+    let root = Outline::of(text);
+    let end = root.end();
+    let is_json = |text: &str| super::json::read_document(text, 0, super::Limits::DEPTH_CEILING).is_ok();
+    let is_yaml_name = matches!(ending, "yaml" | "yml");
+    match end {
+        Some(end) if text[end..].trim().is_empty() => match shape(root) {
+            _ if is_yaml_name && !is_json(text) => Ok(Format::Yaml),
+            // Whoever reads it will say where it breaks.
+            Err(_) if !is_json(text) => Ok(Format::Json),
+            shape => shape,
+        },
+        _ if is_yaml_name => Ok(Format::Yaml),
+        _ if ending == "jsonl" => Ok(Format::Beads),
+        _ if ending != "json" && looks_like_toml(text) => Ok(Format::Toml),
+        Some(_) => Ok(Format::Beads),
+        None => Ok(Format::Json),
     }
 }
 
 /// Returns the format of a JSON document.
-fn shape(node: &Node<'_>) -> Result<Format, ReadError> {
+fn shape(root: Outline<'_>) -> Result<Format, ReadError> {
     let unknown = |found: &str| Err(ReadError::UnknownFormat { found: found.to_owned() });
-    match (&node.value, node.get("tasks").map(|tasks| &tasks.value)) {
-        (_, Some(NodeValue::Map(_))) => Ok(Format::SuperPlannerState),
-        (_, Some(NodeValue::List(tasks))) => {
-            let is_taskmaster =
-                |task: &Node<'_>| task.get("testStrategy").or_else(|| task.get("subtasks")).is_some();
-            if matches!(node.get("project").map(|project| &project.value), Some(NodeValue::Map(_))) {
+    let is_map = |key: &str| root.get(key).is_some_and(Outline::is_map);
+    match root.get("tasks") {
+        Some(tasks) if tasks.is_map() => Ok(Format::SuperPlannerState),
+        Some(tasks) if tasks.is_list() => {
+            let is_taskmaster = |task: Outline<'_>| task.has("testStrategy") || task.has("subtasks");
+            if is_map("project") {
                 Ok(Format::SuperPlannerProject)
-            } else if tasks.iter().any(is_taskmaster) {
-                unknown("a Taskmaster file")
+            } else if tasks.entries().take(ENTRIES_LOOKED_AT).any(is_taskmaster) {
+                Ok(Format::Taskmaster)
             } else {
                 Ok(Format::Json)
             }
         }
-        (NodeValue::List(_), None) => Ok(Format::Json),
-        (NodeValue::Map(members), None) => {
-            let is_issue = node.get("id").is_some() && node.get("status").is_some();
-            if is_issue || node.get("_type").is_some() {
+        _ if root.is_list() => Ok(Format::Json),
+        _ if root.is_map() => {
+            let has_tasks =
+                |(_, member): (&str, Outline<'_>)| member.get("tasks").is_some_and(Outline::is_list);
+            if is_map("workflow") {
+                Ok(Format::WfFormat)
+            } else if is_claude_task(root) {
+                Ok(Format::ClaudeTasks)
+            } else if (root.has("id") && root.has("status")) || root.has("_type") {
                 Ok(Format::Beads)
-            } else if members.iter().any(|member| member.node.get("tasks").is_some()) {
-                unknown("a Taskmaster file")
+            } else if root.members().any(has_tasks) {
+                Ok(Format::Taskmaster)
             } else {
                 unknown("JSON without `tasks`")
             }
         }
         _ => unknown("JSON that is neither a map nor a list"),
+    }
+}
+
+/// Tells the format of a text that is no JSON by its ending, or else by its lines.
+fn lines(text: &str, ending: &str) -> Format {
+    let mut head = text.len().min(BYTES_LOOKED_AT);
+    while !text.is_char_boundary(head) {
+        head -= 1;
+    }
+    let head = &text[..head];
+    match ending {
+        "yaml" | "yml" => return Format::Yaml,
+        "toml" => return Format::Toml,
+        "md" | "markdown" => return markdown(head),
+        "dot" | "gv" => return Format::Dot,
+        "csv" => return Format::Csv,
+        "stg" => return Format::Stg,
+        "sm" => return Format::Psplib,
+        _ => {}
+    }
+    if super::dot::is_dot(head) {
+        Format::Dot
+    } else if super::psplib::is_psplib(head) {
+        Format::Psplib
+    } else if super::stg::is_stg(head) {
+        Format::Stg
+    } else if super::csv::is_csv(head) {
+        Format::Csv
+    } else if looks_like_toml(head) {
+        Format::Toml
+    } else if yaml::front_matter(head).is_some_and(|(front, _)| has_id_line(front))
+        || super::check_list::has_items(head)
+    {
+        markdown(head)
+    } else {
+        Format::Yaml
+    }
+}
+
+fn markdown(text: &str) -> Format {
+    if yaml::front_matter(text).is_some_and(|(front, _)| has_id_line(front)) {
+        Format::Backlog
+    } else if super::spec_kit::is_spec_kit(text) {
+        Format::SpecKit
+    } else {
+        Format::Markdown
     }
 }
 

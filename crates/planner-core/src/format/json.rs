@@ -1,4 +1,7 @@
 //! JSON into nodes.
+//!
+//! A whole document of a million tasks would be as many trees at once, so [`read_list_of`] hands out the entries of the one long
+//! list one by one.
 
 use std::borrow::Cow;
 
@@ -13,31 +16,61 @@ pub(super) fn read_value(
     offset: usize,
     depth_max: usize,
 ) -> Result<(Node<'_>, usize), SyntaxError> {
-    let mut parser = Parser {
-        text,
-        bytes: text.as_bytes(),
-        at: 0,
-        offset,
-        depth_left: depth_max,
-        depth_max,
-        members: Vec::new(),
-        nodes: Vec::new(),
-    };
+    let mut parser = Parser::new(text, offset, depth_max);
     let node = parser.value()?;
     Ok((node, parser.at))
 }
 
-/// Reads a text that is one value and nothing else.
-pub(super) fn read_document(text: &str, offset: usize, depth_max: usize) -> Result<Node<'_>, SyntaxError> {
-    let (node, end) = read_value(text, offset, depth_max)?;
+/// Why a document was not read to its end: its own fault, or that of one of its entries.
+pub(super) enum Stopped<E> {
+    Syntax(SyntaxError),
+    Entry(E),
+}
+
+impl<E> From<SyntaxError> for Stopped<E> {
+    fn from(error: SyntaxError) -> Self {
+        Self::Syntax(error)
+    }
+}
+
+/// Reads a document that is a list, or a map that holds one under `key`: gives each entry of that list to `each`, in order, and
+/// returns the document with the list empty.
+pub(super) fn read_list_of<'t, E>(
+    text: &'t str,
+    offset: usize,
+    depth_max: usize,
+    key: &str,
+    mut each: impl FnMut(Node<'t>) -> Result<(), E>,
+) -> Result<Node<'t>, Stopped<E>> {
+    let mut parser = Parser::new(text, offset, depth_max);
+    parser.skip_space();
+    let start = parser.at;
+    let value = match parser.peek() {
+        Some(b'[') => parser.entries(&mut each)?,
+        Some(b'{') => parser.map_with_list(key, &mut each)?,
+        _ => parser.value()?.value,
+    };
+    let node = Node { span: parser.span(start), value };
+    no_more(text, offset, parser.at)?;
+    Ok(node)
+}
+
+fn no_more(text: &str, offset: usize, end: usize) -> Result<(), SyntaxError> {
     match text[end..].char_indices().find(|(_, character)| !character.is_ascii_whitespace()) {
-        None => Ok(node),
+        None => Ok(()),
         Some((more, character)) => {
             let at = offset + end + more;
             let span = Span::new(at, at + character.len_utf8());
             Err(SyntaxError::new(span, "there is more text after the value"))
         }
     }
+}
+
+/// Reads a text that is one value and nothing else.
+pub(super) fn read_document(text: &str, offset: usize, depth_max: usize) -> Result<Node<'_>, SyntaxError> {
+    let (node, end) = read_value(text, offset, depth_max)?;
+    no_more(text, offset, end)?;
+    Ok(node)
 }
 
 struct Parser<'t> {
@@ -53,6 +86,102 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
+    fn new(text: &'t str, offset: usize, depth_max: usize) -> Self {
+        Self {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+            offset,
+            depth_left: depth_max,
+            depth_max,
+            members: Vec::new(),
+            nodes: Vec::new(),
+        }
+    }
+
+    /// Reads the list that begins here and gives away its entries.
+    fn entries<E>(
+        &mut self,
+        each: &mut impl FnMut(Node<'t>) -> Result<(), E>,
+    ) -> Result<NodeValue<'t>, Stopped<E>> {
+        self.enter()?;
+        self.skip_space();
+        if !self.take(b']') {
+            loop {
+                let node = self.value()?;
+                each(node).map_err(Stopped::Entry)?;
+                self.skip_space();
+                if self.take(b']') {
+                    break;
+                }
+                if !self.take(b',') {
+                    return Err(self.unexpected("`,` or `]`").into());
+                }
+            }
+        }
+        self.depth_left += 1;
+        Ok(NodeValue::List(Vec::new()))
+    }
+
+    /// Reads the map that begins here; where the value of `key` is a list, its entries are given away.
+    fn map_with_list<E>(
+        &mut self,
+        key: &str,
+        each: &mut impl FnMut(Node<'t>) -> Result<(), E>,
+    ) -> Result<NodeValue<'t>, Stopped<E>> {
+        self.enter()?;
+        let mut members: Vec<Member<'t>> = Vec::new();
+        self.skip_space();
+        if self.take(b'}') {
+            return Ok(NodeValue::Map(members));
+        }
+        loop {
+            let (name, key_span) = self.key()?;
+            self.skip_space();
+            let start = self.at;
+            let is_first = !members.iter().any(|member| member.key == name);
+            let node = if name == key && is_first && self.peek() == Some(b'[') {
+                let value = self.entries(each)?;
+                Node { span: self.span(start), value }
+            } else {
+                self.value()?
+            };
+            members.push(Member { key: name, key_span, node });
+            self.skip_space();
+            if self.take(b'}') {
+                return Ok(NodeValue::Map(members));
+            }
+            if !self.take(b',') {
+                return Err(self.unexpected("`,` or `}`").into());
+            }
+        }
+    }
+
+    fn enter(&mut self) -> Result<(), SyntaxError> {
+        if self.depth_left == 0 {
+            return Err(SyntaxError::too_deep(self.here(), self.depth_max));
+        }
+        self.depth_left -= 1;
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Reads a key and the colon after it.
+    fn key(&mut self) -> Result<(Cow<'t, str>, Span), SyntaxError> {
+        self.skip_space();
+        let start = self.at;
+        if self.peek() != Some(b'"') {
+            return Err(self.unexpected("a key in double quotes"));
+        }
+        let key = self.string()?;
+        let span = self.span(start);
+        self.skip_space();
+        if !self.take(b':') {
+            return Err(self.unexpected("`:` after the key"));
+        }
+        Ok((key, span))
+    }
+
     fn value(&mut self) -> Result<Node<'t>, SyntaxError> {
         self.skip_space();
         let start = self.at;
@@ -73,11 +202,7 @@ impl<'t> Parser<'t> {
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<NodeValue<'t>, SyntaxError>,
     ) -> Result<NodeValue<'t>, SyntaxError> {
-        if self.depth_left == 0 {
-            return Err(SyntaxError::too_deep(self.here(), self.depth_max));
-        }
-        self.depth_left -= 1;
-        self.at += 1;
+        self.enter()?;
         let value = read(self)?;
         self.depth_left += 1;
         Ok(value)
@@ -90,17 +215,7 @@ impl<'t> Parser<'t> {
             return Ok(NodeValue::Map(Vec::new()));
         }
         loop {
-            self.skip_space();
-            let start = self.at;
-            if self.peek() != Some(b'"') {
-                return Err(self.unexpected("a key in double quotes"));
-            }
-            let key = self.string()?;
-            let key_span = self.span(start);
-            self.skip_space();
-            if !self.take(b':') {
-                return Err(self.unexpected("`:` after the key"));
-            }
+            let (key, key_span) = self.key()?;
             let node = self.value()?;
             self.members.push(Member { key, key_span, node });
             self.skip_space();
@@ -160,6 +275,8 @@ impl<'t> Parser<'t> {
         let mut start = self.at;
         let mut unescaped: Option<String> = None;
         loop {
+            let plain = self.bytes[self.at..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+            self.at = plain.map_or(self.bytes.len(), |plain| self.at + plain);
             match self.peek() {
                 Some(b'"') => {
                     let last = &self.text[start..self.at];
@@ -176,13 +293,12 @@ impl<'t> Parser<'t> {
                     unescaped.get_or_insert_default().push(character);
                     start = self.at;
                 }
-                Some(0..=0x1f) => {
+                Some(_) => {
                     return Err(SyntaxError::new(
                         self.here(),
                         "a control character in a text is to be escaped",
                     ));
                 }
-                Some(_) => self.at += 1,
                 None => return Err(SyntaxError::new(self.here(), "the text ends within a string")),
             }
         }
@@ -332,6 +448,27 @@ mod tests {
             match serde_json::from_str::<serde_json::Value>(&text) {
                 Ok(theirs) => prop_assert_eq!(ours, Ok(theirs)),
                 Err(error) => prop_assert!(ours.is_err(), "{error}"),
+            }
+        }
+
+        #[test]
+        fn a_long_list_holds_the_same_entry_by_entry(text in nearly_json(), key in "k[0-3]") {
+            let mut entries = Vec::new();
+            let piecewise = read_list_of(&text, 0, 100, &key, |node| {
+                entries.push(node);
+                Ok::<(), ()>(())
+            });
+            match (read_document(&text, 0, 100), piecewise) {
+                (Ok(whole), Ok(rest)) => {
+                    let list = whole.get(&key).unwrap_or(&whole);
+                    prop_assert_eq!(rest.span, whole.span);
+                    match &list.value {
+                        NodeValue::List(nodes) => prop_assert_eq!(nodes, &entries),
+                        _ => prop_assert_eq!(&rest, &whole),
+                    }
+                }
+                (Err(error), Err(Stopped::Syntax(same))) => prop_assert_eq!(error, same),
+                (whole, _) => prop_assert!(false, "{whole:?}"),
             }
         }
     }

@@ -3,35 +3,55 @@
 //! One way for all: the bytes become a text, the text (by its syntax) a tree of values that know where they were written,
 //! and the tree (by its format) tasks. A value that cannot be taken is told as a [`Diagnostic`] and left out, so that
 //! everything that is wrong is told at once; what keeps the whole from being read is a [`ReadError`].
+//!
+//! Where things were written is found out only when it is asked for: see [`Reading::places`].
 
+mod backlog;
 mod beads;
+mod check_list;
+mod claude;
+mod csv;
 mod detect;
+mod dot;
 mod fields;
+mod input;
 mod json;
 mod limits;
+mod markdown;
 mod native;
 mod node;
+mod outline;
+mod psplib;
 mod reader;
+mod spec_kit;
 mod spelling;
 mod status;
+mod stg;
 mod superplanner;
+mod taskmaster;
 mod toml;
+mod wfformat;
 mod yaml;
 
+pub use backlog::BACKLOG_RULES;
 pub use beads::BEADS_RULES;
+pub use claude::CLAUDE_RULES;
+pub use input::InputFile;
 pub use limits::Limits;
 pub use native::NATIVE_RULES;
 pub use status::{Meaning, RuleCount, StatusRule};
 pub use superplanner::{PROJECT_RULES, STATE_RULES};
+pub use taskmaster::TASKMASTER_RULES;
 
 pub(crate) use node::Span;
 pub(crate) use reader::TaskPlaces;
 
 use std::fmt;
 
-use self::detect::Detected;
-use self::node::SyntaxError;
-use self::reader::Reader;
+use self::input::InputText;
+use self::json::Stopped;
+use self::node::{Node, SyntaxError};
+use self::reader::{Memory, Reader};
 use crate::diagnostic::quoted;
 use crate::{Diagnostic, Plan, Source};
 
@@ -48,14 +68,50 @@ pub enum Format {
     SuperPlannerProject,
     /// A state file of an older super-planner.
     SuperPlannerState,
-    /// Issues of beads, one a line.
+    /// Issues of beads, one a line; or the folder of a table dump.
     Beads,
+    /// The tasks of Taskmaster, with or without tags.
+    Taskmaster,
+    /// A folder of Backlog.md, or one of its tasks.
+    Backlog,
+    /// The `tasks.md` of spec-kit.
+    SpecKit,
+    /// A task folder of Claude Code, or one of its tasks.
+    ClaudeTasks,
+    /// Headings and check lists in Markdown.
+    Markdown,
+    /// A workflow of WfCommons.
+    WfFormat,
+    /// A graph for Graphviz.
+    Dot,
+    /// A table, one task a row.
+    Csv,
+    /// An instance of the Standard Task Graph Set.
+    Stg,
+    /// An instance of PSPLIB, with one mode a task.
+    Psplib,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 6] =
-        [Self::Yaml, Self::Json, Self::Toml, Self::SuperPlannerProject, Self::SuperPlannerState, Self::Beads];
+    pub const ALL: [Self; 16] = [
+        Self::Yaml,
+        Self::Json,
+        Self::Toml,
+        Self::SuperPlannerProject,
+        Self::SuperPlannerState,
+        Self::Beads,
+        Self::Taskmaster,
+        Self::Backlog,
+        Self::SpecKit,
+        Self::ClaudeTasks,
+        Self::Markdown,
+        Self::WfFormat,
+        Self::Dot,
+        Self::Csv,
+        Self::Stg,
+        Self::Psplib,
+    ];
 
     /// Returns the name that people choose it by.
     pub const fn as_str(self) -> &'static str {
@@ -66,6 +122,16 @@ impl Format {
             Self::SuperPlannerProject => "super-planner-project",
             Self::SuperPlannerState => "super-planner-state",
             Self::Beads => "beads",
+            Self::Taskmaster => "taskmaster",
+            Self::Backlog => "backlog",
+            Self::SpecKit => "spec-kit",
+            Self::ClaudeTasks => "claude-tasks",
+            Self::Markdown => "markdown",
+            Self::WfFormat => "wfformat",
+            Self::Dot => "dot",
+            Self::Csv => "csv",
+            Self::Stg => "stg",
+            Self::Psplib => "psplib",
         }
     }
 
@@ -77,10 +143,22 @@ impl Format {
     /// Returns what its statuses and types mean.
     pub const fn status_rules(self) -> &'static [StatusRule] {
         match self {
-            Self::Yaml | Self::Json | Self::Toml => NATIVE_RULES,
+            Self::Yaml
+            | Self::Json
+            | Self::Toml
+            | Self::SpecKit
+            | Self::Markdown
+            | Self::WfFormat
+            | Self::Dot
+            | Self::Csv
+            | Self::Stg
+            | Self::Psplib => NATIVE_RULES,
             Self::SuperPlannerProject => PROJECT_RULES,
             Self::SuperPlannerState => STATE_RULES,
             Self::Beads => BEADS_RULES,
+            Self::Taskmaster => TASKMASTER_RULES,
+            Self::Backlog => BACKLOG_RULES,
+            Self::ClaudeTasks => CLAUDE_RULES,
         }
     }
 }
@@ -104,8 +182,19 @@ pub struct Reading {
     pub diagnostics: Vec<Diagnostic>,
     /// How many entries each rule of the format's table was applied to.
     pub rules: Vec<RuleCount>,
-    /// As many as the plan has tasks.
-    pub(crate) places: Vec<TaskPlaces>,
+    input: InputText,
+    options: ReadOptions,
+}
+
+/// How a plan is to be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReadOptions {
+    /// The format; told by the content where it is not given.
+    pub format: Option<Format>,
+    /// Which of the plans in a file of several, such as the tag of a Taskmaster file; the file's own choice where it is not given.
+    pub tag: Option<String>,
+    /// How much is taken.
+    pub limits: Limits,
 }
 
 /// Why a file could not be read at all.
@@ -140,6 +229,14 @@ pub enum ReadError {
         /// The limit.
         limit: usize,
     },
+    /// A file of several plans holds none of that name.
+    #[error("the file holds no plan of the tag {}; it holds {}", quoted(tag), tags.join(", "))]
+    UnknownTag {
+        /// The name asked for.
+        tag: String,
+        /// Those that there are, quoted.
+        tags: Vec<String>,
+    },
     /// There are more tasks or dependencies than allowed.
     #[error("the file holds more than the {limit} {what} allowed")]
     TooMany {
@@ -149,9 +246,7 @@ pub enum ReadError {
         limit: usize,
     },
     /// The text is in no format that can be read.
-    #[error(
-        "this is {found}, which is not read; formats are yaml, json, toml, super-planner-project, super-planner-state, beads"
-    )]
+    #[error("this is {found}, which is not read; formats are {}", Format::ALL.map(Format::as_str).join(", "))]
     UnknownFormat {
         /// What it is.
         found: String,
@@ -171,58 +266,99 @@ pub enum ReadError {
 /// The format is told by the content, unless it is `forced`; `name` is what diagnostics call the file and, where the file does
 /// not say, the plan. A byte order mark and any kind of line end are accepted.
 pub fn read(name: &str, bytes: &[u8], forced: Option<Format>, limits: &Limits) -> Result<Reading, ReadError> {
-    if bytes.len() > limits.bytes() {
-        return Err(ReadError::TooLarge { bytes: bytes.len(), limit: limits.bytes() });
+    let options = ReadOptions { format: forced, tag: None, limits: limits.clone() };
+    read_files(name, &[InputFile { path: name, bytes }], &options)
+}
+
+/// Reads a plan of one file, or of a folder of files; `name` is that of the file or the folder.
+///
+/// What was said of [`read`] goes for this too. The order of the files is theirs in the plan.
+pub fn read_files(name: &str, files: &[InputFile<'_>], options: &ReadOptions) -> Result<Reading, ReadError> {
+    let input = InputText::of(name, files, &options.limits)?;
+    let format = match options.format {
+        Some(format) => format,
+        None => detect::detect(&input)?,
+    };
+    let (mut plan, mut reader) = read_text(&input, format, options, Memory::Nothing)?;
+    if reader.is_place_missing() {
+        (plan, reader) = read_text(&input, format, options, Memory::Places)?;
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| ReadError::NotUtf8 {
-        offset: error.valid_up_to(),
-        line: 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count(),
-    })?;
-    let offset = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let body = &text[offset..];
-    if body.trim().is_empty() {
-        return Err(ReadError::Empty);
-    }
-    let source = Source::new(name, text.into());
-    let broken = |error: SyntaxError| ReadError::Syntax {
-        diagnostic: Box::new(
-            Diagnostic::error(error.code, reader::escaped(&error.message)).at(error.span, "here"),
-        ),
-        text: source.clone(),
-    };
-    let detected = match forced {
-        Some(format) => Detected::Text(format),
-        None => detect::detect(name, body, offset, limits)?,
-    };
-    let (format, tree) = match detected {
-        Detected::Tree(format, tree) => (format, Some(tree)),
-        Detected::Text(format) => (format, None),
-        Detected::BrokenJson(error) => return Err(broken(error)),
-    };
-    let mut reader = Reader::new(text, limits, format.status_rules());
-    let json_tree = || match tree {
-        Some(tree) => Ok(tree),
-        None => json::read_document(body, offset, limits.depth()).map_err(&broken),
-    };
-    let mut plan = match format {
+    plan.tasks = std::mem::take(&mut reader.tasks);
+    let rules = reader.rule_counts();
+    let diagnostics = reader.diagnostics.finish();
+    let source = input.source.clone();
+    Ok(Reading { plan, format, source, diagnostics, rules, input, options: options.clone() })
+}
+
+fn read_text<'i>(
+    input: &'i InputText,
+    format: Format,
+    options: &'i ReadOptions,
+    memory: Memory,
+) -> Result<(Plan, Reader<'i>), ReadError> {
+    let limits = &options.limits;
+    let broken = |error: SyntaxError| input.broken(&error);
+    let (body, offset) = (input.body(), input.body_start());
+    let json_tree = || json::read_document(body, offset, limits.depth()).map_err(broken);
+    let mut reader = Reader::new(input.text(), limits, format.status_rules(), memory);
+    let name = input.source.name();
+    let plan = match format {
         Format::Yaml => {
-            let tree = yaml::read_document(body, limits, offset).map_err(&broken)?;
-            native::read(&mut reader, name, tree)?
+            let tree = yaml::read_document(body, limits, offset).map_err(broken)?;
+            native::read(&mut reader, name, tree)
         }
         Format::Toml => {
-            let tree = toml::read_document(body, offset, limits.depth()).map_err(&broken)?;
-            native::read(&mut reader, name, tree)?
+            let tree = toml::read_document(body, offset, limits.depth()).map_err(broken)?;
+            native::read(&mut reader, name, tree)
         }
-        Format::Json => native::read(&mut reader, name, json_tree()?)?,
-        Format::SuperPlannerProject => superplanner::read_project(&mut reader, name, json_tree()?)?,
-        Format::SuperPlannerState => superplanner::read_state(&mut reader, name, json_tree()?)?,
-        Format::Beads => beads::read(&mut reader, name, body, offset)?,
-    };
-    let rules = reader.rule_counts();
-    plan.tasks = std::mem::take(&mut reader.tasks);
-    let places = std::mem::take(&mut reader.places);
-    let diagnostics = reader.diagnostics.finish();
-    Ok(Reading { plan, format, source: source.clone(), diagnostics, rules, places })
+        Format::Json => {
+            let each = |node: Node<'i>| native::entry(&mut reader, node);
+            let root =
+                json::read_list_of(body, offset, limits.depth(), "tasks", each).map_err(|stopped| {
+                    match stopped {
+                        Stopped::Syntax(error) => broken(error),
+                        Stopped::Entry(error) => error,
+                    }
+                })?;
+            native::read(&mut reader, name, root)
+        }
+        Format::SuperPlannerProject => superplanner::read_project(&mut reader, name, json_tree()?),
+        Format::SuperPlannerState => superplanner::read_state(&mut reader, name, json_tree()?),
+        Format::Taskmaster => taskmaster::read(&mut reader, name, json_tree()?, options.tag.as_deref()),
+        Format::WfFormat => wfformat::read(&mut reader, name, &json_tree()?),
+        Format::Beads => beads::read(&mut reader, input),
+        Format::Backlog => backlog::read(&mut reader, input),
+        Format::ClaudeTasks => claude::read(&mut reader, input),
+        Format::SpecKit => spec_kit::read(&mut reader, name, body, offset),
+        Format::Markdown => markdown::read(&mut reader, name, body, offset),
+        Format::Dot => dot::read(&mut reader, name, body, offset).map_err(broken)?,
+        Format::Csv => csv::read(&mut reader, name, body, offset),
+        Format::Stg => stg::read(&mut reader, name, body, offset).map_err(broken)?,
+        Format::Psplib => psplib::read(&mut reader, name, body, offset).map_err(broken)?,
+    }?;
+    Ok((plan, reader))
+}
+
+impl Reading {
+    /// Returns where each task was written, by reading the text once more.
+    pub(crate) fn places(&self) -> Vec<TaskPlaces> {
+        match read_text(&self.input, self.format, &self.options, Memory::Places) {
+            Ok((_, reader)) => reader.places,
+            // The same text was read before, in the same way.
+            Err(error) => unreachable!("what was read can be read again: {error}"),
+        }
+    }
+}
+
+/// Returns an empty plan of the name that the file or the folder gives it.
+fn empty_plan(file: &str) -> Plan {
+    Plan {
+        name: plan_name(file),
+        description: String::new(),
+        agents: Vec::new(),
+        tasks: Vec::new(),
+        extra: serde_json::Map::new(),
+    }
 }
 
 /// Returns the name of a plan whose file does not say it: that of the file, without folders and ending.

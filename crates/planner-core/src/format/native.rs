@@ -17,7 +17,7 @@ use super::node::{Node, NodeValue, Span};
 use super::reader::{Reader, TaskPlaces};
 use super::spelling::Owner;
 use super::status::{Meaning, StatusRule};
-use super::{ReadError, plan_name};
+use super::{ReadError, empty_plan};
 use crate::diagnostic::{Diagnostic, quoted};
 use crate::{AgentProfile, Exclusion, Landing, Plan, Standing, Task, TaskId};
 
@@ -43,14 +43,9 @@ pub const NATIVE_RULES: &[StatusRule] = &[
 
 const PLAN_EXAMPLE: &str = "write the tasks as a list under `tasks`, each with at least an `id`";
 
+/// Reads the plan; its entries may have been read before, then the list of the tasks is empty.
 pub(super) fn read(reader: &mut Reader<'_>, name: &str, root: Node<'_>) -> Result<Plan, ReadError> {
-    let mut plan = Plan {
-        name: plan_name(name),
-        description: String::new(),
-        agents: Vec::new(),
-        tasks: Vec::new(),
-        extra: serde_json::Map::new(),
-    };
+    let mut plan = empty_plan(name);
     let tasks = if matches!(root.value, NodeValue::List(_)) {
         Some(root)
     } else {
@@ -74,13 +69,19 @@ pub(super) fn read(reader: &mut Reader<'_>, name: &str, root: Node<'_>) -> Resul
         plan.extra = fields.rest_of_plan();
         tasks
     };
-    let mut open: Vec<(Node<'_>, Option<(TaskId, Span)>)> = Vec::new();
-    push_reversed(reader, &mut open, tasks, None);
-    // Depth first and in order, so that a group comes right before its children.
+    for node in tasks.map(|node| reader.list(node)).unwrap_or_default() {
+        entry(reader, node)?;
+    }
+    Ok(plan)
+}
+
+/// Reads a task and those that are nested in it: depth first and in order, so that a group comes right before its children.
+pub(super) fn entry(reader: &mut Reader<'_>, node: Node<'_>) -> Result<(), ReadError> {
+    let mut open: Open<'_> = vec![(node, None)];
     while let Some((node, group)) = open.pop() {
         task(reader, node, group, &mut open)?;
     }
-    Ok(plan)
+    Ok(())
 }
 
 type Open<'n> = Vec<(Node<'n>, Option<(TaskId, Span)>)>;

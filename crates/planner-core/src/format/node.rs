@@ -17,6 +17,17 @@ impl Span {
     pub(super) fn new(start: usize, end: usize) -> Self {
         Self { start: start as u32, end: end.max(start) as u32 }
     }
+
+    pub(super) fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// Returns where a part of a text was written, of which the whole begins at `offset`.
+    pub(super) fn of_part(whole: &str, part: &str, offset: usize) -> Self {
+        let start =
+            offset + (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize).min(whole.len());
+        Self::new(start, start + part.len())
+    }
 }
 
 impl From<Span> for Range<usize> {
@@ -50,6 +61,23 @@ pub(super) struct Member<'t> {
 }
 
 impl<'t> Node<'t> {
+    /// Returns a text that was written there.
+    pub(super) fn text(span: Span, text: impl Into<Cow<'t, str>>) -> Self {
+        Self { span, value: NodeValue::Text(text.into()) }
+    }
+
+    /// Returns a map that was written there, of keys whose values were written elsewhere in it.
+    pub(super) fn map(span: Span, members: Vec<(&'t str, Node<'t>)>) -> Self {
+        let members =
+            members.into_iter().map(|(key, node)| Member { key: key.into(), key_span: node.span, node });
+        Self { span, value: NodeValue::Map(members.collect()) }
+    }
+
+    /// Returns a list that was written there.
+    pub(super) fn list(span: Span, nodes: Vec<Node<'t>>) -> Self {
+        Self { span, value: NodeValue::List(nodes) }
+    }
+
     /// Returns what kind of value it is, as messages say it.
     pub(super) fn kind(&self) -> &'static str {
         match self.value {

@@ -21,11 +21,24 @@ pub(crate) struct TaskPlaces {
     pub(crate) dependencies: Vec<Span>,
 }
 
+/// Whether a reading remembers where everything was written. That takes time and memory, so a plan is first read without; only
+/// if something about a task is to be told, it is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// Nothing is remembered.
+    Nothing,
+    /// All places are.
+    Places,
+}
+
 pub(super) struct Reader<'t> {
     text: &'t str,
     limits: &'t Limits,
     rules: &'static [StatusRule],
     rule_hits: Vec<usize>,
+    memory: Memory,
+    /// Whether something was to be told about a place that was not remembered.
+    is_place_missing: bool,
     dependency_count: usize,
     spellings: Spellings,
     pub(super) diagnostics: Diagnostics,
@@ -34,12 +47,19 @@ pub(super) struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(text: &'t str, limits: &'t Limits, rules: &'static [StatusRule]) -> Self {
+    pub(super) fn new(
+        text: &'t str,
+        limits: &'t Limits,
+        rules: &'static [StatusRule],
+        memory: Memory,
+    ) -> Self {
         Self {
             text,
             limits,
             rules,
             rule_hits: vec![0; rules.len()],
+            memory,
+            is_place_missing: false,
             dependency_count: 0,
             spellings: Spellings::default(),
             diagnostics: Diagnostics::new(limits.diagnostics_per_code_max),
@@ -54,13 +74,15 @@ impl<'t> Reader<'t> {
 
     /// Takes in a task and where its parts were written. An empty title is none: the task is called by its id.
     pub(super) fn add(&mut self, mut task: Task, places: TaskPlaces) -> Result<(), ReadError> {
-        debug_assert_eq!(task.dependencies.len(), places.dependencies.len());
         self.dependency_count += task.dependencies.len();
         if task.title.trim().is_empty() {
             task.title = task.id.as_str().to_owned();
         }
+        if self.memory == Memory::Places {
+            debug_assert_eq!(task.dependencies.len(), places.dependencies.len());
+            self.places.push(places);
+        }
         self.tasks.push(task);
-        self.places.push(places);
         let refuse = |what, limit| Err(ReadError::TooMany { what, limit });
         if self.tasks.len() > self.limits.tasks_max {
             return refuse("tasks", self.limits.tasks_max);
@@ -69,6 +91,41 @@ impl<'t> Reader<'t> {
             return refuse("dependencies", self.limits.dependencies_max);
         }
         Ok(())
+    }
+
+    /// Returns the places of a task. Where they were not remembered, the plan will be read again.
+    pub(super) fn places_of(&mut self, task: usize) -> TaskPlaces {
+        self.is_place_missing |= self.memory == Memory::Nothing;
+        self.places.get(task).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn remembers_places(&self) -> bool {
+        self.memory == Memory::Places
+    }
+
+    pub(super) fn is_place_missing(&self) -> bool {
+        self.is_place_missing
+    }
+
+    /// Replaces the dependencies of a task by what `meant` returns for each; those for which it returns none are left out.
+    pub(super) fn revise_dependencies(
+        &mut self,
+        task: usize,
+        mut meant: impl FnMut(&mut Self, Dependency, usize) -> Option<Dependency>,
+    ) {
+        let written = std::mem::take(&mut self.tasks[task].dependencies);
+        let mut kept = Vec::with_capacity(written.len());
+        let mut kept_places = Vec::new();
+        for (position, dependency) in written.into_iter().enumerate() {
+            if let Some(dependency) = meant(self, dependency, position) {
+                kept.push(dependency);
+                kept_places.extend(self.places.get(task).map(|places| places.dependencies[position]));
+            }
+        }
+        self.tasks[task].dependencies = kept;
+        if let Some(places) = self.places.get_mut(task) {
+            places.dependencies = kept_places;
+        }
     }
 
     pub(super) fn rule_counts(&self) -> Vec<RuleCount> {
@@ -209,7 +266,16 @@ impl<'t> Reader<'t> {
         field: &str,
     ) -> (Vec<Dependency>, Vec<Span>) {
         let nodes = node.map(|node| self.list(node)).unwrap_or_default();
-        nodes.into_iter().filter_map(|node| self.dependency(node, field)).unzip()
+        let mut dependencies = Vec::with_capacity(nodes.len());
+        let mut places = Vec::new();
+        for node in nodes {
+            let Some((dependency, place)) = self.dependency(node, field) else { continue };
+            dependencies.push(dependency);
+            if self.memory == Memory::Places {
+                places.push(place);
+            }
+        }
+        (dependencies, places)
     }
 
     fn dependency(&mut self, node: Node<'_>, field: &str) -> Option<(Dependency, Span)> {

@@ -9,7 +9,7 @@ use super::fields::Fields;
 use super::node::{Node, NodeValue, Span};
 use super::reader::{Reader, TaskPlaces};
 use super::status::{Meaning, StatusRule};
-use super::{ReadError, plan_name};
+use super::{ReadError, empty_plan};
 use crate::diagnostic::quoted;
 use crate::{Effort, Exclusion, Plan, Standing, Task};
 
@@ -84,16 +84,6 @@ pub(super) fn read_state(reader: &mut Reader<'_>, name: &str, root: Node<'_>) ->
         state_task(reader, fields, id)?;
     }
     Ok(plan)
-}
-
-fn empty_plan(name: &str) -> Plan {
-    Plan {
-        name: plan_name(name),
-        description: String::new(),
-        agents: Vec::new(),
-        tasks: Vec::new(),
-        extra: serde_json::Map::new(),
-    }
 }
 
 /// Takes the name and the description, and keeps everything else.

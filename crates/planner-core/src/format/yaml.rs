@@ -42,6 +42,20 @@ pub(super) fn read_document(
     Ok(tree.into_node(offset))
 }
 
+/// Returns the YAML between the first two lines of three hyphens, if the text begins with one, and what comes after them.
+pub(super) fn front_matter(text: &str) -> Option<(&str, &str)> {
+    let rest = text.strip_prefix("---")?;
+    let start = rest.find('\n').filter(|end| rest[..*end].trim().is_empty())? + 1;
+    let mut at = start;
+    for line in rest[start..].split_inclusive('\n') {
+        if line.trim_end() == "---" {
+            return Some((&rest[start..at], &rest[at + line.len()..]));
+        }
+        at += line.len();
+    }
+    None
+}
+
 fn span_of(place: Location, offset: usize) -> Span {
     let span = place.span();
     match (span.byte_offset(), span.byte_len()) {

@@ -222,3 +222,17 @@ fn a_flood_of_errors_stays_readable_and_fast() {
     let report = report("plan.json", &format!("{{\"tasks\":[{}]}}", tasks.join(",")));
     assert!(report.ends_with("error[unknown-dependency]: 19900 more of the kind `unknown-dependency`\n"));
 }
+
+#[test]
+fn ids_alike_and_repeated_dependencies_are_told() {
+    let text = "tasks: [{id: Api}, {id: api, depends_on: [x, x]}, {id: x}, {id: 7}]\n";
+    let expected = "\
+note[repeated-dependency]: `api` depends on `x` twice
+  1:46 x - written again here
+  1:43 x - written here
+warning[ids-alike]: the ids `Api` and `api` differ only in their case
+  1:25 api - this one
+  1:14 Api - and this one
+";
+    assert_eq!(report("x.yaml", text), expected);
+}

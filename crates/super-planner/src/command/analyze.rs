@@ -27,7 +27,7 @@ const TITLE_CHARS_MAX: usize = 60;
 
 /// Tells what a plan amounts to.
 pub fn run(args: &AnalyzeArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
-    let SoundPlan { reading, graph } = plan_file::read_sound(&args.plan, args.format)?;
+    let SoundPlan { reading, graph } = plan_file::read_sound(&args.plan, args.format, args.tag.as_deref())?;
     let picture = Picture::of(&reading.plan, &graph, args.agents, config.agents.value);
     if args.json {
         terminal.json(&picture.json())?;

@@ -29,7 +29,7 @@ use crate::terminal::{Terminal, WARN};
 
 /// Carries out a plan.
 pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
-    let SoundPlan { reading, graph } = plan_file::read_sound(&args.plan, args.format)?;
+    let SoundPlan { reading, graph } = plan_file::read_sound(&args.plan, args.format, args.tag.as_deref())?;
     let run_checks = check_trust::decide(&reading.plan, config, args.trust_checks, args.skip_checks)?;
     if args.agent == AgentKind::React && (args.failure_rate > 0.0 || args.shared_rate > 0.0) {
         let message = "--failure-rate and --shared-rate are for simulated agents";

@@ -13,7 +13,7 @@ use crate::terminal::{BAD, DIM, GOOD, Terminal, WARN};
 
 /// Tells what is wrong with a plan.
 pub fn run(args: &ValidateArgs, _config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
-    let reading = match plan_file::read(&args.plan, args.format) {
+    let reading = match plan_file::read(&args.plan, args.format, args.tag.as_deref()) {
         Ok(reading) => reading,
         Err(error) => return unreadable(error, args, terminal),
     };
@@ -127,7 +127,7 @@ impl<'d> JsonDiagnostic<'d> {
             code: diagnostic.code,
             severity: diagnostic.severity.as_str(),
             message: &diagnostic.message,
-            file: source.name(),
+            file: source.file_at(diagnostic.labels.first().map_or(0, |label| label.span.start)),
             line: labels.first().map(|label| label.line),
             column: labels.first().map(|label| label.column),
             help: diagnostic.help.as_deref(),
