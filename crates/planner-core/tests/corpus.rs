@@ -1,5 +1,7 @@
 //! Real plan files of other people, where the environment variable `SUPER_PLANNER_CORPUS` names a folder that holds them.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
+
 #[cfg(test)]
 mod loading;
 

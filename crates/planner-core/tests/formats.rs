@@ -1,5 +1,7 @@
 //! One small file of each format, from its bytes to its analysis; and what happens when their bytes are spoilt.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
+
 use std::fmt::Write as _;
 
 use planner_core::{

@@ -12,11 +12,15 @@ mod builder;
 mod csr;
 mod cycle;
 mod defect;
+mod digraph;
 mod hierarchy;
+mod live_order;
 mod petgraph_visit;
 mod task_graph;
 
 pub use defect::{Cycle, CycleEdge, Defect, Origin};
+pub use digraph::{Components, Digraph, Times};
+pub use live_order::{LiveOrder, WouldCycle};
 pub use petgraph_visit::{Neighbors, Visited};
 pub use task_graph::{Ignored, IgnoredReason, Node, NodeIndex, TaskGraph, TaskIndex};
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::csr::Csr;
-use super::{Defect, builder};
+use super::{Defect, Digraph, builder};
 use crate::{Plan, TaskId, When};
 
 /// A task's position in [`Plan::tasks`].
@@ -183,6 +183,13 @@ impl TaskGraph {
     /// Returns the task of that id.
     pub fn task_index(&self, id: &str) -> Option<TaskIndex> {
         self.by_id.get(id).copied()
+    }
+
+    /// Returns the nodes and edges as a graph of plain numbers, each edge once.
+    pub fn to_digraph(&self) -> Digraph {
+        let edges: Vec<(u32, u32)> =
+            self.nodes().flat_map(|from| self.successors(from).map(move |(to, _)| (from.0, to.0))).collect();
+        Digraph::of_edges(self.node_count(), &edges).without_repeats()
     }
 
     /// Returns the dependencies that have no edge, in the order of the file.

@@ -3,13 +3,23 @@
 //! Everything that is to be done is in it, tasks on hold and tasks that only run on another's failure among them, as if each
 //! took its turn. Times are amounts of work from the beginning on.
 
+mod able;
 mod check;
+mod identical;
+mod instance;
 mod list;
+mod plan;
 mod problem;
+mod renewable;
+mod search;
 
 pub use check::{Violation, check};
+pub use identical::list_by_belief;
+pub use instance::{Fault, Instance, Needs, Solution};
 pub use list::list_schedule;
+pub use plan::improved_schedule;
 pub use problem::{Problem, Unschedulable};
+pub use search::{Budget, Solved, one_pass, solve};
 
 use crate::{Effort, TaskIndex};
 
@@ -37,5 +47,7 @@ pub struct Assignment {
     pub agent: usize,
 }
 
+#[cfg(test)]
+mod instance_tests;
 #[cfg(test)]
 mod tests;

@@ -100,6 +100,9 @@ proptest! {
             let schedule = list_schedule(&problem);
             prop_assert_eq!(check(&problem, &schedule), Ok(()));
             prop_assert_eq!(&list_schedule(&problem), &schedule);
+            let better = improved_schedule(&problem, Budget { evaluations: 10, seed });
+            prop_assert_eq!(check(&problem, &better), Ok(()));
+            prop_assert!(better.lower_bound <= better.makespan && better.makespan <= schedule.makespan);
         }
     }
 }
