@@ -6,17 +6,20 @@
 mod loading;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
 
-use loading::{bytes_of, load, plans, unpacked};
+use loading::{bytes_of, corpus};
 use planner_core::graph::IgnoredReason;
 use planner_core::{
-    Analysis, Format, InputFile, Limits, Plan, ReadOptions, Severity, Standing, read, read_files, validate,
+    Analysis, Format, InputFile, Limits, Plan, ReadOptions, Reading, Severity, Standing, Validated, read,
+    read_files, validate,
 };
 use serde_json::Value;
 
 #[test]
 fn beads_files_hold_what_was_counted_by_others() {
-    let Some(folder) = plans() else { return };
+    let Some(folder) = corpus("plans") else { return };
     let answers: Value = serde_json::from_slice(&bytes_of(&folder, "answers.json")).unwrap();
     for name in [
         "beads_beads_3077.jsonl.gz",
@@ -52,7 +55,7 @@ fn beads_files_hold_what_was_counted_by_others() {
 
 #[test]
 fn files_of_the_planner_before_load_and_their_contradictions_are_told() {
-    let Some(folder) = plans() else { return };
+    let Some(folder) = corpus("plans") else { return };
     let folder = folder.join("superplanner");
     let mut names: Vec<String> = std::fs::read_dir(&folder)
         .unwrap()
@@ -98,7 +101,7 @@ fn files_of_the_planner_before_load_and_their_contradictions_are_told() {
 
 #[test]
 fn taskmaster_files_hold_what_was_counted_by_others() {
-    let Some(folder) = plans() else { return };
+    let Some(folder) = corpus("plans") else { return };
     let answers: BTreeMap<String, Value> =
         serde_json::from_slice(&bytes_of(&folder, "answers.json")).unwrap();
     let mut read = 0;
@@ -192,7 +195,7 @@ impl Counted {
 
 #[test]
 fn a_folder_of_backlog_md_is_read_broken_front_matter_and_all() {
-    let Some(folder) = plans() else { return };
+    let Some(folder) = corpus("plans") else { return };
     let files = unpacked(&folder, "backlogmd_self.tar.gz");
     let inputs: Vec<InputFile<'_>> = files.iter().map(|(path, bytes)| InputFile { path, bytes }).collect();
     let reading = read_files("backlog", &inputs, &ReadOptions::default()).unwrap();
@@ -218,8 +221,7 @@ fn a_folder_of_backlog_md_is_read_broken_front_matter_and_all() {
 
 #[test]
 fn measured_workflows_are_read() {
-    let Some(folder) = plans() else { return };
-    let folder = folder.parent().unwrap().join("wfinstances");
+    let Some(folder) = corpus("wfinstances") else { return };
     let stats = String::from_utf8(bytes_of(&folder, "stats.csv")).unwrap();
     let mut rows = stats.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let names = rows.next().unwrap();
@@ -242,4 +244,37 @@ fn measured_workflows_are_read() {
     }
     let there = std::fs::read_dir(folder.join("raw")).unwrap().count();
     assert_eq!(read_count, there);
+}
+
+/// Returns the files of an archive, with their paths below its one folder.
+fn unpacked(folder: &Path, name: &str) -> Vec<(String, Vec<u8>)> {
+    let path = folder.join(name);
+    let tar = |arguments: &[&str]| {
+        let output = Command::new("tar").args(arguments).arg("-f").arg(&path).output().expect("tar runs");
+        assert!(output.status.success(), "{name}");
+        output.stdout
+    };
+    let list = String::from_utf8(tar(&["-tz"])).expect("names are texts");
+    let to = std::env::temp_dir().join(format!("super-planner-corpus-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&to).expect("a temporary folder can be made");
+    tar(&["-xz", "-C", &to.to_string_lossy()]);
+    let files = list.lines().filter(|line| !line.ends_with('/'));
+    let files = files.map(|line| {
+        let bytes = std::fs::read(to.join(line)).unwrap_or_else(|error| panic!("{line}: {error}"));
+        (line.split_once('/').map_or(line, |(_, path)| path).to_owned(), bytes)
+    });
+    let files = files.collect();
+    std::fs::remove_dir_all(&to).expect("the temporary folder can be removed");
+    files
+}
+
+fn load(folder: &Path, name: &str) -> (Reading, Validated) {
+    let reading = read(name, &bytes_of(folder, name), None, &Limits::default())
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
+    let validated = validate(&reading);
+    println!("{name}: {} tasks, {} diagnostics", reading.plan.tasks.len(), validated.diagnostics.len());
+    for diagnostic in validated.diagnostics.iter().take(12) {
+        println!("  {diagnostic}");
+    }
+    (reading, validated)
 }

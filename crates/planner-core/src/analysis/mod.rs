@@ -3,16 +3,22 @@
 //! Everything is about what is still to be done: completed and excluded tasks weigh nothing, groups never do. All of it
 //! is linear in the size of the graph.
 
+mod bottlenecks;
 mod bounds;
 mod critical_path;
 mod timing;
 mod waves;
+mod what_if;
+mod width;
 mod work;
 
+pub use bottlenecks::{Bottleneck, bottlenecks};
 pub use bounds::{Bound, BoundReason, makespan_lower_bound};
 pub use critical_path::{Chain, longest_chains};
 pub use timing::{Timing, bottom_levels};
 pub use waves::Waves;
+pub use what_if::critical_effort_if;
+pub use width::{WidthStep, width_profile};
 pub use work::{Counts, is_to_do, remaining_effort};
 
 use std::num::NonZeroU32;

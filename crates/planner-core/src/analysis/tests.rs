@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{AgentProfile, CapabilitySet, Dependency, Node, Standing, Task, TaskId, TaskIndex};
+use crate::{AgentProfile, CapabilitySet, Dependency, Node, NodeIndex, Standing, Task, TaskId, TaskIndex};
 
 /// Builds a plan from (id, hours, dependencies, parent).
 fn plan(tasks: &[(&str, f64, &[&str], &str)]) -> Plan {
@@ -151,6 +151,70 @@ proptest! {
         for task in &analysis.critical_path.tasks {
             prop_assert!(matches!(graph.node(graph.start_of(*task)), Node::Task(_)));
             prop_assert_eq!(analysis.timing.slack_of(&graph, *task), Effort::ZERO);
+        }
+    }
+}
+
+#[test]
+fn what_if_a_task_took_another_time() {
+    let plan = diamond();
+    let graph = TaskGraph::new(&plan).unwrap();
+    let if_b_took = |effort| critical_effort_if(&plan, &graph, TaskIndex(1), hours(effort));
+    assert_eq!([if_b_took(4.0), if_b_took(3.0), if_b_took(0.0)], [hours(6.0), hours(5.0), hours(4.0)]);
+}
+
+#[test]
+fn the_width_goes_up_and_down_with_the_tasks_that_run() {
+    let plan = diamond();
+    let graph = TaskGraph::new(&plan).unwrap();
+    let steps: Vec<(f64, usize)> = width_profile(&plan, &graph, &Analysis::of(&plan, &graph).timing)
+        .into_iter()
+        .map(|step| (step.from.as_hours(), step.tasks))
+        .collect();
+    assert_eq!(steps, [(0.0, 1), (1.0, 2), (3.0, 1), (6.0, 0)]);
+}
+
+/// Lists every way from a start to an end, of those tasks alone that are on a long one.
+fn long_ways(plan: &Plan, graph: &TaskGraph) -> Vec<Vec<usize>> {
+    let timing = Analysis::of(plan, graph).timing;
+    let critical = timing.bottom_levels().iter().copied().max().unwrap().as_millis();
+    let is_long = |node: &NodeIndex| {
+        let through = (timing.earliest_start(*node) + timing.bottom_level(*node)).as_millis();
+        through > 0 && through >= critical - critical / 10
+    };
+    let mut open: Vec<Vec<NodeIndex>> = graph
+        .nodes()
+        .filter(is_long)
+        .filter(|node| !graph.predecessors(*node).any(|(before, _)| is_long(&before)))
+        .map(|node| vec![node])
+        .collect();
+    let mut ways = Vec::new();
+    while let Some(way) = open.pop() {
+        let next: Vec<NodeIndex> =
+            graph.successors(*way.last().unwrap()).map(|(next, _)| next).filter(is_long).collect();
+        if next.is_empty() {
+            ways.push(way.iter().map(|node| node.index()).collect());
+        }
+        open.extend(next.into_iter().map(|next| way.iter().copied().chain([next]).collect()));
+    }
+    ways
+}
+
+proptest! {
+    #[test]
+    fn bottlenecks_are_on_as_many_long_ways_as_told(seed: u64) {
+        let shape = crate::generate::LayeredShape {
+            tasks: std::num::NonZeroUsize::new(14).unwrap(),
+            layers: std::num::NonZeroUsize::new(5).unwrap(),
+            dependencies_max: 3,
+        };
+        let plan = crate::generate::layered(shape, seed);
+        let graph = TaskGraph::new(&plan).unwrap();
+        let ways = long_ways(&plan, &graph);
+        for found in bottlenecks(&plan, &graph, usize::MAX) {
+            let node = graph.start_of(found.task).index();
+            let through = ways.iter().filter(|way| way.contains(&node)).count();
+            prop_assert!((found.share - through as f64 / ways.len() as f64).abs() < 1e-9);
         }
     }
 }

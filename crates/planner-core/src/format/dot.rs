@@ -152,14 +152,13 @@ impl<'t> Graph<'t> {
                 ));
             }
             self.order.push(id.clone());
-            let parent = cluster.cloned();
-            self.vertices
-                .insert(id.clone(), Vertex { span, attributes: Vec::new(), before: Vec::new(), parent });
+            let vertex = Vertex { span, attributes: Vec::new(), before: Vec::new(), parent: None };
+            self.vertices.insert(id.clone(), vertex);
         }
         let vertex = self.vertices.get_mut(id).expect("it was inserted where it was missing");
         if vertex.parent.is_none() {
-            // What was first named elsewhere belongs to the cluster too.
-            vertex.parent = cluster.cloned();
+            // What was first named elsewhere belongs to the cluster too; the cluster itself, named in it, does not.
+            vertex.parent = cluster.filter(|group| text_of(group).as_ref() != Some(id)).cloned();
         }
         Ok(vertex)
     }
