@@ -168,10 +168,10 @@ impl<'i> Problem<'i> {
     }
 
     /// Moves everything to the right in the order of the ends, then to the left in the order of the starts.
-    fn justified(&self, starts: Vec<u64>, waves: &[u32], profile: &mut Profile) -> Individual {
+    fn justified(&self, starts: &[u64], waves: &[u32], profile: &mut Profile) -> Individual {
         let mut list: Vec<u32> = (0..starts.len() as u32).collect();
         let end = |starts: &[u64], task: u32| starts[task as usize] + self.durations[task as usize];
-        list.sort_by_key(|task| std::cmp::Reverse((end(&starts, *task), waves[*task as usize])));
+        list.sort_by_key(|task| std::cmp::Reverse((end(starts, *task), waves[*task as usize])));
         let turned = self.serial(1, &list, profile);
         // What began last from the right begins first from the left.
         list.sort_by_key(|task| (std::cmp::Reverse(end(&turned, *task)), waves[*task as usize]));
@@ -253,7 +253,7 @@ impl Search<'_> {
     fn made(&mut self, list: &[u32], waves: &[u32]) -> Individual {
         self.left -= EVALUATIONS_EACH;
         let starts = self.problem.serial(0, list, &mut self.profile);
-        self.problem.justified(starts, waves, &mut self.profile)
+        self.problem.justified(&starts, waves, &mut self.profile)
     }
 
     /// Returns a list drawn by regret: the later a task may start, the less likely it comes next.
