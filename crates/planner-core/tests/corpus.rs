@@ -8,12 +8,13 @@ mod loading;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loading::{bytes_of, corpus};
 use planner_core::graph::IgnoredReason;
 use planner_core::{
     Analysis, Format, InputFile, Limits, Plan, ReadOptions, Reading, Severity, Standing, Validated, read,
-    read_files, validate,
+    read_files, validate, write,
 };
 use serde_json::Value;
 
@@ -246,6 +247,47 @@ fn measured_workflows_are_read() {
     assert_eq!(read_count, there);
 }
 
+#[test]
+fn real_plans_are_read_back_as_they_were() {
+    let Some(folder) = corpus("plans") else { return };
+    let answers: BTreeMap<String, Value> =
+        serde_json::from_slice(&bytes_of(&folder, "answers.json")).unwrap();
+    for name in answers.keys() {
+        let (file, tag) = name.split_once('#').unwrap();
+        let options = ReadOptions {
+            tag: (file.starts_with("tm_") && tag != "-").then(|| tag.to_owned()),
+            ..ReadOptions::default()
+        };
+        let bytes = bytes_of(&folder, file);
+        let reading = read_files(file, &[InputFile { path: file, bytes: &bytes }], &options).unwrap();
+        let written = write(&reading.plan, reading.format).unwrap();
+        let again = InputFile { path: file, bytes: written.files[0].1.as_bytes() };
+        let again =
+            read_files(file, &[again], &ReadOptions { format: Some(reading.format), ..options }).unwrap();
+        for (task, before) in again.plan.tasks.iter().zip(&reading.plan.tasks) {
+            assert_eq!(task, before, "{name}");
+        }
+        assert_eq!(again.plan.tasks.len(), reading.plan.tasks.len(), "{name}");
+        assert_eq!(again.plan.extra, reading.plan.extra, "{name}");
+    }
+}
+
+#[test]
+fn a_real_folder_of_backlog_md_is_read_back_as_it_was() {
+    let Some(folder) = corpus("plans") else { return };
+    let files = unpacked(&folder, "backlogmd_self.tar.gz");
+    let inputs: Vec<InputFile<'_>> = files.iter().map(|(path, bytes)| InputFile { path, bytes }).collect();
+    let plan = read_files("backlog", &inputs, &ReadOptions::default()).unwrap().plan;
+    let written = write(&plan, Format::Backlog).unwrap();
+    let inputs: Vec<InputFile<'_>> =
+        written.files.iter().map(|(path, text)| InputFile { path, bytes: text.as_bytes() }).collect();
+    let again = read_files("backlog", &inputs, &ReadOptions::default()).unwrap().plan;
+    for (task, before) in again.tasks.iter().zip(&plan.tasks) {
+        assert_eq!(task, before);
+    }
+    assert_eq!(again, plan);
+}
+
 /// Returns the files of an archive, with their paths below its one folder.
 fn unpacked(folder: &Path, name: &str) -> Vec<(String, Vec<u8>)> {
     let path = folder.join(name);
@@ -255,7 +297,9 @@ fn unpacked(folder: &Path, name: &str) -> Vec<(String, Vec<u8>)> {
         output.stdout
     };
     let list = String::from_utf8(tar(&["-tz"])).expect("names are texts");
-    let to = std::env::temp_dir().join(format!("super-planner-corpus-{}-{name}", std::process::id()));
+    static UNPACKED: AtomicUsize = AtomicUsize::new(0);
+    let number = UNPACKED.fetch_add(1, Ordering::Relaxed);
+    let to = std::env::temp_dir().join(format!("super-planner-corpus-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&to).expect("a temporary folder can be made");
     tar(&["-xz", "-C", &to.to_string_lossy()]);
     let files = list.lines().filter(|line| !line.ends_with('/'));

@@ -37,6 +37,7 @@ pub(super) fn read(reader: &mut Reader<'_>, input: &InputText) -> Result<Plan, R
         let text = &input.text()[file.range.clone()];
         if let Ok(config) = yaml::read_document(text, reader.limits(), file.range.start) {
             take_config(&config, &mut plan, &mut done);
+            plan.extra.insert("config".to_owned(), config.into_json());
         }
     }
     for file in input.files() {
@@ -179,7 +180,7 @@ fn task(
     if let Some(title) = fields.take(&["title"]) {
         task.title = reader.optional_text(Some(title), "title");
     }
-    task.description = section(body, "description").to_owned();
+    task.description = description(body).to_owned();
     (task.dependencies, places.dependencies) =
         reader.dependencies(fields.take(&["dependencies"]), "dependencies");
     if let Some(node) = fields.take(&["parent_task_id"]) {
@@ -228,8 +229,13 @@ fn standing(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: Folder, done: 
     reader.meaning("status", &status).map_or(Standing::Pending, Meaning::standing)
 }
 
+/// Returns the description in the text below the front matter.
+pub(crate) fn description(body: &str) -> &str {
+    section(body, "description")
+}
+
 /// Returns the text of a section of second level, without the comments that mark its ends.
-pub(super) fn section<'t>(body: &'t str, name: &str) -> &'t str {
+fn section<'t>(body: &'t str, name: &str) -> &'t str {
     let heading = |line: &str| line.strip_prefix("## ").map(|title| title.trim().to_ascii_lowercase());
     let mut lines = body.split_inclusive('\n').scan(0, |at, line| {
         let start = *at;

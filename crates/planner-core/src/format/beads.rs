@@ -162,8 +162,10 @@ fn drop_lost_parents(reader: &mut Reader<'_>) {
             let places = reader.places_of(index);
             let span = places.parent.unwrap_or(places.id);
             let task = &mut reader.tasks[index];
-            let (id, relation) =
-                (task.id.clone(), serde_json::json!({"type": "parent-child", "depends_on_id": parent}));
+            let id = task.id.clone();
+            let relation = take_record(task, &parent).unwrap_or_else(
+                || serde_json::json!({"issue_id": id, "depends_on_id": parent, "type": "parent-child"}),
+            );
             if let Value::Array(relations) =
                 task.extra.entry("relations").or_insert_with(|| Value::Array(Vec::new()))
             {
@@ -178,6 +180,20 @@ fn drop_lost_parents(reader: &mut Reader<'_>) {
             });
         }
     }
+}
+
+/// Takes the record that says who the parent is, if there is one.
+fn take_record(task: &mut Task, parent: &TaskId) -> Option<Value> {
+    let Some(Value::Array(records)) = task.extra.get_mut("records") else { return None };
+    let place = records.iter().position(|record| {
+        let is_parent = record["type"].as_str().is_some_and(|kind| kind.starts_with("parent"));
+        is_parent && record["depends_on_id"] == parent.as_str()
+    })?;
+    let record = records.remove(place);
+    if records.is_empty() {
+        task.extra.remove("records");
+    }
+    Some(record)
 }
 
 fn entry<'t>(reader: &mut Reader<'_>, node: Node<'t>, tables: &mut Tables<'t>) -> Result<(), ReadError> {
@@ -219,11 +235,13 @@ fn entry<'t>(reader: &mut Reader<'_>, node: Node<'t>, tables: &mut Tables<'t>) -
     }
     task.standing = standing(reader, &mut fields, &task);
     let dependencies = tables.dependencies_of(&task.id, fields.take(&["dependencies"]));
-    let relations = relations(reader, dependencies, &mut task, &mut places);
+    let (relations, records) = relations(reader, dependencies, &mut task, &mut places);
     task.extra = fields.rest_of_task();
     tables.complete(&mut task);
-    if !relations.is_empty() {
-        task.extra.insert("relations".to_owned(), Value::Array(relations));
+    for (field, values) in [("relations", relations), ("records", records)] {
+        if !values.is_empty() {
+            task.extra.insert(field.to_owned(), Value::Array(values));
+        }
     }
     reader.add(task, places)
 }
@@ -264,14 +282,16 @@ fn text_of(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> (String,
     }
 }
 
-/// Takes the dependencies and the parent, and returns the other relations as they were.
+/// Takes the dependencies and the parent, and returns the other relations as they were, and the records of those that were
+/// taken where they say more than from what to what.
 fn relations(
     reader: &mut Reader<'_>,
     node: Option<Node<'_>>,
     task: &mut Task,
     places: &mut TaskPlaces,
-) -> Vec<Value> {
+) -> (Vec<Value>, Vec<Value>) {
     let mut kept = Vec::new();
+    let mut records = Vec::new();
     for node in node.map(|node| reader.list(node)).unwrap_or_default() {
         let Some(mut fields) =
             reader.fields(node.clone(), "a dependency", "write `{\"depends_on_id\": \"...\"}`")
@@ -317,7 +337,12 @@ fn relations(
         let Some(on) = reader.id(target, "depends_on_id") else {
             continue;
         };
-        if !kind.starts_with("parent") {
+        let is_plain = matches!(kind.as_str(), "blocks" | "parent-child" | "conditional-blocks");
+        let is_parent = kind.starts_with("parent");
+        if (!is_plain || fields.unread().next().is_some()) && (!is_parent || task.parent.is_none()) {
+            records.push(node.clone().into_json());
+        }
+        if !is_parent {
             task.dependencies.push(Dependency { on, when });
             if reader.remembers_places() {
                 places.dependencies.push(span);
@@ -332,5 +357,8 @@ fn relations(
             kept.push(node.into_json());
         }
     }
-    kept
+    // The order of the records means nothing; with the parent's at the end it is always the same.
+    records
+        .sort_by_key(|record: &Value| record["type"].as_str().is_some_and(|kind| kind.starts_with("parent")));
+    (kept, records)
 }

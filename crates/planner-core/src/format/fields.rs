@@ -23,6 +23,12 @@ const TASK_FIELDS: [&str; 11] = [
 /// The names of a plan's own fields.
 const PLAN_FIELDS: [&str; 4] = ["name", "description", "agents", "tasks"];
 
+/// Returns the name that a kept field had in its file.
+pub(crate) fn name_in_file(kept: &str) -> &str {
+    let foreign = kept.strip_prefix("source_");
+    foreign.filter(|name| TASK_FIELDS.contains(name) || PLAN_FIELDS.contains(name)).unwrap_or(kept)
+}
+
 pub(super) struct Fields<'t> {
     pub(super) span: Span,
     members: Vec<Member<'t>>,

@@ -209,10 +209,10 @@ impl<'t> Written<'t> {
         let mut written = Self { whole: line, title: line, id: None, attributes: Vec::new() };
         loop {
             let rest = written.title.trim_end();
-            if let Some((before, id)) = last_in(rest, "{#", '}').filter(|(_, id)| TaskId::new(id).is_ok())
-                && written.id.is_none()
-            {
-                (written.title, written.id) = (before, Some(id));
+            if let Some((before, id)) = last_in(rest, "{#", '}').filter(|(_, id)| TaskId::new(id).is_ok()) {
+                // What stands before the id is the title, whatever it looks like.
+                (written.title, written.id) = (before.trim_end(), Some(id));
+                return written;
             } else if let Some((before, field, value)) = last_attribute(rest) {
                 written.title = before;
                 written.attributes.insert(0, (field, value));

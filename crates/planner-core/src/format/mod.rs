@@ -43,6 +43,8 @@ pub use status::{Meaning, RuleCount, StatusRule};
 pub use superplanner::{PROJECT_RULES, STATE_RULES};
 pub use taskmaster::TASKMASTER_RULES;
 
+pub(crate) use backlog::description as backlog_description;
+pub(crate) use fields::name_in_file;
 pub(crate) use node::Span;
 pub(crate) use reader::TaskPlaces;
 

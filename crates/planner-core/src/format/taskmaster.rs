@@ -1,7 +1,8 @@
 //! Taskmaster: one JSON file, of one list of tasks or of several under their tags.
 //!
 //! - A task with `subtasks` is a group; the subtask 3 of the task 12 is the task `12.3`.
-//! - A dependency of a subtask without a dot is on its sibling; with one, on any subtask. Ids may be numbers or texts.
+//! - A dependency of a subtask that is a number is on its sibling; with a dot, on any subtask. Ids may be numbers or texts; those
+//!   that are no numbers stand for themselves everywhere.
 //! - Of several tags one is read: the one asked for, else `master`, else the first; the others are kept in the plan's field
 //!   `other_tags`, the name of the one that was read in `tag`.
 
@@ -172,7 +173,7 @@ fn task<'t>(
     reader.add(task, places)
 }
 
-/// Returns the full id of a subtask: its own where that names a task already, else its number after that of its task.
+/// Returns the full id of a subtask: of a number, what follows from that of its task; else its own.
 fn within(
     reader: &mut Reader<'_>,
     id: &TaskId,
@@ -180,13 +181,16 @@ fn within(
     place: super::Span,
 ) -> Option<TaskId> {
     match group {
-        Some(group) if !id.as_str().contains('.') => match TaskId::new(&format!("{group}.{id}")) {
-            Ok(full) => Some(full),
-            Err(error) => {
-                reader.error("invalid-id", place, "this id", || super::reader::escaped(&error.to_string()));
-                None
+        Some(group) if id.as_str().bytes().all(|byte| byte.is_ascii_digit()) => {
+            match TaskId::new(&format!("{group}.{id}")) {
+                Ok(full) => Some(full),
+                Err(error) => {
+                    reader
+                        .error("invalid-id", place, "this id", || super::reader::escaped(&error.to_string()));
+                    None
+                }
             }
-        },
+        }
         _ => Some(id.clone()),
     }
 }

@@ -1,0 +1,390 @@
+//! Making a plan sound, by as little as possible, and telling what was done; or setting aside what is broken.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use crate::graph::{Defect, Origin};
+use crate::suggest::Suggestions;
+use crate::{Plan, Standing, TaskGraph, TaskId, TaskIndex};
+
+/// One thing that was done to a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A dependency or a parent that does not exist is now the one that was most likely meant.
+    Redirected {
+        /// The task that names it.
+        task: TaskId,
+        /// What it said.
+        from: TaskId,
+        /// What it says now.
+        to: TaskId,
+    },
+    /// A dependency was left out.
+    DependencyRemoved {
+        /// The task that depended.
+        task: TaskId,
+        /// On what.
+        on: TaskId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A parent was left out.
+    ParentRemoved {
+        /// The task that named it.
+        task: TaskId,
+        /// The parent.
+        parent: TaskId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Of tasks that shared an id a later one was given another.
+    Renamed {
+        /// The id.
+        from: TaskId,
+        /// The new one.
+        to: TaskId,
+    },
+    /// Of tasks that are the same throughout a later one was left out.
+    Dropped {
+        /// The task.
+        task: TaskId,
+    },
+    /// A task was put on hold, because of its defects or of those of what it waits for.
+    SetAside {
+        /// The task.
+        task: TaskId,
+        /// What is wrong, or what it waits for.
+        because: String,
+    },
+}
+
+/// Why something was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// There is no such task.
+    Unknown,
+    /// It was the task itself.
+    Itself,
+    /// Tasks waited for each other, and this was the cheapest place to part them.
+    Cycle,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "there is no such task",
+            Self::Itself => "it was the task itself",
+            Self::Cycle => "it closed a circle, and this was the cheapest place to cut it",
+        })
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redirected { task, from, to } => write!(f, "{task}: names {to} instead of {from}"),
+            Self::DependencyRemoved { task, on, reason } => {
+                write!(f, "{task}: no longer depends on {on}: {reason}")
+            }
+            Self::ParentRemoved { task, parent, reason } => {
+                write!(f, "{task}: no longer belongs to {parent}: {reason}")
+            }
+            Self::Renamed { from, to } => write!(f, "{to}: was called {from}, as another task is"),
+            Self::Dropped { task } => write!(f, "{task}: was there twice, word for word"),
+            Self::SetAside { task, because } => write!(f, "{task}: put on hold: {because}"),
+        }
+    }
+}
+
+/// Returns a sound plan and what was done to make it one; a sound plan stays as it is.
+///
+/// Ids that differ only in case or by what one is short for are put right; other dependencies and parents that do not exist, or
+/// that close a circle, are left out. Tasks that share an id get another, but dependencies stay with the first of them.
+pub fn repair(plan: &Plan) -> (Plan, Vec<Change>) {
+    let mut plan = plan.clone();
+    let mut changes = Vec::new();
+    rename_repeats(&mut plan, &mut changes);
+    // Each round removes an edge at least, or ends it.
+    while let Err(defects) = TaskGraph::new(&plan) {
+        let meant = meant(&plan, &defects);
+        let mut gone: HashMap<usize, HashSet<usize>> = HashMap::new();
+        for defect in &defects {
+            mend(&mut plan, defect, &meant, &mut gone, &mut changes);
+        }
+        for (task, positions) in gone {
+            let mut position = 0;
+            plan.tasks[task].dependencies.retain(|_| {
+                position += 1;
+                !positions.contains(&(position - 1))
+            });
+        }
+    }
+    (plan, changes)
+}
+
+/// Returns the plan with everything put on hold that has a defect or waits for something that has, and without the
+/// dependencies and parents that are defects; and what was done. The rest can run.
+pub fn isolate(plan: &Plan) -> (Plan, Vec<Change>) {
+    let (mut sound, repairs) = repair(plan);
+    let mut why: HashMap<TaskId, String> = HashMap::new();
+    for change in &repairs {
+        let task = match change {
+            Change::Redirected { task, .. }
+            | Change::DependencyRemoved { task, .. }
+            | Change::ParentRemoved { task, .. }
+            | Change::Renamed { to: task, .. } => task,
+            Change::Dropped { .. } | Change::SetAside { .. } => continue,
+        };
+        why.entry(task.clone()).or_insert_with(|| change.to_string());
+    }
+    // With a circle, everything on it is in doubt, not only the task whose dependency was cut.
+    if let Err(defects) = TaskGraph::new(plan) {
+        for defect in &defects {
+            if let Defect::Cycle(cycle) = defect {
+                for id in &cycle.ids {
+                    why.entry(id.clone()).or_insert_with(|| defect.to_string());
+                }
+            }
+        }
+    }
+    let mut set_aside = Vec::new();
+    if let Ok(graph) = TaskGraph::new(&sound) {
+        let mut is_held = vec![false; graph.node_count()];
+        for node in graph.topological_order() {
+            let index = graph.node(*node).task();
+            let task = &mut sound.tasks[index.index()];
+            let waits = graph.predecessors(*node).find(|(before, _)| is_held[before.index()]);
+            let own = why.get(&task.id).cloned();
+            if own.is_none() && waits.is_none() {
+                continue;
+            }
+            is_held[node.index()] = true;
+            if task.standing == Standing::Pending {
+                task.standing = Standing::OnHold;
+                let because = own.unwrap_or_else(|| "what it waits for is on hold".to_owned());
+                set_aside.push(Change::SetAside { task: task.id.clone(), because });
+            }
+        }
+    }
+    let mut changes = repairs;
+    changes.extend(set_aside);
+    (sound, changes)
+}
+
+fn rename_repeats(plan: &mut Plan, changes: &mut Vec<Change>) {
+    let mut first: HashMap<TaskId, usize> = HashMap::new();
+    let taken: HashSet<TaskId> = plan.tasks.iter().map(|task| task.id.clone()).collect();
+    let mut given: HashSet<TaskId> = HashSet::new();
+    let mut dropped = HashSet::new();
+    for place in 0..plan.tasks.len() {
+        let id = plan.tasks[place].id.clone();
+        let Some(before) = first.get(&id).copied() else {
+            first.insert(id, place);
+            continue;
+        };
+        if plan.tasks[before] == plan.tasks[place] {
+            dropped.insert(place);
+            changes.push(Change::Dropped { task: id });
+            continue;
+        }
+        let mut numbers = 2..;
+        let new = numbers.find_map(|number: usize| {
+            let stem: String = id.as_str().chars().take(60).collect();
+            let new = TaskId::new(&format!("{stem}-{number}")).ok()?;
+            (!taken.contains(&new) && !given.contains(&new)).then_some(new)
+        });
+        let Some(new) = new else { continue };
+        given.insert(new.clone());
+        plan.tasks[place].id = new.clone();
+        changes.push(Change::Renamed { from: id, to: new });
+    }
+    let mut place = 0;
+    plan.tasks.retain(|_| {
+        place += 1;
+        !dropped.contains(&(place - 1))
+    });
+}
+
+/// Returns what unknown ids stand for, where only case or length tells them from a known one.
+fn meant(plan: &Plan, defects: &[Defect]) -> HashMap<TaskId, TaskId> {
+    let mut suggestions = Suggestions::new(plan);
+    let mut meant = HashMap::new();
+    for defect in defects {
+        let unknown = match defect {
+            Defect::UnknownDependency { on, .. } => on,
+            Defect::UnknownParent { parent, .. } => parent,
+            Defect::DuplicateId { .. }
+            | Defect::SelfDependency { .. }
+            | Defect::ParentCycle { .. }
+            | Defect::Cycle(_) => continue,
+        };
+        let plain = |id: &TaskId| id.as_str().to_lowercase();
+        let is_near = |near: &TaskId| {
+            let (near, unknown) = (plain(near), plain(unknown));
+            near == unknown
+                || near.ends_with(&format!("-{unknown}"))
+                || unknown.ends_with(&format!("-{near}"))
+        };
+        if let Some(near) = suggestions.nearest(unknown).filter(|near| is_near(near)) {
+            meant.insert(unknown.clone(), near.clone());
+        }
+    }
+    meant
+}
+
+fn mend(
+    plan: &mut Plan,
+    defect: &Defect,
+    meant: &HashMap<TaskId, TaskId>,
+    gone: &mut HashMap<usize, HashSet<usize>>,
+    changes: &mut Vec<Change>,
+) {
+    let mut remove = |plan: &Plan, task: TaskIndex, position: usize, reason: Reason| {
+        if gone.entry(task.index()).or_default().insert(position) {
+            let own = &plan.tasks[task.index()];
+            let on = own.dependencies[position].on.clone();
+            changes.push(Change::DependencyRemoved { task: own.id.clone(), on, reason });
+        }
+    };
+    match defect {
+        Defect::UnknownDependency { task, position, on, .. } => match meant.get(on) {
+            Some(to) => {
+                let own = &mut plan.tasks[task.index()];
+                own.dependencies[*position].on = to.clone();
+                changes.push(Change::Redirected { task: own.id.clone(), from: on.clone(), to: to.clone() });
+            }
+            None => remove(plan, *task, *position, Reason::Unknown),
+        },
+        Defect::SelfDependency { task, position, .. } => remove(plan, *task, *position, Reason::Itself),
+        Defect::UnknownParent { task, parent, .. } => {
+            let own = &mut plan.tasks[task.index()];
+            match meant.get(parent).filter(|to| **to != own.id) {
+                Some(to) => {
+                    own.parent = Some(to.clone());
+                    changes.push(Change::Redirected {
+                        task: own.id.clone(),
+                        from: parent.clone(),
+                        to: to.clone(),
+                    });
+                }
+                None => {
+                    own.parent = None;
+                    changes.push(Change::ParentRemoved {
+                        task: own.id.clone(),
+                        parent: parent.clone(),
+                        reason: Reason::Unknown,
+                    });
+                }
+            }
+        }
+        Defect::ParentCycle { tasks, .. } => orphan(plan, tasks[0], changes),
+        Defect::Cycle(cycle) => match cycle.path[cycle.cut].origin {
+            Origin::Dependency { task, position } => remove(plan, task, position, Reason::Cycle),
+            Origin::Parent { child } => orphan(plan, child, changes),
+        },
+        // Ids were made unique before.
+        Defect::DuplicateId { .. } => {}
+    }
+}
+
+fn orphan(plan: &mut Plan, child: TaskIndex, changes: &mut Vec<Change>) {
+    let own = &mut plan.tasks[child.index()];
+    if let Some(parent) = own.parent.take() {
+        changes.push(Change::ParentRemoved { task: own.id.clone(), parent, reason: Reason::Cycle });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Dependency, Limits, Task, read};
+
+    const BROKEN: &str = "\
+tasks:
+  - {id: API, depends_on: [setup, nowhere, API]}
+  - {id: T-7, parent: api}
+  - {id: T-7, title: other, depends_on: [7]}
+  - {id: T-7, parent: api}
+  - {id: x, depends_on: [y]}
+  - {id: y, depends_on: [x]}
+  - {id: z, depends_on: [y]}
+  - {id: p, parent: q}
+  - {id: q, parent: p}
+  - {id: Setup}
+  - {id: free}
+";
+
+    fn broken() -> Plan {
+        read("x.yaml", BROKEN.as_bytes(), None, &Limits::default()).unwrap().plan
+    }
+
+    #[test]
+    fn a_broken_plan_is_mended_by_little_and_all_of_it_is_told() {
+        let (plan, changes) = repair(&broken());
+        TaskGraph::new(&plan).unwrap();
+        let told: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "T-7-2: was called T-7, as another task is",
+                "T-7: was there twice, word for word",
+                "T-7: names API instead of api",
+                "p: no longer belongs to q: it closed a circle, and this was the cheapest place to cut it",
+                "API: names Setup instead of setup",
+                "API: no longer depends on nowhere: there is no such task",
+                "API: no longer depends on API: it was the task itself",
+                "T-7-2: no longer depends on 7: there is no such task",
+                "y: no longer depends on x: it closed a circle, and this was the cheapest place to cut it",
+            ]
+        );
+        assert_eq!(repair(&plan), (plan, vec![]));
+    }
+
+    #[test]
+    fn what_is_broken_is_set_aside_and_the_rest_can_run() {
+        let (plan, changes) = isolate(&broken());
+        TaskGraph::new(&plan).unwrap();
+        let pending: Vec<&str> = plan
+            .tasks
+            .iter()
+            .filter(|task| task.standing == Standing::Pending)
+            .map(|task| task.id.as_str())
+            .collect();
+        assert_eq!(pending, ["Setup", "free"], "{changes:#?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        #[test]
+        fn any_plan_can_be_mended(seed: u64, tasks in 1..12_usize) {
+            let mut random = crate::random::Random::new(seed);
+            let name = |random: &mut crate::random::Random| {
+                let number = random.below(tasks + 2);
+                let text = if random.percent(20) { format!("t{number}") } else { format!("T{number}") };
+                TaskId::new(&text).expect("it is one")
+            };
+            let tasks = (0..tasks).map(|_| {
+                let mut task = Task::new(name(&mut random));
+                task.parent = random.percent(40).then(|| name(&mut random));
+                for _ in 0..random.below(4) {
+                    task.dependencies.push(Dependency::on_completion(name(&mut random)));
+                }
+                task
+            });
+            let plan = Plan {
+                name: "x".to_owned(),
+                description: String::new(),
+                agents: Vec::new(),
+                tasks: tasks.collect(),
+                extra: serde_json::Map::new(),
+            };
+            let (mended, changes) = repair(&plan);
+            prop_assert!(TaskGraph::new(&mended).is_ok());
+            prop_assert_eq!(changes.is_empty(), TaskGraph::new(&plan).is_ok());
+            prop_assert!(TaskGraph::new(&isolate(&plan).0).is_ok());
+        }
+    }
+}
