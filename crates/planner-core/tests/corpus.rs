@@ -1,6 +1,10 @@
 //! Real plan files of other people, where the environment variable `SUPER_PLANNER_CORPUS` names a folder that holds them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on is to fail, and to say how far it came"
+)]
 
 #[cfg(test)]
 mod loading;

@@ -314,7 +314,7 @@ impl<'g> IntoNeighbors for &'g Digraph {
 #[cfg(test)]
 mod tests {
     use petgraph::algo;
-    use petgraph::graph::DiGraph;
+    use petgraph::graph::{DiGraph, NodeIndex};
     use proptest::prelude::*;
 
     use super::*;
@@ -344,7 +344,7 @@ mod tests {
             let components = graph.components();
             let mut theirs: Vec<Vec<usize>> = algo::tarjan_scc(&oracle(nodes, &edges))
                 .into_iter()
-                .map(|nodes| nodes.into_iter().map(|node| node.index()).collect())
+                .map(|nodes| nodes.into_iter().map(NodeIndex::index).collect())
                 .collect();
             let mut ours = vec![Vec::new(); components.count];
             for (node, component) in components.of.iter().enumerate() {
