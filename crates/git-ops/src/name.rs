@@ -13,6 +13,8 @@ use crate::printable;
 const BYTES_MAX: usize = 240;
 /// The longest name that [`BranchName::sanitised`] makes, in characters; leaves room for a prefix.
 const SANITISED_CHARS_MAX: usize = 50;
+/// How many digits tell names apart that read alike.
+const MARK_CHARS: usize = 8;
 
 /// The name of a branch without `refs/heads/`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,9 +70,23 @@ impl BranchName {
 
     /// Returns a valid name of one component made from any text, such as the name of a project.
     ///
-    /// Different texts can give the same name.
+    /// A text that is such a name stays as it is. Any other gets a mark that follows from all of it, so that different
+    /// texts get different names.
     #[must_use]
     pub fn sanitised(text: &str) -> Self {
+        let readable = Self::readable(text);
+        if readable.as_str() == text {
+            return readable;
+        }
+        let id = git2::Oid::hash_object(git2::ObjectType::Blob, text.as_bytes());
+        let mark = id.map_or_else(|_| String::new(), |id| id.to_string());
+        let kept: String = readable.as_str().chars().take(SANITISED_CHARS_MAX - MARK_CHARS - 1).collect();
+        let marked = format!("{}-{}", kept.trim_end_matches(['-', '.']), &mark[..MARK_CHARS.min(mark.len())]);
+        Self::new(&marked).expect("a name with a few letters and digits more is a name")
+    }
+
+    /// Returns what can be read of a text as a name of one component.
+    fn readable(text: &str) -> Self {
         let mut name = String::new();
         for character in text.chars().take(4 * SANITISED_CHARS_MAX) {
             if character.is_alphanumeric() || character == '_' {
@@ -220,17 +236,25 @@ mod tests {
     #[test]
     fn any_text_becomes_a_name() {
         for (text, name) in [
-            ("My Project", "My-Project"),
-            ("../../etc", "etc"),
-            ("", "x"),
-            ("---", "x"),
-            ("HEAD", "x-HEAD"),
-            ("a.lock", "x-a-lock"),
-            ("a..b//c", "a.b-c"),
+            ("My Project", "My-Project-"),
+            ("../../etc", "etc-"),
+            ("", "x-"),
+            ("---", "x-"),
+            ("HEAD", "x-HEAD-"),
+            ("a.lock", "x-a-lock-"),
+            ("a..b//c", "a.b-c-"),
             ("日本", "日本"),
+            ("plain-name_1.2", "plain-name_1.2"),
         ] {
-            assert_eq!(BranchName::sanitised(text).as_str(), name, "{text:?}");
+            let made = BranchName::sanitised(text);
+            assert!(made.as_str().starts_with(name), "{text:?} became {made}");
+            assert_eq!(made.as_str() == text, name == text, "{text:?} became {made}");
         }
+        let long = "x".repeat(60);
+        let alike =
+            ["My Project", "My-Project", "My/Project", "my project", " My Project", &long, &long[1..]];
+        let made: std::collections::BTreeSet<_> = alike.into_iter().map(BranchName::sanitised).collect();
+        assert_eq!(made.len(), alike.len(), "{made:?}");
     }
 
     proptest! {
