@@ -9,7 +9,7 @@ use git_ops::*;
 
 const TIME: i64 = 1_700_000_000;
 /// More branches than are moved as files of their own.
-const MANY: usize = 18;
+const MANY: usize = 22;
 /// How many packs there are before the workload: with its own they are enough to be joined.
 const PACKS_BEFORE: usize = 20;
 
@@ -65,6 +65,8 @@ pub(crate) fn make(folder: &Path) -> Repository {
             .commit(&[commit_request(&branch("other"), base, vec![write(&format!("before/{n}"), "x")])])
             .unwrap();
     }
+    // What is made once in the life of a repository is made in the workload.
+    std::fs::remove_file(repository.git_dir().join("super-planner.lock")).unwrap();
     repository
 }
 
@@ -109,12 +111,14 @@ fn land(repository: &Repository, base: CommitId, round: usize) -> Result<(), Box
 }
 
 fn many_branches(repository: &Repository, base: CommitId) -> Result<(), Box<dyn std::error::Error>> {
-    let names: Vec<BranchName> = (0..MANY).map(|n| branch(&format!("many/{n}"))).collect();
+    let mut names: Vec<BranchName> = (0..MANY).map(|n| branch(&format!("many/{n}"))).collect();
     let wanted: Vec<_> = names.iter().map(|name| (name.clone(), base)).collect();
     for (created, name) in repository.create_branches(&wanted)?.into_iter().zip(&names) {
         created?;
         say("landed", name.as_str(), base);
     }
+    // This one has a file of its own until now.
+    names.push(branch("other"));
     let requests: Vec<_> = names
         .iter()
         .skip(4)
