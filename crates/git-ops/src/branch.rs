@@ -103,6 +103,12 @@ impl Repository {
         Ok(outcomes.collect())
     }
 
+    /// Returns how many commits can be reached from one commit and not from another.
+    pub fn distance(&self, from: CommitId, to: CommitId) -> Result<usize, ReadError> {
+        let counted = self.open_raw()?.graph_ahead_behind(to.oid(), from.oid());
+        counted.map(|(ahead, _)| ahead).map_err(|source| ReadError::History { from: to, source })
+    }
+
     /// Deletes a branch that is at the commit given, durably. One that does not exist is fine.
     ///
     /// A branch that some working copy shows is not deleted. Commits that nothing else reaches are left to git, which

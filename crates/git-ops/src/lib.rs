@@ -10,7 +10,8 @@
 //! 3. [`Writer::publish`] moves the branch there by compare-and-swap.
 //!
 //! The rules that the crate keeps:
-//! - There is no index and no working copy in the way; a branch that is checked out somewhere is never moved.
+//! - There is no index and no working copy in the way; a branch that is checked out somewhere is never moved, but by
+//!   [`WorkingCopy::advance`], which is asked to.
 //! - What is acknowledged is flushed: objects, refs and the folders that hold them. Objects come before the refs that
 //!   reach them. What failed is not repaired but written anew.
 //! - Branches only ever move to a descendant, and one is deleted only when that is asked for.
@@ -28,6 +29,7 @@ mod commit_request;
 mod conflict;
 mod directory;
 mod durability;
+mod history;
 mod id;
 mod landing;
 mod lock;
@@ -52,6 +54,7 @@ mod snapshot;
 mod testing;
 mod tree;
 mod tree_edit;
+mod working_copy;
 mod writer;
 
 pub use branch::{CreateBranchError, DeleteBranchError};
@@ -60,6 +63,7 @@ pub use commit_queue::{CommitQueue, QueueError};
 pub use commit_request::{CommitError, CommitRequest};
 pub use conflict::{Conflict, ConflictedPath, EntryKind, Version};
 pub use directory::{DirectoryChanges, DirectoryError, Exported, Skipped, SkippedBecause};
+pub use history::LoggedCommit;
 pub use id::{BlobId, CommitId, InvalidId};
 pub use landing::{LandRequest, Preparation, Prepared, PublishError};
 pub use lock::LockError;
@@ -73,4 +77,5 @@ pub use pin::{PinRequest, Pinned};
 pub use reference::{MoveRefError, ReadRefError};
 pub use repository::{InitError, OpenError, ReadError, Repository};
 pub use snapshot::{Listing, Snapshot};
+pub use working_copy::{AdvanceError, WorkingCopy};
 pub use writer::{WriteError, Writer};

@@ -6,8 +6,6 @@ use crate::printable;
 const SUBJECT_CHARS_MAX: usize = 120;
 /// The longest body in bytes; the rest is cut off.
 const BODY_BYTES_MAX: usize = 64 * 1024;
-/// The longest value of a trailer, and the longest name and address of a person, in characters.
-const VALUE_CHARS_MAX: usize = 1000;
 
 /// A commit message in parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,7 +44,7 @@ impl Message {
             let key: String =
                 key.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(100).collect();
             let key = key.trim_matches('-');
-            let line = format!("{key}: {}", printable::one_line(value, VALUE_CHARS_MAX));
+            let line = format!("{key}: {}", printable::trailer_value(value));
             (!key.is_empty()).then(|| line.trim_end().to_owned())
         });
         lines.collect::<Vec<_>>().join("\n")
@@ -58,7 +56,7 @@ impl Signature {
     pub(crate) fn render(&self) -> String {
         let clean = |text: &str| {
             let kept: String = text.chars().filter(|c| !matches!(c, '<' | '>')).collect();
-            let line = printable::one_line(&kept, VALUE_CHARS_MAX);
+            let line = printable::trailer_value(&kept);
             line.trim_matches(['.', ',', ':', ';', '"', '\\', '\'', ' ']).to_owned()
         };
         let (name, email) = (clean(&self.name), clean(&self.email));

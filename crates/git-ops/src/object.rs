@@ -128,6 +128,11 @@ impl<'repo> Objects<'repo> {
         record.map_err(|reason| damaged(id.oid(), "commit", reason))
     }
 
+    /// Returns the bytes of a commit.
+    pub(crate) fn commit_bytes(&self, id: CommitId) -> Result<Vec<u8>, ObjectError> {
+        self.read(id.oid(), ObjectType::Commit, <[u8]>::to_vec)
+    }
+
     pub(crate) fn add_tree(&self, entries: Vec<TreeEntry>) -> Result<Oid, ObjectError> {
         self.add_new(ObjectType::Tree, tree::encode(entries))
     }

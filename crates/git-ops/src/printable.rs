@@ -10,6 +10,14 @@ pub(crate) fn is_unsafe(character: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// The longest value of a trailer, and the longest name and address of a person, in characters.
+pub(crate) const VALUE_CHARS_MAX: usize = 1000;
+
+/// Returns the text as the value of a trailer.
+pub(crate) fn trailer_value(text: &str) -> String {
+    one_line(text, VALUE_CHARS_MAX)
+}
+
 /// Returns the text on one line without unsafe characters, white space collapsed and at most `chars_max` long.
 pub(crate) fn one_line(text: &str, chars_max: usize) -> String {
     let spaced: String = text.chars().map(|c| if is_unsafe(c) { ' ' } else { c }).collect();
