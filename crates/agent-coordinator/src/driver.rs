@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use git_ops::{BranchName, CommitId, Message, Repository, Signature, Snapshot};
 use state_store::log::StateStore;
 use state_store::task::{
-    Event, FailureReason, FencingToken, InstanceKey, InstanceStatus, Intent, Lease, Project, TaskKey,
+    Accepted, Event, FailureReason, FencingToken, InstanceKey, InstanceStatus, Intent, Lease, Project,
+    TaskKey,
 };
 use state_store::view::{TaskGlance, TaskView};
 use state_store::{StreamName, Timestamp};
@@ -19,7 +20,7 @@ use tokio::sync::{Semaphore, broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Attempt;
-use crate::engine::{Accepted, Command, Effect, Engine, Policy};
+use crate::engine::{Command, Effect, Engine, Policy, Request};
 use crate::executor::AgentExecutor;
 use crate::handle::{CommandError, Handle, Input, ShutDown};
 use crate::hindrance::Hindrance;
@@ -27,6 +28,7 @@ use crate::host;
 use crate::landing::{GitJob, Lander, Landing, chain};
 use crate::metrics::Metrics;
 use crate::process::ProcessLimits;
+use crate::snapshotter::Snapshotter;
 use crate::turn::{self, RecordedEvent, TurnError};
 use crate::verification::{self, Verdict};
 
@@ -130,6 +132,7 @@ impl<E: AgentExecutor> Coordinator<E> {
         };
         let git =
             self.repository.as_ref().map(|repository| self.start_lander(repository, &handle)).transpose()?;
+        let snapshots = Snapshotter::new(Arc::clone(&self.store), self.stream.clone());
         let mut driver = Driver {
             engine: Engine::new(self.id, self.policy),
             store: self.store,
@@ -149,6 +152,7 @@ impl<E: AgentExecutor> Coordinator<E> {
             shut_down: None,
             hindrance: None,
             has_orphans: false,
+            snapshots,
             next_sweep: Instant::now(),
             next_renewal: Instant::now(),
         };
@@ -200,29 +204,59 @@ struct Driver<E> {
     hindrance: Option<Hindrance>,
     /// Whether another coordinator has ended since the last sweep.
     has_orphans: bool,
+    snapshots: Snapshotter,
     next_sweep: Instant,
     next_renewal: Instant,
 }
 
-/// A command that waits for its turn, and who wants to know.
-struct Waiting {
-    command: Command,
+/// Who wants to know how a request ends, and since when.
+struct Asker {
     reply: Option<oneshot::Sender<Result<Accepted, CommandError>>>,
     since: Instant,
 }
 
-impl Waiting {
-    fn internal(command: Command) -> Self {
-        Self { command, reply: None, since: Instant::now() }
-    }
-
-    fn answer(self, answer: Result<Accepted, CommandError>) {
+impl Asker {
+    fn answer(self, request: &Request, answer: Result<Accepted, CommandError>) {
         if let Some(reply) = self.reply {
             // Whoever asked may have gone.
             let _ = reply.send(answer);
         } else if let Err(error) = answer {
-            tracing::debug!(%error, command = ?self.command, "a report was not needed any more");
+            tracing::debug!(%error, command = ?request.command, "a report was not needed any more");
         }
+    }
+}
+
+/// The requests that wait for their turn, and who made each.
+#[derive(Default)]
+struct Waiting {
+    requests: Vec<Request>,
+    askers: Vec<Asker>,
+}
+
+impl Waiting {
+    fn push(&mut self, request: Request, asker: Asker) {
+        self.requests.push(request);
+        self.askers.push(asker);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+}
+
+impl Extend<Command> for Waiting {
+    fn extend<T: IntoIterator<Item = Command>>(&mut self, commands: T) {
+        for command in commands {
+            self.push(command.into(), Asker { reply: None, since: Instant::now() });
+        }
+    }
+}
+
+impl<const N: usize> From<[Command; N]> for Waiting {
+    fn from(commands: [Command; N]) -> Self {
+        let mut waiting = Self::default();
+        waiting.extend(commands);
+        waiting
     }
 }
 
@@ -230,9 +264,11 @@ impl<E: AgentExecutor> Driver<E> {
     /// Loads the log, records this coordinator, and takes over from those that are gone.
     fn begin(&mut self) -> Result<(), DriverError> {
         turn::load(&mut self.engine, &*self.store, &self.stream).map_err(DriverError::Store)?;
-        self.take_turn(vec![Waiting::internal(Command::Begin { host: host::current() })])?;
+        self.snapshots.begin();
+        self.take_turn([Command::Begin { host: host::current() }].into())?;
         self.show_everything();
-        let gone = self.gone();
+        let mut gone = Waiting::default();
+        gone.extend(self.gone());
         self.take_turn(gone)
     }
 
@@ -242,7 +278,7 @@ impl<E: AgentExecutor> Driver<E> {
         match worked {
             // What is recorded is for the next one to find out; and one that was taken over from has been ended.
             Err(DriverError::Store(_) | DriverError::Deposed) => worked,
-            Ok(()) | Err(_) => worked.and(self.take_turn(vec![Waiting::internal(Command::End)])),
+            Ok(()) | Err(_) => worked.and(self.take_turn([Command::End].into())),
         }
     }
 
@@ -254,12 +290,13 @@ impl<E: AgentExecutor> Driver<E> {
                 Err(mpsc::RecvTimeoutError::Timeout) => None,
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
             };
-            let mut commands = self.chores();
+            let mut waiting = Waiting::default();
+            waiting.extend(self.chores());
             for input in first.into_iter().chain(incoming.try_iter()).take(BATCH_MAX) {
-                self.take_in(input, &mut commands);
+                self.take_in(input, &mut waiting);
             }
-            if !commands.is_empty() || self.has_news()? {
-                self.take_turn(commands)?;
+            if !waiting.is_empty() || self.has_news()? {
+                self.take_turn(waiting)?;
             }
             if self.engine.is_deposed() {
                 return Err(DriverError::Deposed);
@@ -278,9 +315,9 @@ impl<E: AgentExecutor> Driver<E> {
         }
     }
 
-    fn take_in(&mut self, input: Input, commands: &mut Vec<Waiting>) {
+    fn take_in(&mut self, input: Input, waiting: &mut Waiting) {
         match input {
-            Input::Command { command, reply, since } => commands.push(Waiting { command, reply, since }),
+            Input::Request { request, reply, since } => waiting.push(request, Asker { reply, since }),
             Input::Inspect(look) => look(&self.engine, &self.metrics),
             Input::Settled { project, reply } => self.settled.push((project, reply)),
             Input::AttemptEnded(id) => drop(self.attempts.remove(&id)),
@@ -323,7 +360,7 @@ impl<E: AgentExecutor> Driver<E> {
     }
 
     /// Returns what is to be done from time to time: to renew leases, and to look after other coordinators.
-    fn chores(&mut self) -> Vec<Waiting> {
+    fn chores(&mut self) -> Vec<Command> {
         let now = Instant::now();
         let mut chores = Vec::new();
         if now >= self.next_sweep {
@@ -331,29 +368,29 @@ impl<E: AgentExecutor> Driver<E> {
             chores.extend(self.gone());
             chores.extend(self.renewals());
             if std::mem::take(&mut self.has_orphans) {
-                chores.push(Waiting::internal(Command::AdoptOrphans));
+                chores.push(Command::AdoptOrphans);
             }
         }
         if now >= self.next_renewal {
             self.next_renewal = now + self.engine.policy().instance_lease / 3;
-            chores.push(Waiting::internal(Command::RenewInstance));
+            chores.push(Command::RenewInstance);
         }
         chores
     }
 
     /// Returns the take-overs of the coordinators whose lease has ended or whose process is gone.
-    fn gone(&self) -> Vec<Waiting> {
+    fn gone(&self) -> Vec<Command> {
         let now = self.store.now();
         let instances = (0..).map(InstanceKey).zip(self.engine.state().instances());
         let gone = instances.filter(|(key, record)| {
             let has_ended = record.status == InstanceStatus::Ended;
             Some(*key) != self.engine.me() && !has_ended && !host::is_at_work(record, now)
         });
-        gone.map(|(instance, _)| Waiting::internal(Command::TakeOver { instance })).collect()
+        gone.map(|(instance, _)| Command::TakeOver { instance }).collect()
     }
 
     /// Returns the renewal of the leases of attempts that are still at it and have used a third of their lease.
-    fn renewals(&self) -> Option<Waiting> {
+    fn renewals(&self) -> Option<Command> {
         let soon = self.store.now() + self.engine.policy().lease * 2 / 3;
         let is_due = |(task, token): &&AttemptId| {
             let state = self.engine.state().task(*task).map(|record| &record.state);
@@ -361,21 +398,22 @@ impl<E: AgentExecutor> Driver<E> {
             lease.is_some_and(|lease| lease.token == *token && lease.expires_at <= soon)
         };
         let leases: Vec<_> = self.attempts.keys().filter(is_due).copied().collect();
-        (!leases.is_empty()).then(|| Waiting::internal(Command::Renew(leases)))
+        (!leases.is_empty()).then_some(Command::Renew(leases))
     }
 
-    /// Has the commands decided and made durable; then carries out the effects and answers.
-    fn take_turn(&mut self, waiting: Vec<Waiting>) -> Result<(), DriverError> {
-        let commands: Vec<_> = waiting.iter().map(|waiting| waiting.command.clone()).collect();
+    /// Has the requests decided and made durable; then carries out the effects and answers.
+    fn take_turn(&mut self, waiting: Waiting) -> Result<(), DriverError> {
+        let Waiting { requests, askers } = waiting;
         let mut tries = 0;
         let turn = loop {
             tries += 1;
-            match turn::turn(&mut self.engine, &*self.store, &self.stream, &commands) {
+            match turn::turn(&mut self.engine, &*self.store, &self.stream, &requests) {
                 Ok(turn) => break turn,
                 Err(TurnError::NotBegun(state_store::StoreError::Busy { .. })) if tries < LOCK_TRIES => {}
                 Err(error) => {
                     // Nobody is told of success; what is recorded is found out by the next one that loads the log.
-                    waiting.into_iter().for_each(|waiting| waiting.answer(Err(CommandError::Unknown)));
+                    let unknown = askers.into_iter().zip(&requests);
+                    unknown.for_each(|(asker, request)| asker.answer(request, Err(CommandError::Unknown)));
                     return Err(DriverError::Store(error));
                 }
             }
@@ -386,10 +424,11 @@ impl<E: AgentExecutor> Driver<E> {
                 self.wind_down(hindrance);
             }
         }
-        for (waiting, answer) in waiting.into_iter().zip(turn.answers) {
-            self.metrics.record_command(waiting.since.elapsed());
-            waiting.answer(answer.map_err(CommandError::Refused));
+        for ((asker, request), answer) in askers.into_iter().zip(&requests).zip(turn.answers) {
+            self.metrics.record_command(asker.since.elapsed());
+            asker.answer(request, answer.map_err(CommandError::Refused));
         }
+        self.snapshots.keep_if_due(self.engine.state());
         Ok(())
     }
 

@@ -3,12 +3,12 @@
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
-use state_store::task::ProjectKey;
+use state_store::task::{Accepted, ProjectKey};
 use state_store::view::TaskView;
 use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Accepted, Command, Engine, Refusal};
+use crate::engine::{Command, Engine, Refusal, Request};
 use crate::hindrance::Hindrance;
 use crate::metrics::Metrics;
 use crate::turn::RecordedEvent;
@@ -25,8 +25,8 @@ pub struct Handle {
 /// What a coordinator is told.
 pub(crate) enum Input {
     /// Decide this.
-    Command {
-        command: Command,
+    Request {
+        request: Request,
         reply: Option<oneshot::Sender<Result<Accepted, CommandError>>>,
         since: Instant,
     },
@@ -75,28 +75,31 @@ pub struct Stopped;
 
 impl Handle {
     /// Asks for something, and answers once what came of it is durable.
-    pub async fn submit(&self, command: Command) -> Result<Accepted, CommandError> {
-        self.ask(command)?.await.unwrap_or(Err(CommandError::Stopped))
+    ///
+    /// After [`CommandError::Unknown`], the same request with the same id can be made again, of whichever coordinator of
+    /// the workspace: it is carried out once, and gets the first answer.
+    pub async fn submit(&self, request: impl Into<Request>) -> Result<Accepted, CommandError> {
+        self.ask(request.into())?.await.unwrap_or(Err(CommandError::Stopped))
     }
 
     /// Asks for something, from a thread that may wait.
-    pub fn submit_blocking(&self, command: Command) -> Result<Accepted, CommandError> {
-        self.ask(command)?.blocking_recv().unwrap_or(Err(CommandError::Stopped))
+    pub fn submit_blocking(&self, request: impl Into<Request>) -> Result<Accepted, CommandError> {
+        self.ask(request.into())?.blocking_recv().unwrap_or(Err(CommandError::Stopped))
     }
 
     fn ask(
         &self,
-        command: Command,
+        request: Request,
     ) -> Result<oneshot::Receiver<Result<Accepted, CommandError>>, CommandError> {
         let (reply, answer) = oneshot::channel();
-        let input = Input::Command { command, reply: Some(reply), since: Instant::now() };
+        let input = Input::Request { request, reply: Some(reply), since: Instant::now() };
         self.inputs.send(input).map_err(|_| CommandError::Stopped)?;
         Ok(answer)
     }
 
     /// Reports something to which no answer is needed: refused reports are of attempts that are over.
     pub(crate) fn send(&self, command: Command) {
-        self.tell(Input::Command { command, reply: None, since: Instant::now() });
+        self.tell(Input::Request { request: command.into(), reply: None, since: Instant::now() });
     }
 
     pub(crate) fn tell(&self, input: Input) {

@@ -13,6 +13,7 @@ mod host;
 mod landing;
 mod metrics;
 mod process;
+mod snapshotter;
 mod turn;
 mod verification;
 

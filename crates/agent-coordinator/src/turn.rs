@@ -1,22 +1,23 @@
 //! The turn: the one synchronous function by which anything changes. The driver, simulations and short-lived commands
 //! all call it.
 //!
-//! Take the stream's write lock; read what others have appended; decide and apply each command; let the dispatcher do
+//! Take the stream's write lock; read what others have appended; decide and apply each request; let the dispatcher do
 //! what is due; append everything as one segment; give the lock back. Only then are effects carried out and answers
 //! given, so that nobody is told of something that a crash could undo.
 
 use std::ops::ControlFlow;
 
 use state_store::log::CommitError;
-use state_store::task::{Event, UnfitEvent};
+use state_store::task::stored::UnreadableSnapshot;
+use state_store::task::{Accepted, Event, LoadError, State, UnfitEvent};
 use state_store::{Recorded, Seq, StateStore, StoreError, StreamName, Timestamp};
 
-use crate::engine::{Accepted, Command, Effect, Engine, Refusal};
+use crate::engine::{Effect, Engine, Refusal, Request};
 
 /// What a turn has brought about, durably.
 #[derive(Debug)]
 pub struct Turn {
-    /// The answers, in the order of the commands.
+    /// The answers, in the order of the requests.
     pub answers: Vec<Result<Accepted, Refusal>>,
     /// What is to be done in the world now.
     pub effects: Vec<Effect>,
@@ -40,7 +41,7 @@ pub struct RecordedEvent {
 /// Why a turn came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum TurnError {
-    /// The lock could not be had, or the log not be read: the engine is as it was, and the commands may be repeated.
+    /// The lock could not be had, or the log not be read: the engine is as it was, and the requests may be repeated.
     #[error("nothing was changed")]
     NotBegun(#[source] StoreError),
     /// Nothing was appended, and the engine has gone ahead of the log: load it again.
@@ -49,6 +50,15 @@ pub enum TurnError {
     /// The events may be in the log or not: open the store again, load the engine again, and look.
     #[error("it is not known whether the changes were recorded")]
     InDoubt(#[source] CommitError),
+    /// Entries were dropped, and the snapshot of what they came to cannot be read.
+    #[error("the snapshot at entry {at} cannot be read")]
+    Snapshot {
+        /// Where.
+        at: Seq,
+        /// Why not.
+        #[source]
+        source: UnreadableSnapshot,
+    },
     /// The log holds something that does not fit.
     #[error("the log does not fit together at entry {at}")]
     Unfit {
@@ -60,8 +70,22 @@ pub enum TurnError {
     },
 }
 
-/// Brings an engine up to the end of the log, without the lock.
+impl From<LoadError> for TurnError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Store(source) => Self::NotBegun(source),
+            LoadError::Unfit { at, source } => Self::Unfit { at, source },
+            LoadError::Snapshot { at, source } => Self::Snapshot { at, source },
+        }
+    }
+}
+
+/// Brings an engine up to the end of the log, without the lock; a new one through the last snapshot.
 pub fn load(engine: &mut Engine, store: &dyn StateStore, stream: &StreamName) -> Result<(), TurnError> {
+    if engine.seq() == Seq::START {
+        engine.set(State::load(store, stream)?);
+        return Ok(());
+    }
     replay(store, stream, engine.seq(), |recorded| engine.apply_recorded(recorded).map(drop))
 }
 
@@ -84,20 +108,20 @@ pub fn replay(
     unfit
 }
 
-/// Carries out a batch of commands and whatever is due.
+/// Carries out a batch of requests and whatever is due.
 pub fn turn(
     engine: &mut Engine,
     store: &dyn StateStore,
     stream: &StreamName,
-    commands: &[Command],
+    requests: &[Request],
 ) -> Result<Turn, TurnError> {
     let transaction = store.begin(stream, engine.seq()).map_err(TurnError::NotBegun)?;
-    let mut events = read_on(engine, transaction.news())?;
+    let mut events = follow(engine, transaction.news())?;
     let (now, first) = (transaction.now(), transaction.head());
     let mut decided = Vec::new();
-    let mut answers = Vec::with_capacity(commands.len());
-    for command in commands {
-        let decision = engine.decide(command, now);
+    let mut answers = Vec::with_capacity(requests.len());
+    for request in requests {
+        let decision = engine.decide_request(request, now);
         answers.push(decision.answer);
         for event in decision.events {
             apply(engine, event, now, &mut decided);
@@ -123,7 +147,7 @@ pub fn turn(
     Ok(Turn { answers, effects, events })
 }
 
-fn read_on(engine: &mut Engine, news: &[Recorded]) -> Result<Vec<RecordedEvent>, TurnError> {
+fn follow(engine: &mut Engine, news: &[Recorded]) -> Result<Vec<RecordedEvent>, TurnError> {
     let applied = news.iter().map(|recorded| {
         let Recorded { seq, segment, at, .. } = *recorded;
         let event = engine.apply_recorded(recorded).map_err(|source| TurnError::Unfit { at: seq, source })?;

@@ -5,14 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_coordinator::engine::{Accepted, AgentSpec, Command, Effect, Engine, Explanation, Policy, Refusal};
+use agent_coordinator::engine::{AgentSpec, Command, Effect, Engine, Explanation, Policy, Refusal, Request};
 use agent_coordinator::{Turn, load, turn};
 use planner_core::{Dependency, Effort, Plan, Priority, Task, TaskId, When};
 use state_store::task::{
-    AgentKey, CommitHash, Deliverable, FailureReason, FencingToken, Host, IllegalTransition, InstanceKey,
-    Lease, ProjectKey, ProjectSettings, StateName, TaskKey, TaskState,
+    ANSWERS_KEPT, Accepted, AgentKey, CommitHash, Deliverable, FailureReason, FencingToken, Host,
+    IllegalTransition, InstanceKey, Lease, ProjectKey, ProjectSettings, RequestId, StateName, TaskKey,
+    TaskState, snapshot,
 };
-use state_store::{ManualClock, MemoryStore, StreamName, Timestamp};
+use state_store::{ManualClock, MemoryStore, StateStore, StreamName, Timestamp};
 
 const PROJECT: ProjectKey = ProjectKey(0);
 const LEASE: Duration = Duration::from_secs(60);
@@ -43,7 +44,8 @@ impl Bench {
     }
 
     fn turn(&mut self, commands: &[Command]) -> Turn {
-        let turn = turn(&mut self.engine, &self.store, &StreamName::workspace(), commands).unwrap();
+        let turn =
+            turn(&mut self.engine, &self.store, &StreamName::workspace(), &requests(commands)).unwrap();
         self.engine.check_invariants().unwrap();
         turn
     }
@@ -80,6 +82,10 @@ impl Bench {
         self.ask(Command::Start { task, token }).unwrap();
         self.ask(Command::Deliver { task, token, agent, deliverable: Deliverable::NoFiles }).unwrap();
     }
+}
+
+fn requests(commands: &[Command]) -> Vec<Request> {
+    commands.iter().cloned().map(Request::from).collect()
 }
 
 fn policy() -> Policy {
@@ -249,11 +255,11 @@ fn the_next_coordinator_gives_up_the_attempts_of_a_dead_one_and_adopts_its_resul
     let (store, stream) = (bench.store.clone(), StreamName::workspace());
     let mut next = Engine::new([2; 16], policy());
     load(&mut next, &store, &stream).unwrap();
-    turn(&mut next, &store, &stream, &[Command::Begin { host: host() }]).unwrap();
+    turn(&mut next, &store, &stream, &requests(&[Command::Begin { host: host() }])).unwrap();
     let recorded = &bench.engine.state().projects()[0];
     let enter = Command::Enter { plan: Plan::clone(&recorded.plan), settings: recorded.settings.clone() };
     let commands = [Command::TakeOver { instance: InstanceKey(0) }, enter];
-    let taken = turn(&mut next, &store, &stream, &commands).unwrap();
+    let taken = turn(&mut next, &store, &stream, &requests(&commands)).unwrap();
     next.check_invariants().unwrap();
     let landing = |effect: &&Effect| matches!(effect, Effect::Land { task, .. } if *task == bench.key("a"));
     assert_eq!(taken.effects.iter().filter(landing).count(), 1, "the result is landed by the next one");
@@ -290,7 +296,8 @@ fn settings_change_only_while_nobody_works_by_the_old_ones() {
     load(&mut next, &store, &stream).unwrap();
     let changed = ProjectSettings { branch: Some("elsewhere".to_owned()), ..recorded.settings.clone() };
     let enter = |settings| Command::Enter { plan: Plan::clone(&recorded.plan), settings };
-    let mut ask = |commands: &[Command]| turn(&mut next, &store, &stream, commands).unwrap().answers;
+    let mut ask =
+        |commands: &[Command]| turn(&mut next, &store, &stream, &requests(commands)).unwrap().answers;
     let refused = ask(&[Command::Begin { host: host() }, enter(changed.clone())]).remove(1);
     assert!(matches!(refused, Err(Refusal::OtherSettings { other: InstanceKey(0), .. })), "{refused:?}");
     assert_eq!(ask(&[enter(recorded.settings.clone())]), [Ok(Accepted::Project(PROJECT))]);
@@ -306,11 +313,12 @@ fn a_coordinator_hands_out_only_the_projects_that_it_has_entered() {
     let mut other = Engine::new([2; 16], policy());
     load(&mut other, &store, &stream).unwrap();
     let agents = Command::RegisterAgents(vec![agent("one", &[], 1)]);
-    let idle = turn(&mut other, &store, &stream, &[Command::Begin { host: host() }, agents]).unwrap();
+    let idle =
+        turn(&mut other, &store, &stream, &requests(&[Command::Begin { host: host() }, agents])).unwrap();
     assert_eq!(idle.effects, [], "it has an agent and there is a task, of somebody else's project");
     let recorded = &bench.engine.state().projects()[0];
     let enter = Command::Enter { plan: Plan::clone(&recorded.plan), settings: recorded.settings.clone() };
-    let busy = turn(&mut other, &store, &stream, &[enter]).unwrap();
+    let busy = turn(&mut other, &store, &stream, &requests(&[enter])).unwrap();
     assert!(matches!(busy.effects[..], [Effect::StartAttempt { .. }]), "{:?}", busy.effects);
     other.check_invariants().unwrap();
 }
@@ -322,7 +330,7 @@ fn agents_of_two_coordinators_may_have_the_same_name() {
     let mut other = Engine::new([2; 16], policy());
     load(&mut other, &store, &stream).unwrap();
     let agents = Command::RegisterAgents(vec![agent("one", &[], 1)]);
-    turn(&mut other, &store, &stream, &[Command::Begin { host: host() }, agents]).unwrap();
+    turn(&mut other, &store, &stream, &requests(&[Command::Begin { host: host() }, agents])).unwrap();
     bench.turn(&[]);
     let names: Vec<_> = bench.engine.state().agents().iter().map(|agent| agent.name.as_str()).collect();
     assert_eq!(names, ["one", "one@1"]);
@@ -343,4 +351,45 @@ fn an_attempt_that_could_not_be_made_is_not_counted() {
 fn an_agent_without_slots_gets_nothing() {
     let bench = Bench::new(vec![task("a", &[])], vec![agent("none", &[], 0), agent("one", &[], 1)]);
     assert_eq!(bench.holders(), [("a".to_owned(), "one".to_owned())]);
+}
+
+#[test]
+fn a_request_that_is_repeated_is_carried_out_once_and_gets_the_first_answer() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000)));
+    let store = MemoryStore::new(Arc::clone(&clock) as Arc<_>);
+    let stream = StreamName::workspace();
+    let mut first = Engine::new([1; 16], Policy::default());
+    let id = |text| Some(RequestId::from_text(text));
+    let plan = Plan {
+        name: "p".to_owned(),
+        description: String::new(),
+        agents: Vec::new(),
+        tasks: vec![task("a", &[])],
+        extra: serde_json::Map::new(),
+    };
+    let settings = ProjectSettings { branch: None, checks: false };
+    let enter = Request { id: id("enter"), command: Command::Enter { plan, settings } };
+    turn(&mut first, &store, &stream, &requests(&[Command::Begin { host: host() }])).unwrap();
+    let hold = Request { id: id("hold"), command: Command::Hold(TaskKey { project: PROJECT, task: 0 }) };
+    let entered = turn(&mut first, &store, &stream, &[enter.clone(), enter.clone(), hold.clone()]).unwrap();
+    let [one, two, held] = &entered.answers[..] else { panic!("three answers") };
+    assert_eq!((one, two, held), (&Ok(Accepted::Project(PROJECT)), one, &Ok(Accepted::Done)));
+
+    // Another coordinator, which loads a snapshot, answers as the first one did and changes nothing.
+    snapshot::keep(&store, &stream, first.state()).unwrap();
+    store.compact(&stream).unwrap();
+    let mut second = Engine::new([2; 16], Policy::default());
+    load(&mut second, &store, &stream).unwrap();
+    let again = turn(&mut second, &store, &stream, &[enter, hold.clone()]).unwrap();
+    assert_eq!(again.answers, [Ok(Accepted::Project(PROJECT)), Ok(Accepted::Done)]);
+    assert_eq!(again.events, []);
+
+    // Once the task has ended and a day is over, the same id is a new request; what is refused is never kept.
+    let cancel = Command::Cancel { task: TaskKey { project: PROJECT, task: 0 }, reason: String::new() };
+    turn(&mut second, &store, &stream, &requests(&[cancel])).unwrap();
+    clock.advance(ANSWERS_KEPT + Duration::from_millis(1));
+    turn(&mut second, &store, &stream, &requests(&[Command::Begin { host: host() }])).unwrap();
+    let refused = turn(&mut second, &store, &stream, &[hold]).unwrap();
+    assert!(matches!(refused.answers[..], [Err(Refusal::Illegal(_))]), "{:?}", refused.answers);
+    assert!(second.state().answers().is_empty());
 }

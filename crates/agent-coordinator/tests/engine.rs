@@ -7,18 +7,22 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_coordinator::engine::{AgentSpec, Command, Engine, Explanation, Policy};
+use agent_coordinator::engine::{AgentSpec, Command, Engine, Explanation, Policy, Request};
 use agent_coordinator::{load, turn};
 use planner_core::generate::{LayeredShape, layered};
 use planner_core::{CapabilitySet, Dependency, Plan, Task, TaskId, When};
 use proptest::prelude::*;
 use state_store::task::{
     AgentKey, CommitHash, ConflictRecord, Deliverable, FailureReason, FencingToken, Host, InstanceKey,
-    Intent, Landed, ProjectKey, ProjectSettings, TaskKey, TaskState,
+    Intent, Landed, ProjectKey, ProjectSettings, State, TaskKey, TaskState, snapshot,
 };
 use state_store::{ManualClock, MemoryStore, StateStore, StreamName, Timestamp};
 
 const PROJECT: ProjectKey = ProjectKey(0);
+
+fn requests(commands: &[Command]) -> Vec<Request> {
+    commands.iter().cloned().map(Request::from).collect()
+}
 
 fn policy() -> Policy {
     Policy { lease: Duration::from_secs(10), failures_max: 2, ..Policy::default() }
@@ -85,8 +89,19 @@ impl Walk {
 
     /// Both coordinators keep the invariants; the one that did not act reads on in its next turn.
     fn turn(&mut self, engine: usize, commands: &[Command]) {
-        turn(&mut self.engines[engine], &self.store, &self.stream, commands).unwrap();
+        turn(&mut self.engines[engine], &self.store, &self.stream, &requests(commands)).unwrap();
         self.engines[engine].check_invariants().unwrap();
+        self.check_snapshot(engine);
+    }
+
+    /// What a snapshot holds is the whole state: what is loaded from it has the same snapshot again.
+    fn check_snapshot(&self, engine: usize) {
+        let state = self.engines[engine].state();
+        let kept = state.to_snapshot();
+        assert_eq!(State::from_snapshot(&kept).unwrap().to_snapshot(), kept);
+        if state.seq().get().is_multiple_of(3) {
+            snapshot::keep(&self.store, &self.stream, state).unwrap();
+        }
     }
 
     fn replayed(&self) -> Engine {
@@ -193,15 +208,15 @@ proptest! {
         let [tasks, layers] = [24, 5].map(|count| NonZeroUsize::new(count).unwrap());
         let shape = LayeredShape { tasks, layers, dependencies_max: 3 };
         let add = Command::Enter { plan: layered(shape, seed), settings };
-        turn(&mut engine, &store, &stream, &[Command::Begin { host: host() }, add]).unwrap();
+        turn(&mut engine, &store, &stream, &requests(&[Command::Begin { host: host() }, add])).unwrap();
         let can = CapabilitySet::from_iter(["rust"]);
         let agent = AgentSpec { name: "a".to_owned(), capabilities: can.clone(), slots: 2 };
-        turn(&mut engine, &store, &stream, &[Command::RegisterAgents(vec![agent])]).unwrap();
+        turn(&mut engine, &store, &stream, &requests(&[Command::RegisterAgents(vec![agent])])).unwrap();
         for _ in 0..finished {
             let Some((task, lease)) = first_lease(&engine) else { break };
             let (token, agent) = (lease.token, lease.agent);
             let deliver = Command::Deliver { task, token, agent, deliverable: Deliverable::NoFiles };
-            turn(&mut engine, &store, &stream, &[Command::Start { task, token }, deliver]).unwrap();
+            turn(&mut engine, &store, &stream, &requests(&[Command::Start { task, token }, deliver])).unwrap();
         }
         let now = store.now();
         for task in (0..24).map(|task| TaskKey { project: PROJECT, task }) {

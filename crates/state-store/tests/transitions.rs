@@ -24,17 +24,17 @@ fn conflict() -> ConflictRecord {
 }
 
 fn states() -> Vec<TaskState> {
-    let delivery = Delivery { deliverable: Deliverable::NoFiles, at: Timestamp::default() };
+    let delivery = Box::new(Delivery { deliverable: Deliverable::NoFiles, at: Timestamp::default() });
     let lease = lease(1);
     vec![
         TaskState::Pending,
         TaskState::Assigned(lease),
         TaskState::Running(lease),
-        TaskState::Verifying { lease, delivery },
+        TaskState::Verifying { lease, delivery: delivery.clone() },
         TaskState::Landing { lease, delivery, intents: Vec::new() },
         TaskState::Completed(Completion::Beforehand),
         TaskState::Backoff { until: Timestamp::default() },
-        TaskState::InConflict(conflict()),
+        TaskState::InConflict(Box::new(conflict())),
         TaskState::OnHold,
         TaskState::Failed { reason: FailureReason::Timeout },
         TaskState::Cancelled(CancelReason::NotNeeded),

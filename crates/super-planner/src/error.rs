@@ -7,6 +7,7 @@ use agent_coordinator::TurnError;
 use planner_core::{Diagnostic, Source};
 use state_store::StoreError;
 use state_store::log::PostgresOpenError;
+use state_store::task::LoadError;
 
 /// How a command ended, told to the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -221,11 +222,17 @@ impl From<StoreError> for CliError {
     }
 }
 
+impl From<LoadError> for CliError {
+    fn from(error: LoadError) -> Self {
+        TurnError::from(error).into()
+    }
+}
+
 impl From<TurnError> for CliError {
     fn from(error: TurnError) -> Self {
         match error {
             TurnError::NotBegun(source) => source.into(),
-            error @ TurnError::Unfit { .. } => {
+            error @ (TurnError::Unfit { .. } | TurnError::Snapshot { .. }) => {
                 Self::new(ErrorKind::Store, "the store cannot be used").hint(DAMAGED_HINT).caused_by(error)
             }
             error @ (TurnError::NotRecorded(_) | TurnError::InDoubt(_)) => {

@@ -20,7 +20,7 @@ pub(crate) async fn print_events(
     stop: CancellationToken,
 ) -> Result<(), CliError> {
     let mut events = handle.events();
-    let mut lines = Lines { history: History::default(), terminal };
+    let mut lines = Lines { history: History::begin(&*store, &StreamName::workspace())?, terminal };
     lines.catch_up(&*store, false)?;
     loop {
         tokio::select! {

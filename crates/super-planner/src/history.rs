@@ -2,10 +2,11 @@
 
 use planner_core::Capability;
 use serde::Serialize;
-use state_store::Recorded;
 use state_store::task::{
-    AfterFailure, AgentKey, CheckRecord, Deliverable, Event, Landed, State, TaskKey, Transition, UnfitEvent,
+    AfterFailure, AgentKey, CheckRecord, Deliverable, Event, Landed, LoadError, State, TaskKey, Transition,
+    UnfitEvent,
 };
+use state_store::{Recorded, StateStore, StreamName};
 
 use crate::escape::clipped;
 
@@ -43,12 +44,17 @@ pub struct HistoryLine {
 }
 
 /// Follows a log and tells each entry.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct History {
     state: State,
 }
 
 impl History {
+    /// Begins before the first entry of a log that is kept.
+    pub fn begin(store: &dyn StateStore, stream: &StreamName) -> Result<Self, LoadError> {
+        Ok(Self { state: State::base(store, stream)? })
+    }
+
     /// Returns the state up to the last entry told.
     pub fn state(&self) -> &State {
         &self.state
@@ -129,6 +135,13 @@ impl History {
                 line.event = "late result kept";
                 line.agent = self.agent_name(*agent);
                 line.commit = commit_of(deliverable);
+            }
+            Event::Answered { request, task, .. } => {
+                if let Some(task) = task {
+                    self.name_task(&mut line, *task);
+                }
+                line.event = "answer kept";
+                line.detail = Some(format!("request {request:?}"));
             }
         }
         line.detail = line

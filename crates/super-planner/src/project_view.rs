@@ -1,12 +1,11 @@
 //! A workspace as commands that only look see it: the engine without a coordinator, which answers and changes nothing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use agent_coordinator::engine::{Engine, Explanation, Policy};
-use agent_coordinator::{is_at_work, replay};
+use agent_coordinator::{is_at_work, load};
 use planner_core::TaskIndex;
-use state_store::task::{AgentKey, Event, Project, ProjectKey, TaskKey, Transition};
+use state_store::task::{AgentKey, Project, ProjectKey, TaskKey};
 use state_store::{Seq, StateStore, StreamName, Timestamp};
 
 use crate::cli::PlaceArgs;
@@ -24,8 +23,6 @@ pub struct ProjectView {
     store: Arc<dyn StateStore>,
     stream: StreamName,
     engine: Engine,
-    /// When the latest attempt of a task was handed out, which the engine has no need of.
-    assigned_at: HashMap<TaskKey, Timestamp>,
     location: StateLocation,
 }
 
@@ -36,29 +33,20 @@ impl ProjectView {
         let store = location.open_existing()?;
         let stream = StreamName::workspace();
         let engine = Engine::observer(Policy::default());
-        let mut view = Self { store, stream, engine, assigned_at: HashMap::new(), location };
+        let mut view = Self { store, stream, engine, location };
         view.read_on()?;
         Ok(view)
     }
 
     /// Reads what others have appended since.
     pub fn read_on(&mut self) -> Result<(), CliError> {
-        let after = self.engine.seq();
-        let (engine, assigned_at) = (&mut self.engine, &mut self.assigned_at);
-        replay(&*self.store, &self.stream, after, |recorded| {
-            if let Event::Task { task, transition: Transition::Assign(_) } =
-                engine.apply_recorded(recorded)?
-            {
-                assigned_at.insert(task, recorded.at);
-            }
-            Ok(())
-        })?;
-        Ok(())
+        Ok(load(&mut self.engine, &*self.store, &self.stream)?)
     }
 
     /// Returns when the latest attempt of a task was handed out.
     pub fn assigned_at(&self, key: TaskKey) -> Option<Timestamp> {
-        self.assigned_at.get(&key).copied()
+        let record = self.engine.state().task(key)?;
+        (record.attempts > 0).then_some(record.assigned_at)
     }
 
     /// Returns where the log ends now; cheap enough to poll.

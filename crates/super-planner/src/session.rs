@@ -19,18 +19,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_coordinator::engine::{Accepted, AgentSpec, Command, Policy};
+use agent_coordinator::engine::{AgentSpec, Command, Policy};
 use agent_coordinator::executor::AgentExecutor;
 use agent_coordinator::{
     CommandError, Coordinator, DriverError, Handle, ProcessLimits, Running, ShutDown, Stopped, TurnError,
-    replay,
 };
 use git_ops::{BranchName, CommitId, CreateBranchError, ReadError, Repository, Signature};
 use planner_core::{CapabilitySet, Plan, Task, TaskId};
 use state_store::task::{
-    CommitHash, Completion, Landed, Project, ProjectKey, ProjectSettings, State, TaskState,
+    Accepted, CommitHash, Completion, Landed, Project, ProjectKey, ProjectSettings, State, TaskState,
 };
-use state_store::{MemoryStore, Recorded, Seq, StateStore, StreamName, SystemClock};
+use state_store::{MemoryStore, StateStore, StreamName, SystemClock};
 
 use crate::report::{Report, Transitions};
 
@@ -275,10 +274,7 @@ impl Session {
 
 /// Returns the state that the store holds, before anything is done with it.
 fn look(store: &dyn StateStore) -> Result<State, SessionError> {
-    let mut state = State::default();
-    let apply = |recorded: &Recorded| state.apply_recorded(recorded).map(drop);
-    replay(store, &StreamName::workspace(), Seq::START, apply).map_err(SessionError::Log)?;
-    Ok(state)
+    State::load(store, &StreamName::workspace()).map_err(|error| SessionError::Log(error.into()))
 }
 
 /// Returns the project that the plan is already, if it is: with the same tasks, and where its results have landed.

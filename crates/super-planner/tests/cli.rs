@@ -6,7 +6,7 @@ use std::process::{Command as Process, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agent_coordinator::engine::{AgentSpec, Command, Engine, Policy};
+use agent_coordinator::engine::{AgentSpec, Command, Engine, Policy, Request};
 use agent_coordinator::turn;
 use serde_json::Value;
 use state_store::task::{Deliverable, FailureReason, Host, ProjectKey, ProjectSettings, TaskKey};
@@ -380,7 +380,8 @@ fn make_state(folder: &TestFolder, last: &[Command]) {
     let policy = Policy { lease: hour, instance_lease: hour, failures_max: 1, ..Policy::default() };
     let mut engine = Engine::new([7; 16], policy);
     let mut act = |commands: &[Command]| {
-        let turn = turn(&mut engine, &store, &StreamName::workspace(), commands).unwrap();
+        let requests: Vec<Request> = commands.iter().cloned().map(Request::from).collect();
+        let turn = turn(&mut engine, &store, &StreamName::workspace(), &requests).unwrap();
         for answer in &turn.answers {
             answer.as_ref().unwrap();
         }

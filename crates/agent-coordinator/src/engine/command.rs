@@ -3,8 +3,8 @@
 use planner_core::{CapabilitySet, Plan};
 use state_store::Timestamp;
 use state_store::task::{
-    AgentKey, ConflictRecord, Deliverable, Event, FailureReason, FencingToken, Host, IllegalTransition,
-    InstanceKey, Intent, Landed, ProjectKey, ProjectSettings, TaskKey,
+    Accepted, AgentKey, ConflictRecord, Deliverable, Event, FailureReason, FencingToken, Host,
+    IllegalTransition, InstanceKey, Intent, Landed, ProjectSettings, RequestId, TaskKey,
 };
 
 /// Something that is asked of the engine.
@@ -113,6 +113,48 @@ pub enum Command {
     },
 }
 
+/// A command, with the id by which whoever asks can ask again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The id, for those who may have to repeat it: the answer is then kept with what comes of the command.
+    pub id: Option<RequestId>,
+    /// The command.
+    pub command: Command,
+}
+
+impl From<Command> for Request {
+    fn from(command: Command) -> Self {
+        Self { id: None, command }
+    }
+}
+
+impl Command {
+    /// Returns the task that it is about, if it is about one.
+    pub fn task(&self) -> Option<TaskKey> {
+        match self {
+            Self::Start { task, .. }
+            | Self::Deliver { task, .. }
+            | Self::Fail { task, .. }
+            | Self::GiveUp { task, .. }
+            | Self::PassCheck { task, .. }
+            | Self::Land { task, .. }
+            | Self::Conflict { task, .. }
+            | Self::Hold(task)
+            | Self::Resume(task)
+            | Self::Cancel { task, .. } => Some(*task),
+            Self::Begin { .. }
+            | Self::RenewInstance
+            | Self::TakeOver { .. }
+            | Self::AdoptOrphans
+            | Self::End
+            | Self::Enter { .. }
+            | Self::RegisterAgents(_)
+            | Self::Renew(_)
+            | Self::Intend(_) => None,
+        }
+    }
+}
+
 /// An agent to register.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentSpec {
@@ -131,15 +173,6 @@ pub struct Decision {
     pub events: Vec<Event>,
     /// The answer to give once the events are durable.
     pub answer: Result<Accepted, Refusal>,
-}
-
-/// A command was carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accepted {
-    /// It was.
-    Done,
-    /// It was, and the project has this key.
-    Project(ProjectKey),
 }
 
 /// A command was not carried out; nothing has changed but what the refusal says.

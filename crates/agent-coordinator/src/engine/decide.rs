@@ -4,16 +4,29 @@ use planner_core::Plan;
 use planner_core::graph::TaskGraph;
 use state_store::Timestamp;
 use state_store::task::{
-    AgentKey, AgentStatus, CancelReason, CheckRecord, Completion, Deliverable, Event, FailureReason,
-    FencingToken, IllegalTransition, InstanceKey, InstanceStatus, Landed, Lease, Lost, ProjectKey,
-    ProjectSettings, TaskKey, TaskState, Transition, transition,
+    Accepted, AgentKey, AgentStatus, CancelReason, CheckRecord, Completion, Deliverable, Event,
+    FailureReason, FencingToken, IllegalTransition, InstanceKey, InstanceStatus, Landed, Lease, Lost,
+    ProjectKey, ProjectSettings, TaskKey, TaskState, Transition, transition,
 };
 
-use crate::engine::{Accepted, AgentSpec, Command, Decision, Engine, Refusal, retry};
+use crate::engine::{AgentSpec, Command, Decision, Engine, Refusal, Request, retry};
 
 type Events = Result<Vec<Event>, Refusal>;
 
 impl Engine {
+    /// Returns what a request comes to now: where it was accepted before, the answer that was given then.
+    pub fn decide_request(&self, request: &Request, now: Timestamp) -> Decision {
+        let Some(id) = request.id else { return self.decide(&request.command, now) };
+        if let Some(accepted) = self.state.answers().get(id) {
+            return Decision { events: Vec::new(), answer: Ok(accepted) };
+        }
+        let mut decision = self.decide(&request.command, now);
+        if let Ok(accepted) = decision.answer {
+            decision.events.push(Event::Answered { request: id, task: request.command.task(), accepted });
+        }
+        decision
+    }
+
     /// Returns what a command comes to now.
     pub fn decide(&self, command: &Command, now: Timestamp) -> Decision {
         let events = match command {

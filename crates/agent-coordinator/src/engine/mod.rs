@@ -14,7 +14,7 @@ mod ready_queue;
 mod retry;
 mod roster;
 
-pub use command::{Accepted, AgentSpec, Command, Decision, Refusal};
+pub use command::{AgentSpec, Command, Decision, Refusal, Request};
 pub use effect::Effect;
 pub use explain::{Blocker, Explanation, IdleReason};
 pub use policy::Policy;
@@ -23,8 +23,8 @@ use std::collections::BTreeSet;
 
 use planner_core::graph::TaskIndex;
 use state_store::task::{
-    AgentKey, AgentStatus, BrokenInvariant, Event, InstanceKey, InstanceStatus, Project, ProjectKey, State,
-    TaskKey, TaskState, Transition, UnfitEvent,
+    AgentKey, AgentStatus, BrokenInvariant, Event, InstanceKey, InstanceStatus, ProjectKey, State, TaskKey,
+    TaskState, Transition, UnfitEvent,
 };
 use state_store::{Recorded, Seq, Timestamp};
 
@@ -75,6 +75,24 @@ impl Engine {
             roster: Roster::default(),
             not_needed: BTreeSet::new(),
             is_draining: false,
+        }
+    }
+
+    /// Goes on from a state that was loaded instead of being followed event by event.
+    pub fn set(&mut self, state: State) {
+        let me = state.instances().iter().position(|instance| Some(instance.id) == self.id);
+        *self = Self {
+            id: self.id,
+            me: me.map(|place| InstanceKey(place as u32)),
+            state,
+            is_draining: self.is_draining,
+            ..Self::observer(self.policy.clone())
+        };
+        for agent in 0..self.state.agents().len() as u32 {
+            self.follow_agent(AgentKey(agent));
+        }
+        for key in (0..self.state.projects().len() as u32).map(ProjectKey) {
+            self.derive_project(key);
         }
     }
 
@@ -158,6 +176,7 @@ impl Engine {
             }
             Event::InstanceRenewed { .. }
             | Event::LateResult { .. }
+            | Event::Answered { .. }
             | Event::ProjectSettingsChanged { .. }
             | Event::ProjectEntered { .. } => {
                 self.state.apply(event, at)?;
@@ -293,7 +312,8 @@ impl Engine {
     /// Checks what must hold of the state and of what is derived from it.
     pub fn check_invariants(&self) -> Result<(), BrokenInvariant> {
         self.state.check_invariants()?;
-        let fresh = self.derived_again();
+        let mut fresh = Self { id: self.id, ..Self::observer(self.policy.clone()) };
+        fresh.set(self.state.clone());
         let same = |place: &str, holds: bool| {
             let what = "what is kept differs from what follows from the state".to_owned();
             if holds { Ok(()) } else { Err(BrokenInvariant { place: place.to_owned(), what }) }
@@ -306,25 +326,9 @@ impl Engine {
         self.roster.check_slots()
     }
 
-    /// Returns an engine of the same state whose derived parts are made from the state alone.
-    fn derived_again(&self) -> Self {
-        let mut fresh = Self {
-            id: self.id,
-            me: self.me,
-            state: self.state.clone(),
-            ..Self::observer(self.policy.clone())
-        };
-        for agent in 0..fresh.state.agents().len() as u32 {
-            fresh.follow_agent(AgentKey(agent));
-        }
-        for key in (0..fresh.state.projects().len() as u32).map(ProjectKey) {
-            fresh.derive_project(key);
-        }
-        fresh
-    }
-
+    /// Derives from the state of a project what is kept beside it.
     fn derive_project(&mut self, key: ProjectKey) {
-        let project = self.project_handle(key);
+        let project = self.state.projects()[key.index()].clone();
         let mut progress = Progress::new(&project);
         progress.start(&project);
         for (place, record) in (0..).zip(&project.tasks) {
@@ -352,9 +356,5 @@ impl Engine {
                 self.roster.occupy(lease.agent, task, planner_core::Effort::ZERO);
             }
         }
-    }
-
-    fn project_handle(&self, key: ProjectKey) -> Project {
-        self.state.projects()[key.index()].clone()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use agent_coordinator::engine::{Command, Engine, Policy};
+use agent_coordinator::engine::{Command, Engine, Policy, Request};
 use agent_coordinator::executor::{InProcess, Job, Outcome};
 use agent_coordinator::{CommandError, DriverError, load, turn};
 use state_store::log::{CommitError, Snapshot, SnapshotError, StreamEnd};
@@ -71,6 +71,10 @@ impl StateStore for Watched {
         self.inner.load_snapshot(stream)
     }
 
+    fn load_base(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+        self.inner.load_base(stream)
+    }
+
     fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {
         self.inner.compact(stream)
     }
@@ -113,6 +117,10 @@ impl Transaction for WatchedTransaction<'_> {
             ControlFlow::Break(()) => Err(CommitError::Unknown(StoreError::Poisoned)),
         }
     }
+}
+
+fn requests(commands: &[Command]) -> Vec<Request> {
+    commands.iter().cloned().map(Request::from).collect()
 }
 
 fn is_step(event: &Event, wanted: fn(&Transition) -> bool) -> bool {
@@ -279,7 +287,7 @@ async fn a_coordinator_that_was_taken_over_from_stops() {
     load(&mut other, &*world.store, &stream).unwrap();
     let host = Host { boot: String::new(), pid: 1, started: 1 };
     let take_over = [Command::Begin { host }, Command::TakeOver { instance: InstanceKey(0) }];
-    turn(&mut other, &*world.store, &stream, &take_over).unwrap();
+    turn(&mut other, &*world.store, &stream, &requests(&take_over)).unwrap();
     assert!(matches!(running.ended().await, Err(DriverError::Deposed)));
 }
 

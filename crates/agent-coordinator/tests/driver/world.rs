@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_coordinator::engine::{Accepted, AgentSpec, Command, Policy};
+use agent_coordinator::engine::{AgentSpec, Command, Policy};
 use agent_coordinator::executor::{AgentExecutor, Job, Outcome};
 use agent_coordinator::{Coordinator, ProcessLimits, Running, ShutDown};
 use git_ops::{BranchName, Edit, FileMode, RepoPath, Repository, Signature};
 use planner_core::{CapabilitySet, Dependency, Plan, Task, TaskId};
-use state_store::task::{ProjectKey, ProjectSettings, StateName};
+use state_store::task::{Accepted, ProjectKey, ProjectSettings, StateName};
 use state_store::{MemoryStore, StateStore, StreamName, SystemClock};
 
 const TIME_MAX: Duration = Duration::from_secs(60);

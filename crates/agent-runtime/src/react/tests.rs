@@ -614,6 +614,10 @@ impl StateStore for Filling {
         self.store.load_snapshot(stream)
     }
 
+    fn load_base(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+        self.store.load_base(stream)
+    }
+
     fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {
         self.store.compact(stream)
     }

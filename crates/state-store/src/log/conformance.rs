@@ -255,6 +255,7 @@ fn compaction(open: &Opener) {
     append(&*store, &stream(), &["c"]);
     let end = store.end(&stream()).expect("readable");
     assert_eq!(store.compact(&stream()).expect("nothing is covered"), Seq::START);
+    assert_eq!(store.load_base(&stream()).expect("readable"), None);
     store.save_snapshot(&stream(), &snapshot(2, b"ab")).expect("kept");
     assert_eq!(store.compact(&stream()).expect("dropped"), Seq::new(2));
     assert_eq!(store.end(&stream()).expect("readable"), end, "the end is what it was");
@@ -264,15 +265,22 @@ fn compaction(open: &Opener) {
     let refused = store.begin(&stream(), Seq::START).map(drop).expect_err("dropped");
     assert!(matches!(refused, StoreError::Compacted { .. }), "{refused}");
     assert_eq!(texts(&*open(), &stream(), 2), ["c"]);
+    assert_eq!(open().load_base(&stream()).expect("readable"), Some(snapshot(2, b"ab")));
 
     let again = open();
     again.save_snapshot(&stream(), &snapshot(3, b"abc")).expect("kept");
+    assert_eq!(
+        again.load_base(&stream()).expect("readable"),
+        Some(snapshot(2, b"ab")),
+        "as long as c is kept"
+    );
     assert_eq!(again.compact(&stream()).expect("dropped"), Seq::new(3));
     assert_eq!(
         again.end(&stream()).expect("readable"),
         end,
         "the end of a stream whose entries are all dropped"
     );
+    assert_eq!(again.load_base(&stream()).expect("readable"), Some(snapshot(3, b"abc")));
     let transaction = store.begin(&stream(), Seq::new(3)).expect("free");
     assert_eq!((transaction.head(), transaction.news()), (Seq::new(3), &[][..]));
     transaction.commit(vec![entry("d")]).expect("appended");

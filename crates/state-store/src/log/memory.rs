@@ -36,11 +36,13 @@ struct Stream {
     base: StreamEnd,
     end: StreamEnd,
     snapshot: Option<Snapshot>,
+    base_snapshot: Option<Snapshot>,
 }
 
 impl Default for Stream {
     fn default() -> Self {
-        Self { recorded: Vec::new(), base: StreamEnd::START, end: StreamEnd::START, snapshot: None }
+        let (base, end) = (StreamEnd::START, StreamEnd::START);
+        Self { recorded: Vec::new(), base, end, snapshot: None, base_snapshot: None }
     }
 }
 
@@ -131,6 +133,10 @@ impl StateStore for MemoryStore {
         Ok(self.shared.streams.lock().get(stream).and_then(|found| found.snapshot.clone()))
     }
 
+    fn load_base(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+        Ok(self.shared.streams.lock().get(stream).and_then(|found| found.base_snapshot.clone()))
+    }
+
     fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {
         let mut streams = self.shared.streams.lock();
         let Some(found) = streams.get_mut(stream) else { return Ok(Seq::START) };
@@ -138,6 +144,7 @@ impl StateStore for MemoryStore {
         if let Some(hash) = found.hash_at(stream, covered) {
             found.recorded.retain(|recorded| recorded.seq > covered);
             found.base = StreamEnd { head: covered, hash };
+            found.base_snapshot = found.snapshot.clone();
         }
         Ok(found.base.head)
     }

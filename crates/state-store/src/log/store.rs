@@ -72,6 +72,9 @@ pub trait StateStore: Send + Sync + fmt::Debug {
     /// Returns the stream's last snapshot, checked against its checksum, if there is one.
     fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError>;
 
+    /// Returns the snapshot of the place up to which entries were dropped, if any were: what is kept goes on from it.
+    fn load_base(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError>;
+
     /// Drops the segments that the stream's last snapshot covers, and returns the place up to which none is left.
     ///
     /// They are kept until this is called. The chain goes on from the hash of the last one dropped.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use planner_core::graph::TaskGraph;
 use planner_core::{Plan, Standing};
 
+use crate::task::request::{ANSWERS_KEPT, Answer, Answers};
 use crate::task::{
-    AgentKey, AgentRecord, AgentStatus, CancelReason, Completion, Deliverable, Event, FencingToken, Handover,
-    IllegalTransition, InstanceKey, InstanceRecord, InstanceStatus, Project, ProjectKey, ProjectSettings,
-    TaskKey, TaskRecord, TaskState, Transition, UnreadableEvent, transition,
+    Accepted, AgentKey, AgentRecord, AgentStatus, CancelReason, Completion, Deliverable, Event, FencingToken,
+    Handover, IllegalTransition, InstanceKey, InstanceRecord, InstanceStatus, Project, ProjectKey,
+    ProjectSettings, RequestId, TaskKey, TaskRecord, TaskState, Transition, UnreadableEvent, transition,
 };
 use crate::{Recorded, Seq, Timestamp};
 
@@ -21,7 +22,8 @@ pub struct State {
     projects: Vec<Project>,
     agents: Vec<AgentRecord>,
     agents_by_name: HashMap<String, AgentKey>,
-    late_results: Vec<LateResult>,
+    pub(super) late_results: Vec<LateResult>,
+    pub(super) answers: Answers,
 }
 
 /// A result that came too late to be accepted.
@@ -91,6 +93,11 @@ impl Event {
 }
 
 impl State {
+    /// Returns the state at a place, of what a snapshot of it holds; agents, late results and answers come after.
+    pub(super) fn at(seq: Seq, instances: Vec<InstanceRecord>, projects: Vec<Project>) -> Self {
+        Self { seq, instances, projects, ..Self::default() }
+    }
+
     /// Returns the place in the log up to which this is the state.
     pub fn seq(&self) -> Seq {
         self.seq
@@ -147,6 +154,11 @@ impl State {
         &self.late_results
     }
 
+    /// Returns the answers to requests that may be repeated.
+    pub fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
     /// Applies an entry of the log.
     pub fn apply_recorded(&mut self, recorded: &Recorded) -> Result<Event, UnfitEvent> {
         let event = Event::of(recorded)?;
@@ -192,8 +204,31 @@ impl State {
                     LateResult { task: *task, token: *token, agent: *agent, deliverable: *deliverable, at };
                 self.late_results.push(late);
             }
+            Event::Answered { request, task, accepted } => {
+                self.keep_answer(*request, *task, *accepted, at)?;
+            }
         }
+        self.answers.forget(at);
         self.seq = self.seq.plus(1);
+        Ok(())
+    }
+
+    fn keep_answer(
+        &mut self,
+        request: RequestId,
+        task: Option<TaskKey>,
+        accepted: Accepted,
+        at: Timestamp,
+    ) -> Result<(), UnfitEvent> {
+        let has_ended = match task {
+            Some(key) => {
+                let unknown = || UnfitEvent::Unknown { what: key.to_string() };
+                self.task(key).ok_or_else(unknown)?.state.is_settled()
+            }
+            None => true,
+        };
+        let forgotten_at = has_ended.then(|| at + ANSWERS_KEPT);
+        self.answers.keep(request, Answer { accepted, task, forgotten_at });
         Ok(())
     }
 
@@ -228,7 +263,8 @@ impl State {
         Ok(())
     }
 
-    fn register(&mut self, record: AgentRecord) {
+    /// Takes an agent in, in the place of the one of that name.
+    pub(super) fn register(&mut self, record: AgentRecord) {
         if let Some(key) = self.agent_named(&record.name) {
             self.agents[key.index()] = record;
             return;
@@ -249,7 +285,11 @@ impl State {
         if project.graph.is_group(key.task()) {
             return Err(UnfitEvent::GroupMoved { task: key });
         }
-        record.take(step, at).map_err(|source| UnfitEvent::Illegal { task: key, source })
+        record.take(step, at).map_err(|source| UnfitEvent::Illegal { task: key, source })?;
+        if record.state.is_settled() {
+            self.answers.end(key, at);
+        }
+        Ok(())
     }
 }
 
@@ -262,7 +302,14 @@ impl TaskRecord {
             Standing::OnHold => TaskState::OnHold,
             Standing::Excluded(exclusion) => TaskState::Cancelled(CancelReason::Excluded(*exclusion)),
         };
-        Self { state, attempts: 0, failures: 0, last_token: FencingToken::default(), handover: None }
+        Self {
+            state,
+            attempts: 0,
+            failures: 0,
+            last_token: FencingToken::default(),
+            assigned_at: Timestamp::default(),
+            handover: None,
+        }
     }
 
     /// Takes a step of the transition table. Where there is none, nothing changes.
@@ -272,6 +319,7 @@ impl TaskRecord {
             Transition::Assign(lease) => {
                 self.attempts += 1;
                 self.last_token = lease.token;
+                self.assigned_at = at;
             }
             Transition::Fail { reason, .. } => {
                 self.failures += 1;

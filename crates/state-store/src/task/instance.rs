@@ -1,7 +1,5 @@
 //! The coordinators that have worked on a workspace. Effects belong to the one that began them.
 
-use serde::{Deserialize, Serialize};
-
 use crate::Timestamp;
 
 /// A coordinator, as the log knows it.
@@ -16,7 +14,7 @@ pub struct InstanceRecord {
 }
 
 /// Where a coordinator runs, so that another one on the same machine can see that it is gone before its lease ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     /// Which boot of which machine.
     pub boot: String,

@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use crate::Timestamp;
 
 /// The id of a git commit.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommitHash(pub [u8; 20]);
 
 impl fmt::Display for CommitHash {
@@ -23,7 +21,7 @@ impl fmt::Debug for CommitHash {
 }
 
 /// What an attempt delivers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deliverable {
     /// No files: the task's landing policy is `none`.
     NoFiles,
@@ -48,7 +46,7 @@ pub struct Delivery {
 }
 
 /// What a task's check said about an attempt's files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckRecord {
     /// The task names no check.
     NotNamed,
@@ -60,7 +58,7 @@ pub enum CheckRecord {
 }
 
 /// A commit that a result is about to become.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intent {
     /// The commit.
     pub commit: CommitHash,
@@ -69,7 +67,7 @@ pub struct Intent {
 }
 
 /// How an accepted result was landed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Landed {
     /// As one commit on the target branch.
     Commit {
@@ -85,7 +83,7 @@ pub enum Landed {
 }
 
 /// Two changes that do not go together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConflictRecord {
     /// The result that does not go together with the branch; kept reachable.
     pub theirs: CommitHash,

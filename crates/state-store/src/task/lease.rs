@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use crate::Timestamp;
 use crate::task::{AgentKey, InstanceKey};
 
 /// Tells one attempt at a task from every other: each is greater than all before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct FencingToken(u64);
 
 impl FencingToken {
@@ -36,7 +34,7 @@ impl fmt::Display for FencingToken {
 }
 
 /// Leave of one agent to work on one task until a moment. It is leave to report, not proof of being the only one at work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
     /// Who holds it.
     pub agent: AgentKey,

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::Timestamp;
+use crate::task::{ConflictRecord, FencingToken, InstanceKey, TaskState};
 use planner_core::Plan;
 use planner_core::graph::{TaskGraph, TaskIndex};
-use serde::{Deserialize, Serialize};
-
-use crate::task::{ConflictRecord, FencingToken, InstanceKey, TaskState};
 
 /// A project of the workspace.
 #[derive(Debug, Clone)]
@@ -27,7 +26,7 @@ pub struct Project {
 }
 
 /// How the results of a project are treated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectSettings {
     /// The branch that results land on; `None` where nothing lands.
     pub branch: Option<String>,
@@ -46,6 +45,8 @@ pub struct TaskRecord {
     pub failures: u32,
     /// The token of the latest lease.
     pub last_token: FencingToken,
+    /// When the latest lease was given; the start of 1970 where none was.
+    pub assigned_at: Timestamp,
     /// What the last attempt has to tell the next one.
     pub handover: Option<Box<Handover>>,
 }

@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use planner_core::Exclusion;
-use serde::{Deserialize, Serialize};
-
 use crate::Timestamp;
 use crate::task::{ConflictRecord, Delivery, Intent, Landed, Lease};
+use planner_core::Exclusion;
 
 /// Where a task stands. *Ready* is not a state: it follows from this, the graph and the time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,14 +20,14 @@ pub enum TaskState {
         /// The lease under which it was delivered.
         lease: Lease,
         /// The result.
-        delivery: Delivery,
+        delivery: Box<Delivery>,
     },
     /// The result is accepted and on its way to the target branch.
     Landing {
         /// The lease under which it was delivered.
         lease: Lease,
         /// The result.
-        delivery: Delivery,
+        delivery: Box<Delivery>,
         /// The commits that it was about to become, the latest last: after a crash, one of them may be on the branch.
         intents: Vec<Intent>,
     },
@@ -41,7 +39,7 @@ pub enum TaskState {
         until: Timestamp,
     },
     /// Its result does not go together with the branch; an agent has to look again.
-    InConflict(ConflictRecord),
+    InConflict(Box<ConflictRecord>),
     /// It waits until somebody resumes it.
     OnHold,
     /// It failed as often as it may.
@@ -70,7 +68,7 @@ pub enum Completion {
 }
 
 /// How an attempt failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FailureReason {
     /// The agent said so.
     Agent(String),
@@ -94,7 +92,7 @@ impl fmt::Display for FailureReason {
 }
 
 /// Why a task is not to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CancelReason {
     /// Its plan excludes it.
     Excluded(Exclusion),
@@ -116,7 +114,7 @@ impl fmt::Display for CancelReason {
 }
 
 /// The states without what they hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StateName {
     /// See [`TaskState::Pending`].

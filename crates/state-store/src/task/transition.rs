@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use crate::Timestamp;
 use crate::task::{
     CancelReason, CheckRecord, Completion, ConflictRecord, Deliverable, Delivery, FailureReason,
@@ -11,7 +9,7 @@ use crate::task::{
 };
 
 /// A step of a task from one state to another, with what it brings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transition {
     /// An agent gets it.
     Assign(Lease),
@@ -91,7 +89,7 @@ pub enum Transition {
 }
 
 /// What comes of a task whose attempt failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterFailure {
     /// It is tried again, not before this moment.
     Retry(Timestamp),
@@ -100,7 +98,7 @@ pub enum AfterFailure {
 }
 
 /// Why an attempt was given up without having failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
     /// Its lease ran out.
     LeaseExpired,
@@ -225,30 +223,30 @@ pub fn next(
             Ok(S::Running(Lease { expires_at: *expires_at, ..*lease }))
         }
         (S::Running(lease), T::Deliver { deliverable, .. }) => {
-            Ok(S::Verifying { lease: *lease, delivery: Delivery { deliverable: *deliverable, at } })
+            Ok(S::Verifying { lease: *lease, delivery: Box::new(Delivery { deliverable: *deliverable, at }) })
         }
         (S::Verifying { lease, delivery }, T::Verify { .. }) => {
-            Ok(S::Landing { lease: *lease, delivery: *delivery, intents: Vec::new() })
+            Ok(S::Landing { lease: *lease, delivery: delivery.clone(), intents: Vec::new() })
         }
         (S::Landing { lease, delivery, intents }, T::Intend { intent, .. }) => {
             let mut intents = intents.clone();
             if !intents.contains(intent) {
                 intents.push(*intent);
             }
-            Ok(S::Landing { lease: *lease, delivery: *delivery, intents })
+            Ok(S::Landing { lease: *lease, delivery: delivery.clone(), intents })
         }
         (S::Verifying { lease, delivery }, T::Adopt { instance, .. }) => {
-            Ok(S::Verifying { lease: Lease { instance: *instance, ..*lease }, delivery: *delivery })
+            Ok(S::Verifying { lease: Lease { instance: *instance, ..*lease }, delivery: delivery.clone() })
         }
         (S::Landing { lease, delivery, intents }, T::Adopt { instance, .. }) => Ok(S::Landing {
             lease: Lease { instance: *instance, ..*lease },
-            delivery: *delivery,
+            delivery: delivery.clone(),
             intents: intents.clone(),
         }),
         (S::Landing { lease, .. }, T::Land { landed, .. }) => {
             Ok(S::Completed(Completion::Attempt { lease: *lease, landed: *landed, at }))
         }
-        (S::Landing { .. }, T::Conflict { conflict, .. }) => Ok(S::InConflict(conflict.clone())),
+        (S::Landing { .. }, T::Conflict { conflict, .. }) => Ok(S::InConflict(Box::new(conflict.clone()))),
         (S::Assigned(_) | S::Running(_) | S::Verifying { .. }, T::Fail { reason, then, .. }) => {
             Ok(match then {
                 AfterFailure::Retry(until) => S::Backoff { until: *until },

@@ -6,7 +6,6 @@ use agent_coordinator::replay;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use state_store::Seq;
 
 use crate::cli::LogArgs;
 use crate::config::Config;
@@ -56,9 +55,9 @@ fn collect(view: &ProjectView, args: &LogArgs) -> Result<VecDeque<HistoryLine>, 
     if let Some(name) = &args.project {
         view.projects_named(Some(name))?;
     }
-    let mut history = History::default();
+    let mut history = History::begin(view.store(), view.stream())?;
     let mut lines = VecDeque::new();
-    replay(view.store(), view.stream(), Seq::START, |recorded| {
+    replay(view.store(), view.stream(), history.state().seq(), |recorded| {
         let (about, line) = history.tell(recorded)?;
         let is_asked_for = (args.json || !line.is_renewal)
             && (task.is_none() || about == task)

@@ -14,7 +14,7 @@ use state_store::task::{
     AfterFailure, Completion, Event, FencingToken, InstanceKey, InstanceRecord, InstanceStatus, Landed,
     Lease, Lost, Project, ProjectKey, State, TaskKey, TaskState, Transition, UnfitEvent,
 };
-use state_store::{Recorded, Seq, StateStore, StreamName, Timestamp};
+use state_store::{Recorded, StateStore, StreamName, Timestamp};
 
 /// What came of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -197,8 +197,11 @@ pub(crate) enum Fate {
 impl Report {
     /// Reads what came of a project from the log; `None` where the log knows no such project.
     pub fn read(store: &dyn StateStore, project: ProjectKey) -> Result<Option<Self>, TurnError> {
-        let mut history = History::new(project);
-        replay(store, &StreamName::workspace(), Seq::START, |recorded| history.take(recorded))?;
+        let stream = StreamName::workspace();
+        let base = State::base(store, &stream)?;
+        let after = base.seq();
+        let mut history = History::new(project, base);
+        replay(store, &stream, after, |recorded| history.take(recorded))?;
         Ok(history.report())
     }
 
@@ -237,10 +240,10 @@ struct History {
 }
 
 impl History {
-    fn new(project: ProjectKey) -> Self {
+    fn new(project: ProjectKey, state: State) -> Self {
         Self {
             project,
-            state: State::default(),
+            state,
             timeline: Vec::new(),
             places: HashMap::new(),
             first: None,

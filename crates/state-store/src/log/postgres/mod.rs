@@ -231,6 +231,12 @@ impl PostgresStore {
         Ok(answer)
     }
 
+    fn find_snapshot(&self, stream: &StreamName, is_base: bool) -> Result<Option<Snapshot>, StoreError> {
+        let load = |session: Session| session.snapshot(stream.clone(), is_base);
+        let found = self.ask(&mut self.reader.lock(), Some(stream), load)?;
+        Ok(found.map(|(snapshot, _)| snapshot))
+    }
+
     fn store_error(&self, trouble: Trouble, stream: Option<&StreamName>) -> StoreError {
         match (trouble, stream) {
             (Trouble::Stored(error), _) => error,
@@ -343,9 +349,12 @@ impl StateStore for PostgresStore {
 
     fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
         self.check_poison()?;
-        let load = |session: Session| session.snapshot(stream.clone());
-        let found = self.ask(&mut self.reader.lock(), Some(stream), load)?;
-        Ok(found.map(|(snapshot, _)| snapshot))
+        self.find_snapshot(stream, false)
+    }
+
+    fn load_base(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+        self.check_poison()?;
+        self.find_snapshot(stream, true)
     }
 
     fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {

@@ -46,6 +46,7 @@ struct Statements {
     now: Statement,
     snapshot: Statement,
     keep_snapshot: Statement,
+    keep_base: Statement,
     set_base: Statement,
     drop_covered: Statement,
 }
@@ -343,11 +344,16 @@ impl Session {
         kept.map(drop).map_err(failed("keep a snapshot"))
     }
 
-    /// Returns the last snapshot and the hash of the chain at its place, both checked.
-    pub(super) async fn snapshot(self, stream: StreamName) -> Result<Option<(Snapshot, ChainHash)>, Trouble> {
+    /// Returns the last snapshot, or the one of the base, and the hash of the chain at its place, both checked.
+    pub(super) async fn snapshot(
+        self,
+        stream: StreamName,
+        is_base: bool,
+    ) -> Result<Option<(Snapshot, ChainHash)>, Trouble> {
         let failed = failed("read the snapshot");
         let name = stream.as_str();
-        let row = self.client.query_opt(&self.statements.snapshot, &[&name]).await.map_err(&failed)?;
+        let row =
+            self.client.query_opt(&self.statements.snapshot, &[&name, &is_base]).await.map_err(&failed)?;
         let Some(row) = row else { return Ok(None) };
         let (seq, kind, version): (i64, i32, i32) = (
             row.try_get(0).map_err(&failed)?,
@@ -370,7 +376,7 @@ impl Session {
 
     /// Drops the segments that the last snapshot covers, in one transaction; returns the last entry that is dropped.
     pub(super) async fn compact(self, stream: StreamName) -> Result<Seq, Trouble> {
-        let covered = self.clone().snapshot(stream.clone()).await?;
+        let covered = self.clone().snapshot(stream.clone(), false).await?;
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
         self.client.batch_execute(begin).await.map_err(failed("begin a transaction"))?;
         let row = self.lock(&stream).await?;
@@ -385,6 +391,12 @@ impl Session {
             .execute(&self.statements.set_base, &[base[0], base[1], &chain.as_bytes().as_slice()])
             .await
             .map_err(&failed)?;
+        // Somebody may have kept a newer one meanwhile: then nothing is dropped.
+        let kept = self.client.execute(&self.statements.keep_base, &base).await.map_err(&failed)?;
+        if kept == 0 {
+            self.roll_back().await.map_err(&failed)?;
+            return Ok(row.base.head);
+        }
         self.client.execute(&self.statements.drop_covered, &base).await.map_err(&failed)?;
         self.client.batch_execute("COMMIT").await.map_err(failed)?;
         Ok(snapshot.seq)
@@ -498,7 +510,7 @@ impl Statements {
                 .await?,
             end_at: client
                 .prepare(
-                    "SELECT hash, coalesce((SELECT seq FROM super_planner.snapshots WHERE stream = $1), 0) \
+                    "SELECT hash, coalesce((SELECT seq FROM super_planner.snapshots WHERE stream = $1 AND NOT is_base), 0) \
                      FROM (SELECT first_seq, count, hash FROM super_planner.segments \
                      WHERE stream = $1 AND first_seq <= $2::bigint ORDER BY first_seq DESC LIMIT 1) AS last \
                      WHERE first_seq + count - 1 = $2::bigint",
@@ -507,15 +519,26 @@ impl Statements {
             snapshot: client
                 .prepare(
                     "SELECT seq, chain, kind, version, hash, body FROM super_planner.snapshots \
-                     JOIN super_planner.streams ON number = stream WHERE name = $1",
+                     JOIN super_planner.streams ON number = stream WHERE name = $1 AND is_base = $2",
                 )
                 .await?,
             keep_snapshot: client
                 .prepare(
-                    "INSERT INTO super_planner.snapshots (stream, seq, chain, kind, version, hash, body) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (stream) DO UPDATE SET seq = $2, \
+                    "INSERT INTO super_planner.snapshots (stream, is_base, seq, chain, kind, version, hash, body) \
+                     VALUES ($1, false, $2, $3, $4, $5, $6, $7) \
+                     ON CONFLICT (stream, is_base) DO UPDATE SET seq = $2, \
                      chain = $3, kind = $4, version = $5, hash = $6, body = $7 \
                      WHERE super_planner.snapshots.seq < $2",
+                )
+                .await?,
+            keep_base: client
+                .prepare(
+                    "INSERT INTO super_planner.snapshots \
+                     SELECT stream, true, seq, chain, kind, version, hash, body FROM super_planner.snapshots \
+                     WHERE stream = $1 AND NOT is_base AND seq = $2 \
+                     ON CONFLICT (stream, is_base) DO UPDATE SET seq = excluded.seq, chain = excluded.chain, \
+                     kind = excluded.kind, version = excluded.version, hash = excluded.hash, \
+                     body = excluded.body",
                 )
                 .await?,
             set_base: client

@@ -28,8 +28,9 @@ const TABLES: &str = r#"
         stream bigint NOT NULL, first_seq bigint NOT NULL, count bigint NOT NULL, at bigint NOT NULL,
         hash bytea NOT NULL, body bytea NOT NULL, PRIMARY KEY (stream, first_seq));
     CREATE TABLE super_planner.snapshots (
-        stream bigint PRIMARY KEY, seq bigint NOT NULL, chain bytea NOT NULL, kind integer NOT NULL,
-        version integer NOT NULL, hash bytea NOT NULL, body bytea NOT NULL);
+        stream bigint NOT NULL, is_base boolean NOT NULL, seq bigint NOT NULL, chain bytea NOT NULL,
+        kind integer NOT NULL, version integer NOT NULL, hash bytea NOT NULL, body bytea NOT NULL,
+        PRIMARY KEY (stream, is_base));
 "#;
 
 /// Format 1 had neither snapshots nor streams that do not begin with their first entry.
@@ -38,8 +39,9 @@ const UPGRADE_FROM_1: &str = r#"
     ALTER TABLE super_planner.streams
         ADD COLUMN base_hash bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex');
     CREATE TABLE super_planner.snapshots (
-        stream bigint PRIMARY KEY, seq bigint NOT NULL, chain bytea NOT NULL, kind integer NOT NULL,
-        version integer NOT NULL, hash bytea NOT NULL, body bytea NOT NULL);
+        stream bigint NOT NULL, is_base boolean NOT NULL, seq bigint NOT NULL, chain bytea NOT NULL,
+        kind integer NOT NULL, version integer NOT NULL, hash bytea NOT NULL, body bytea NOT NULL,
+        PRIMARY KEY (stream, is_base));
 "#;
 
 /// What is in the schema of ours.

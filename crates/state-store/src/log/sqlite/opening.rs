@@ -25,7 +25,7 @@ const TABLES: &str = "
     CREATE TABLE segments (
         key INTEGER PRIMARY KEY, count INTEGER NOT NULL, at INTEGER NOT NULL, hash BLOB NOT NULL, body BLOB NOT NULL);
     CREATE TABLE snapshots (
-        stream INTEGER PRIMARY KEY, seq INTEGER NOT NULL, chain BLOB NOT NULL, kind INTEGER NOT NULL,
+        key INTEGER PRIMARY KEY, seq INTEGER NOT NULL, chain BLOB NOT NULL, kind INTEGER NOT NULL,
         version INTEGER NOT NULL, generation INTEGER NOT NULL, parts INTEGER NOT NULL, hash BLOB NOT NULL);
     CREATE TABLE snapshot_parts (key INTEGER PRIMARY KEY, body BLOB NOT NULL);
 ";
@@ -40,7 +40,7 @@ const UPGRADE_FROM_1: &str = "
     INSERT INTO streams SELECT number, name, 0, zeroblob(32), x'' FROM streams_1;
     DROP TABLE streams_1;
     CREATE TABLE snapshots (
-        stream INTEGER PRIMARY KEY, seq INTEGER NOT NULL, chain BLOB NOT NULL, kind INTEGER NOT NULL,
+        key INTEGER PRIMARY KEY, seq INTEGER NOT NULL, chain BLOB NOT NULL, kind INTEGER NOT NULL,
         version INTEGER NOT NULL, generation INTEGER NOT NULL, parts INTEGER NOT NULL, hash BLOB NOT NULL);
     CREATE TABLE snapshot_parts (key INTEGER PRIMARY KEY, body BLOB NOT NULL);
 ";

@@ -9,6 +9,25 @@ use super::transaction;
 use crate::log::snapshot::PART_BYTES;
 use crate::log::{ChainHash, Seq, Snapshot, SnapshotError, StoreError, StreamEnd, StreamName};
 
+/// Which snapshot of a stream.
+#[derive(Clone, Copy)]
+pub(super) enum Which {
+    /// The last one that was kept.
+    Last,
+    /// The one at the place up to which entries were dropped.
+    Base,
+}
+
+impl Which {
+    /// Returns the key of its row.
+    const fn key(self, number: i64) -> i64 {
+        match self {
+            Self::Last => number << 1,
+            Self::Base => (number << 1) + 1,
+        }
+    }
+}
+
 /// A part's key is its generation in the upper bits and its number in these lower ones.
 const PART_BITS: u32 = 20;
 
@@ -38,7 +57,7 @@ impl SqliteStore {
                 let row = self.find_stream(&writer.connection, stream)?;
                 let Some(row) = row else { return Ok(None) };
                 let end = segments::end_at(&writer.connection, &row, snapshot.seq)?;
-                let last = snapshot_row(&writer.connection, &row)?;
+                let last = snapshot_row(&writer.connection, &row, Which::Last)?;
                 Ok(end.map(|end| (row, end.hash, last)))
             })?
             .ok_or_else(no_boundary)?;
@@ -61,12 +80,12 @@ impl SqliteStore {
         self.under_lock(stream, |writer| {
             execute(
                 &writer.connection,
-                "INSERT INTO snapshots (stream, seq, chain, kind, version, generation, parts, hash)
+                "INSERT INTO snapshots (key, seq, chain, kind, version, generation, parts, hash)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                 ON CONFLICT (stream) DO UPDATE SET seq = ?2, chain = ?3, kind = ?4, version = ?5,
+                 ON CONFLICT (key) DO UPDATE SET seq = ?2, chain = ?3, kind = ?4, version = ?5,
                      generation = ?6, parts = ?7, hash = ?8 WHERE seq < ?2",
                 params![
-                    row.number,
+                    Which::Last.key(row.number),
                     snapshot.seq.get() as i64,
                     chain.as_bytes().as_slice(),
                     snapshot.kind,
@@ -95,14 +114,18 @@ impl SqliteStore {
         Ok(())
     }
 
-    pub(super) fn find_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+    pub(super) fn find_snapshot(
+        &self,
+        stream: &StreamName,
+        which: Which,
+    ) -> Result<Option<Snapshot>, StoreError> {
         self.with_reader(|connection| {
             let Some(row) = self.find_stream(connection, stream)? else { return Ok(None) };
             // One look at all the parts, whatever happens to them meanwhile.
             let look = connection
                 .unchecked_transaction()
                 .map_err(|source| storage_error("read the snapshot", stream, row.base, source))?;
-            let found = read_snapshot(&look, &row)?;
+            let found = read_snapshot(&look, &row, which)?;
             drop(look);
             Ok(found.map(|(snapshot, _)| snapshot))
         })
@@ -112,10 +135,17 @@ impl SqliteStore {
     pub(super) fn drop_covered(&self, stream: &StreamName) -> Result<Seq, StoreError> {
         let covered = self.under_lock(stream, |writer| {
             let Some(row) = self.find_stream(&writer.connection, stream)? else { return Ok(None) };
-            let base = match read_snapshot(&writer.connection, &row)? {
+            let base = match read_snapshot(&writer.connection, &row, Which::Last)? {
                 Some((snapshot, hash)) if snapshot.seq > row.base.head => {
                     let base = StreamEnd { head: snapshot.seq, hash };
                     streams::set_base(&writer.connection, &row, base)?;
+                    execute(
+                        &writer.connection,
+                        "INSERT OR REPLACE INTO snapshots
+                         SELECT ?2, seq, chain, kind, version, generation, parts, hash FROM snapshots
+                         WHERE key = ?1",
+                        [Which::Last.key(row.number), Which::Base.key(row.number)],
+                    )?;
                     base
                 }
                 _ => row.base,
@@ -172,15 +202,19 @@ fn execute(
         .map_err(failed)
 }
 
-fn snapshot_row(connection: &Connection, row: &StreamRow) -> Result<Option<SnapshotRow>, StoreError> {
+fn snapshot_row(
+    connection: &Connection,
+    row: &StreamRow,
+    which: Which,
+) -> Result<Option<SnapshotRow>, StoreError> {
     let failed = |source| storage_error("read the snapshot", &row.name, row.base, source);
     let mut statement = connection
         .prepare_cached(
-            "SELECT seq, chain, kind, version, generation, parts, hash FROM snapshots WHERE stream = ?1",
+            "SELECT seq, chain, kind, version, generation, parts, hash FROM snapshots WHERE key = ?1",
         )
         .map_err(failed)?;
     let found = statement
-        .query_row([row.number], |row| {
+        .query_row([which.key(row.number)], |row| {
             let chain: Vec<u8> = row.get(1)?;
             Ok((
                 chain,
@@ -206,8 +240,9 @@ fn snapshot_row(connection: &Connection, row: &StreamRow) -> Result<Option<Snaps
 fn read_snapshot(
     connection: &Connection,
     row: &StreamRow,
+    which: Which,
 ) -> Result<Option<(Snapshot, ChainHash)>, StoreError> {
-    let Some(found) = snapshot_row(connection, row)? else { return Ok(None) };
+    let Some(found) = snapshot_row(connection, row, which)? else { return Ok(None) };
     let failed = |source| storage_error("read the snapshot", &row.name, row.base, source);
     let mut statement = connection
         .prepare_cached("SELECT body FROM snapshot_parts WHERE key BETWEEN ?1 AND ?2 ORDER BY key")

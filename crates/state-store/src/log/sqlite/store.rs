@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use super::checkpoint::{self, Checkpointer};
 use super::opening::{self, OpenError};
 use super::segments::{self, engine_error};
+use super::snapshots::Which;
 use super::streams::{StreamList, StreamRow};
 use super::tip::Tip;
 use super::transaction::SqliteTransaction;
@@ -245,7 +246,11 @@ impl StateStore for SqliteStore {
     }
 
     fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
-        self.find_snapshot(stream)
+        self.find_snapshot(stream, Which::Last)
+    }
+
+    fn load_base(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+        self.find_snapshot(stream, Which::Base)
     }
 
     fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {

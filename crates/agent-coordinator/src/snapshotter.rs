@@ -1,0 +1,57 @@
+//! Keeping snapshots of the workspace from time to time, on a thread beside the driver.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use state_store::task::{SnapshotPolicy, State, snapshot};
+use state_store::{Seq, StateStore, StreamName};
+
+/// Keeps a snapshot when one is due. Dropping it waits for the one that is being made.
+#[derive(Debug)]
+pub(crate) struct Snapshotter {
+    store: Arc<dyn StateStore>,
+    stream: StreamName,
+    policy: SnapshotPolicy,
+    /// The place of the last one that was kept or begun.
+    last: Seq,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Snapshotter {
+    pub(crate) fn new(store: Arc<dyn StateStore>, stream: StreamName) -> Self {
+        Self { store, stream, policy: SnapshotPolicy::default(), last: Seq::START, thread: None }
+    }
+
+    /// Finds out where the last snapshot is. One that cannot be read is as good as none.
+    pub(crate) fn begin(&mut self) {
+        let last = self.store.load_snapshot(&self.stream).ok().flatten();
+        self.last = last.map_or(Seq::START, |last| last.seq);
+    }
+
+    /// Begins to keep a snapshot of the state, if one is due and none is being made. The state is at the end of a
+    /// segment; it is copied here and written on another thread.
+    pub(crate) fn keep_if_due(&mut self, state: &State) {
+        let is_busy = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        if is_busy || !self.policy.is_due(state, self.last) {
+            return;
+        }
+        let (store, stream, state) = (Arc::clone(&self.store), self.stream.clone(), state.clone());
+        self.last = state.seq();
+        let work = move || {
+            // Nothing is lost without it: the log is whole, and the next one is tried in its time.
+            if let Err(error) = snapshot::keep(&*store, &stream, &state) {
+                tracing::warn!(%error, "a snapshot could not be kept");
+            }
+        };
+        self.thread = std::thread::Builder::new().name("snapshot".to_owned()).spawn(work).ok();
+    }
+}
+
+impl Drop for Snapshotter {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to say but its panic, which has been printed.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Loading the state of a workspace through its snapshot, and keeping a new one.
+
+use std::ops::ControlFlow;
+
+use crate::log::{Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamName};
+use crate::task::stored::UnreadableSnapshot;
+use crate::task::{State, UnfitEvent};
+
+/// Why a state cannot be had from a log.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It holds something that does not fit.
+    #[error("the log does not fit together at entry {at}")]
+    Unfit {
+        /// Where.
+        at: Seq,
+        /// What.
+        #[source]
+        source: UnfitEvent,
+    },
+    /// Its entries were dropped, and the snapshot of what they came to cannot be read.
+    #[error("the snapshot at entry {at} cannot be read, and the entries before it were dropped")]
+    Snapshot {
+        /// Its place.
+        at: Seq,
+        /// Why not.
+        #[source]
+        source: UnreadableSnapshot,
+    },
+}
+
+impl State {
+    /// Returns the state at the end of a stream: what its last snapshot holds, and what was appended since.
+    ///
+    /// A snapshot that cannot be read is no loss as long as the entries that it covers are there: they are read instead.
+    pub fn load(store: &dyn StateStore, stream: &StreamName) -> Result<Self, LoadError> {
+        let snapshot = store.load_snapshot(stream).unwrap_or(None);
+        let mut state = match snapshot.as_ref().map(Self::from_snapshot) {
+            Some(Ok(state)) => state,
+            Some(Err(_)) | None => Self::base(store, stream)?,
+        };
+        state.read_on(store, stream)?;
+        Ok(state)
+    }
+
+    /// Returns the state before the first entry of a stream that is kept: from here on, the log tells everything.
+    pub fn base(store: &dyn StateStore, stream: &StreamName) -> Result<Self, LoadError> {
+        let Some(base) = store.load_base(stream)? else { return Ok(Self::default()) };
+        Self::from_snapshot(&base).map_err(|source| LoadError::Snapshot { at: base.seq, source })
+    }
+
+    /// Applies what was appended to a stream since.
+    pub fn read_on(&mut self, store: &dyn StateStore, stream: &StreamName) -> Result<(), LoadError> {
+        let (after, mut unfit) = (self.seq(), Ok(()));
+        let mut visit = |recorded: Recorded| match self.apply_recorded(&recorded) {
+            Ok(_) => ControlFlow::Continue(()),
+            Err(source) => {
+                unfit = Err(LoadError::Unfit { at: recorded.seq, source });
+                ControlFlow::Break(())
+            }
+        };
+        store.read(stream, after, &mut visit)?;
+        unfit
+    }
+}
+
+/// When a new snapshot is worth its while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotPolicy {
+    /// After that many entries; in a workspace of many tasks after more, because making one costs time by the tasks.
+    pub entries: u64,
+}
+
+/// In a large workspace, an entry is waited for by so many tasks.
+const TASKS_AN_ENTRY: usize = 4;
+
+impl Default for SnapshotPolicy {
+    fn default() -> Self {
+        Self { entries: 10_000 }
+    }
+}
+
+impl SnapshotPolicy {
+    /// Returns whether a snapshot of the state is due, the last one being of `last`.
+    pub fn is_due(&self, state: &State, last: Seq) -> bool {
+        let tasks: usize = state.projects().iter().map(|project| project.tasks.len()).sum();
+        state.seq().get().saturating_sub(last.get()) >= self.entries.max((tasks / TASKS_AN_ENTRY) as u64)
+    }
+}
+
+/// Keeps a snapshot of a state that is as far as the end of a segment.
+pub fn keep(store: &dyn StateStore, stream: &StreamName, state: &State) -> Result<Seq, SnapshotError> {
+    let snapshot: Snapshot = state.to_snapshot();
+    store.save_snapshot(stream, &snapshot)?;
+    Ok(snapshot.seq)
+}
