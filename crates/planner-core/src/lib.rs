@@ -14,6 +14,7 @@ pub mod generate;
 pub mod graph;
 pub mod id;
 pub mod plan;
+pub mod planning;
 pub mod priority;
 pub mod random;
 pub mod render;

@@ -142,7 +142,7 @@ fn place(entries: &mut [Entry<'_>]) {
 }
 
 /// Returns the words of a title in small letters, with hyphens between.
-pub(super) fn slug(title: &str) -> String {
+pub(crate) fn slug(title: &str) -> String {
     const CHARS_MAX: usize = 48;
     let words = title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     let slug = words.map(str::to_lowercase).collect::<Vec<_>>().join("-");
