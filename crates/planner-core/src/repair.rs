@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use crate::graph::{Defect, Origin};
+use crate::graph::{Defect, Digraph, LiveOrder, Origin};
 use crate::suggest::Suggestions;
 use crate::{Plan, Standing, TaskGraph, TaskId, TaskIndex};
 
@@ -96,6 +96,10 @@ impl fmt::Display for Change {
     }
 }
 
+/// How often the cheapest cut of each circle is made. Where circles are so many that this does not part them all, the dependencies
+/// that close one are left out in the order of the file.
+const ROUNDS_MAX: usize = 12;
+
 /// Returns a sound plan and what was done to make it one; a sound plan stays as it is.
 ///
 /// Ids that differ only in case or by what one is short for are put right; other dependencies and parents that do not exist, or
@@ -104,8 +108,12 @@ pub fn repair(plan: &Plan) -> (Plan, Vec<Change>) {
     let mut plan = plan.clone();
     let mut changes = Vec::new();
     rename_repeats(&mut plan, &mut changes);
-    // Each round removes an edge at least, or ends it.
-    while let Err(defects) = TaskGraph::new(&plan) {
+    for round in 0.. {
+        let Err(defects) = TaskGraph::new(&plan) else { break };
+        if round == ROUNDS_MAX {
+            part_circles(&mut plan, &mut changes);
+            break;
+        }
         let meant = meant(&plan, &defects);
         let mut gone: HashMap<usize, HashSet<usize>> = HashMap::new();
         for defect in &defects {
@@ -169,6 +177,46 @@ pub fn isolate(plan: &Plan) -> (Plan, Vec<Change>) {
     let mut changes = repairs;
     changes.extend(set_aside);
     (sound, changes)
+}
+
+/// Leaves out every dependency that closes a circle with those before it in the file.
+fn part_circles(plan: &mut Plan, changes: &mut Vec<Change>) {
+    let places: HashMap<TaskId, u32> =
+        plan.tasks.iter().enumerate().map(|(place, task)| (task.id.clone(), place as u32)).collect();
+    let parents: Vec<Option<u32>> =
+        plan.tasks.iter().map(|task| places.get(task.parent.as_ref()?).copied()).collect();
+    // Each task begins and ends; a group begins before its members and ends after them.
+    let (begin, end) = (|task: u32| 2 * task, |task: u32| 2 * task + 1);
+    let mut edges: Vec<(u32, u32)> =
+        (0..plan.tasks.len() as u32).map(|task| (begin(task), end(task))).collect();
+    for (child, parent) in parents.iter().enumerate() {
+        let child = child as u32;
+        edges.extend(
+            parent.iter().flat_map(|group| [(begin(*group), begin(child)), (end(child), end(*group))]),
+        );
+    }
+    let Some(mut order) = LiveOrder::of(&Digraph::of_edges(2 * plan.tasks.len(), &edges)) else { return };
+    let is_above = |above: u32, task: u32| {
+        std::iter::successors(parents[task as usize], |at| parents[*at as usize]).any(|at| at == above)
+    };
+    let is_excluded: Vec<bool> =
+        plan.tasks.iter().map(|task| matches!(task.standing, Standing::Excluded(_))).collect();
+    for (task, own) in plan.tasks.iter_mut().enumerate() {
+        let (id, at) = (own.id.clone(), task as u32);
+        own.dependencies.retain(|dependency| {
+            let Some(on) = places.get(&dependency.on).copied() else { return true };
+            if is_excluded[task] || is_excluded[on as usize] || order.add_edge(end(on), begin(at)).is_ok() {
+                return true;
+            }
+            // On its own group or member: that is told, and means nothing.
+            if is_above(on, at) || is_above(at, on) {
+                return true;
+            }
+            let on = dependency.on.clone();
+            changes.push(Change::DependencyRemoved { task: id.clone(), on, reason: Reason::Cycle });
+            false
+        });
+    }
 }
 
 fn rename_repeats(plan: &mut Plan, changes: &mut Vec<Change>) {
@@ -353,6 +401,27 @@ tasks:
             .map(|task| task.id.as_str())
             .collect();
         assert_eq!(pending, ["Setup", "free"], "{changes:#?}");
+    }
+
+    #[test]
+    fn circles_within_circles_are_parted_in_no_time() {
+        let id = |number: usize| TaskId::new(&format!("t{number}")).unwrap();
+        let tasks = (0..150).map(|number| {
+            let mut task = Task::new(id(number));
+            let others = (0..150).filter(|other| *other != number);
+            task.dependencies = others.map(|other| Dependency::on_completion(id(other))).collect();
+            task
+        });
+        let plan = Plan {
+            name: "x".to_owned(),
+            description: String::new(),
+            agents: Vec::new(),
+            tasks: tasks.collect(),
+            extra: serde_json::Map::new(),
+        };
+        let (mended, changes) = repair(&plan);
+        TaskGraph::new(&mended).unwrap();
+        assert_eq!(changes.len(), 150 * 149 / 2);
     }
 
     proptest! {

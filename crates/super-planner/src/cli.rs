@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use planner_core::Format;
+use planner_core::write::WRITTEN;
 
 use crate::error::EXIT_CODES_HELP;
 
@@ -72,6 +73,16 @@ pub enum Command {
     Demo(DemoArgs),
     /// Tell everything that is wrong with a plan
     Validate(ValidateArgs),
+    /// Write a plan in another format
+    Convert(ConvertArgs),
+    /// Tell how two plans differ by what they mean
+    PlanDiff(PlanDiffArgs),
+    /// Write a copy of a plan that is sound, and tell what was changed
+    Repair(RepairArgs),
+    /// Break a goal down into a plan
+    Plan(PlanArgs),
+    /// Print the JSON Schema of the native format
+    Schema,
     /// Tell what a plan amounts to: waves, critical path, slack, the least time
     Analyze(AnalyzeArgs),
     /// Show how far the projects are
@@ -99,6 +110,9 @@ impl Command {
             Self::Run(args) => args.json || args.events,
             Self::Demo(args) => args.json,
             Self::Validate(args) => args.json,
+            Self::PlanDiff(args) => args.json,
+            Self::Repair(args) => args.json,
+            Self::Convert(_) | Self::Plan(_) | Self::Schema => false,
             Self::Analyze(args) => args.json,
             Self::Status(args) => args.json,
             Self::Explain(args) => args.json,
@@ -267,6 +281,129 @@ pub struct ValidateArgs {
     pub json: bool,
 }
 
+/// The arguments of `convert`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner convert .taskmaster/tasks/tasks.json plan.yaml --tag master
+  super-planner convert plan.yaml issues.jsonl
+  super-planner convert plan.yaml backlog --to backlog")]
+pub struct ConvertArgs {
+    /// The plan: a file, or a folder of Backlog.md, Claude Code or beads
+    #[arg(value_name = "IN")]
+    pub plan: PathBuf,
+    /// Where to: a file, a folder for Backlog.md, or - for the standard output
+    #[arg(value_name = "OUT")]
+    pub out: PathBuf,
+    /// The format to write [default: told by the ending of OUT]
+    #[arg(long, value_name = "FORMAT", value_parser = written_format())]
+    pub to: Option<Format>,
+    /// The format of the plan [default: told by its content]
+    #[arg(long, value_name = "FORMAT", value_parser = plan_format())]
+    pub format: Option<Format>,
+    /// Which of the plans of a file that holds several, such as a tag of Taskmaster [default: the file's first]
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
+    /// Replace what is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// The arguments of `plan-diff`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner plan-diff plan.yaml plan.new.yaml
+  super-planner plan-diff issues.jsonl tasks.json --json
+
+Exit code 0 if they mean the same, 1 if they differ.")]
+pub struct PlanDiffArgs {
+    /// The first plan
+    #[arg(value_name = "A")]
+    pub first: PathBuf,
+    /// The second plan
+    #[arg(value_name = "B")]
+    pub second: PathBuf,
+    /// Which of the plans of files that hold several
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `repair`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner repair tasks.json plan.yaml
+  super-planner repair issues.jsonl - --to beads --json")]
+pub struct RepairArgs {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Where the copy goes: a file, a folder for Backlog.md, or - for the standard output
+    #[arg(value_name = "OUT")]
+    pub out: PathBuf,
+    /// The format to write [default: told by the ending of OUT]
+    #[arg(long, value_name = "FORMAT", value_parser = written_format())]
+    pub to: Option<Format>,
+    /// The format of the plan [default: told by its content]
+    #[arg(long, value_name = "FORMAT", value_parser = plan_format())]
+    pub format: Option<Format>,
+    /// Which of the plans of a file that holds several, such as a tag of Taskmaster [default: the file's first]
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
+    /// Replace what is there
+    #[arg(long)]
+    pub force: bool,
+    /// Tell the changes in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `plan`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner plan 'A web shop with payments and reviews' --out plan.yaml
+  super-planner plan 'A parser of log files' --out plan.yaml --command 'my-model --json'
+  super-planner plan --outline notes.md --out plan.yaml --yes
+
+A command reads a question from its standard input and answers with JSON; a bad answer is asked again with what was wrong.")]
+pub struct PlanArgs {
+    /// What is to be reached
+    #[arg(value_name = "GOAL", required_unless_present = "outline")]
+    pub goal: Option<String>,
+    /// Where the plan goes: a file, a folder for Backlog.md, or - for the standard output
+    #[arg(long, value_name = "OUT")]
+    pub out: PathBuf,
+    /// The format to write [default: told by the ending of OUT]
+    #[arg(long, value_name = "FORMAT", value_parser = written_format())]
+    pub to: Option<Format>,
+    /// Methods of your own, in a file of the shape of the shipped ones
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["command", "outline"])]
+    pub methods: Option<PathBuf>,
+    /// A program that breaks down, with its arguments split at white space; there is no shell
+    #[arg(long, value_name = "COMMAND", conflicts_with = "outline")]
+    pub command: Option<String>,
+    /// An outline in Markdown instead of a goal
+    #[arg(long, value_name = "FILE", conflicts_with = "goal")]
+    pub outline: Option<PathBuf>,
+    /// How many levels below the goal [default: 6]
+    #[arg(long, value_name = "N")]
+    pub depth: Option<NonZeroU32>,
+    /// How many tasks and groups at most [default: 5000]
+    #[arg(long, value_name = "N")]
+    pub tasks: Option<NonZeroU32>,
+    /// Approve without looking
+    #[arg(long)]
+    pub yes: bool,
+    /// Replace what is there
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// The arguments of `analyze`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -280,6 +417,15 @@ pub struct AnalyzeArgs {
     /// The least time with this many agents that can do everything [default: the plan's own agents, or 8]
     #[arg(long, value_name = "N")]
     pub agents: Option<NonZeroU32>,
+    /// Draw the graph into this file: .dot, .mmd (Mermaid) or .svg
+    #[arg(long, value_name = "FILE")]
+    pub graph: Option<PathBuf>,
+    /// Draw the best schedule found into this file, an SVG
+    #[arg(long, value_name = "FILE")]
+    pub gantt: Option<PathBuf>,
+    /// How many schedules may be tried for it; the same number gives the same schedule
+    #[arg(long, value_name = "N", default_value = "2000")]
+    pub evaluations: usize,
     /// The format of the plan [default: told by its content]
     #[arg(long, value_name = "FORMAT", value_parser = plan_format())]
     pub format: Option<Format>,
@@ -504,6 +650,11 @@ pub struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "SHELL", value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+fn written_format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(WRITTEN.map(Format::as_str))
+        .map(|name| Format::from_name(&name).expect("only the names of formats are let through"))
 }
 
 fn plan_format() -> impl TypedValueParser<Value = Format> {

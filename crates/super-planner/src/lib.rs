@@ -22,6 +22,7 @@ mod local_time;
 pub mod logging;
 pub mod nearest;
 pub mod plan_file;
+pub mod plan_output;
 mod plan_summary;
 pub mod program;
 mod progress;

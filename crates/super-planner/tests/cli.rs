@@ -162,6 +162,11 @@ Longest chains  no task in two: work, tasks, and which
    6h  3  A → B → D
    1h  1  C
 
+Bottlenecks  the share of long ways through each, and the critical path without it
+  A  100 %  4h  First
+  B  100 %  4h  Second
+  D  100 %  5h  Last
+
 Least time  6h with 2 agents that can do everything: the critical path takes that long with any number";
     assert_eq!(told.lines().join("\n"), expected);
     let json = folder.run(&["analyze", "plan.yaml", "--agents", "1", "--json"]).json();

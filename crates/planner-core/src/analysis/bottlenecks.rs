@@ -1,7 +1,7 @@
 //! Tasks that most of the long ways lead through.
 
 use super::remaining_effort;
-use crate::{Effort, Node, Plan, TaskGraph, TaskIndex};
+use crate::{Effort, Node, NodeIndex, Plan, TaskGraph, TaskIndex};
 
 /// A task and how much hangs on it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,39 +15,41 @@ pub struct Bottleneck {
 /// Returns the tasks that the most long ways lead through, those with the greatest share first; of equals, the first in the
 /// file. A way is long if it takes at least nine tenths of the critical path, and goes from a start to an end.
 ///
-/// Only ways all of whose tasks lie on some long way are counted, so the cost is linear; there can be more ways than any number
-/// holds, so their logarithms are added.
+/// Ways are counted of which every step lies on some long way, so the cost is linear; there can be more than any number holds, so
+/// their logarithms are added.
 pub fn bottlenecks(plan: &Plan, graph: &TaskGraph, count: usize) -> Vec<Bottleneck> {
     let efforts: Vec<Effort> = graph.nodes().map(|node| remaining_effort(plan, graph, node)).collect();
     let timing = super::Timing::of(graph, &efforts);
     let critical = timing.bottom_levels().iter().copied().max().unwrap_or_default();
-    let is_long: Vec<bool> = graph
-        .nodes()
-        .map(|node| {
-            let through = timing.earliest_start(node) + timing.bottom_level(node);
-            through > Effort::ZERO && through.as_millis() >= critical.as_millis() - critical.as_millis() / 10
-        })
-        .collect();
+    let least = Effort::from_millis((critical.as_millis() - critical.as_millis() / 10).max(1));
+    let is_long = |node: NodeIndex| timing.earliest_start(node) + timing.bottom_level(node) >= least;
+    // A step between two such nodes may still be a short cut past what makes them long.
+    let leads_on = |from: NodeIndex, to: NodeIndex| {
+        is_long(from)
+            && is_long(to)
+            && timing.earliest_start(from) + efforts[from.index()] + timing.bottom_level(to) >= least
+    };
     let order = graph.topological_order();
-    let mut to = vec![f64::NEG_INFINITY; graph.node_count()];
+    let none = f64::NEG_INFINITY;
+    let mut to = vec![none; graph.node_count()];
     let mut on = to.clone();
-    for node in order.iter().filter(|node| is_long[node.index()]) {
-        let before =
-            graph.predecessors(*node).map(|(before, _)| to[before.index()]).fold(f64::NEG_INFINITY, log_add);
-        to[node.index()] = if before == f64::NEG_INFINITY { 0.0 } else { before };
+    let mut all = none;
+    for node in order.iter().copied().filter(|node| is_long(*node)) {
+        let before = graph.predecessors(node).filter(|(before, _)| leads_on(*before, node));
+        let before = before.map(|(before, _)| to[before.index()]).fold(none, log_add);
+        to[node.index()] = if before == none { 0.0 } else { before };
     }
-    for node in order.iter().rev().filter(|node| is_long[node.index()]) {
-        let after =
-            graph.successors(*node).map(|(after, _)| on[after.index()]).fold(f64::NEG_INFINITY, log_add);
-        on[node.index()] = if after == f64::NEG_INFINITY { 0.0 } else { after };
+    for node in order.iter().rev().copied().filter(|node| is_long(*node)) {
+        let after = graph.successors(node).filter(|(after, _)| leads_on(node, *after));
+        let after = after.map(|(after, _)| on[after.index()]).fold(none, log_add);
+        on[node.index()] = if after == none { 0.0 } else { after };
+        if !graph.predecessors(node).any(|(before, _)| leads_on(before, node)) {
+            all = log_add(all, on[node.index()]);
+        }
     }
-    let begins =
-        |node: &&crate::NodeIndex| graph.predecessors(**node).all(|(before, _)| !is_long[before.index()]);
-    let starts = order.iter().filter(|node| is_long[node.index()]).filter(begins);
-    let all = starts.map(|node| on[node.index()]).fold(f64::NEG_INFINITY, log_add);
     let mut found: Vec<Bottleneck> = graph
         .nodes()
-        .filter(|node| is_long[node.index()] && efforts[node.index()] > Effort::ZERO)
+        .filter(|node| is_long(*node) && efforts[node.index()] > Effort::ZERO)
         .filter_map(|node| match graph.node(node) {
             Node::Task(task) => {
                 Some(Bottleneck { task, share: (to[node.index()] + on[node.index()] - all).exp2().min(1.0) })

@@ -174,7 +174,7 @@ fn the_width_goes_up_and_down_with_the_tasks_that_run() {
     assert_eq!(steps, [(0.0, 1), (1.0, 2), (3.0, 1), (6.0, 0)]);
 }
 
-/// Lists every way from a start to an end, of those tasks alone that are on a long one.
+/// Lists every way from a start to an end, of those steps alone that are on a long one.
 fn long_ways(plan: &Plan, graph: &TaskGraph) -> Vec<Vec<usize>> {
     let timing = Analysis::of(plan, graph).timing;
     let critical = timing.bottom_levels().iter().copied().max().unwrap().as_millis();
@@ -182,16 +182,23 @@ fn long_ways(plan: &Plan, graph: &TaskGraph) -> Vec<Vec<usize>> {
         let through = (timing.earliest_start(*node) + timing.bottom_level(*node)).as_millis();
         through > 0 && through >= critical - critical / 10
     };
+    let is_step = |from: NodeIndex, to: NodeIndex| {
+        let end = timing.earliest_start(from) + remaining_effort(plan, graph, from);
+        is_long(&from)
+            && is_long(&to)
+            && (end + timing.bottom_level(to)).as_millis() >= critical - critical / 10
+    };
     let mut open: Vec<Vec<NodeIndex>> = graph
         .nodes()
         .filter(is_long)
-        .filter(|node| !graph.predecessors(*node).any(|(before, _)| is_long(&before)))
+        .filter(|node| !graph.predecessors(*node).any(|(before, _)| is_step(before, *node)))
         .map(|node| vec![node])
         .collect();
     let mut ways = Vec::new();
     while let Some(way) = open.pop() {
+        let last = *way.last().unwrap();
         let next: Vec<NodeIndex> =
-            graph.successors(*way.last().unwrap()).map(|(next, _)| next).filter(is_long).collect();
+            graph.successors(last).map(|(next, _)| next).filter(|next| is_step(last, *next)).collect();
         if next.is_empty() {
             ways.push(way.iter().map(|node| node.index()).collect());
         }

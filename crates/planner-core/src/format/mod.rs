@@ -58,6 +58,9 @@ use self::reader::{Memory, Reader};
 use crate::diagnostic::quoted;
 use crate::{Diagnostic, Plan, Source};
 
+/// What the native format may hold, as JSON Schema (draft 2020-12).
+pub const NATIVE_SCHEMA: &str = include_str!("../../data/plan.schema.json");
+
 /// A format that plans are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {

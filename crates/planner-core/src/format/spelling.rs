@@ -126,4 +126,25 @@ mod tests {
             assert_eq!(spellings.meant(Owner::Task, name), None, "{name}");
         }
     }
+
+    #[test]
+    fn the_published_schema_names_what_is_read() {
+        let schema: serde_json::Value = serde_json::from_str(crate::format::NATIVE_SCHEMA).unwrap();
+        for (owner, place) in [(Owner::Plan, "plan"), (Owner::Agent, "agent"), (Owner::Task, "task")] {
+            let properties = schema["$defs"][place]["properties"].as_object().unwrap();
+            let mut names = owner.names().to_vec();
+            names.sort_unstable();
+            let mut published: Vec<&str> = properties.keys().map(String::as_str).collect();
+            published.sort_unstable();
+            assert_eq!(published, names, "{place}");
+        }
+        let statuses: Vec<&str> = schema["$defs"]["standing"]["oneOf"][0]["enum"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(serde_json::Value::as_str)
+            .collect();
+        let rules = crate::format::NATIVE_RULES.iter().filter(|rule| rule.field == "standing");
+        assert_eq!(statuses, rules.map(|rule| rule.value).collect::<Vec<_>>());
+    }
 }

@@ -10,19 +10,24 @@ use serde_saphyr::{Location, Spanned};
 use super::Limits;
 use super::node::{Member, Node, NodeValue, Span, SyntaxError};
 
+/// How deep values are nested at most, whatever the limits say: the parser takes tens of kilobytes of stack for each level where it
+/// is not optimised, and threads have two megabytes.
+const DEPTH_MAX: usize = 40;
+
 pub(super) fn read_document(
     text: &str,
     limits: &Limits,
     offset: usize,
 ) -> Result<Node<'static>, SyntaxError> {
+    let depth_max = limits.depth().min(DEPTH_MAX);
     // Every event but a replayed one takes at least a byte of the text, so only aliases need a budget of their own.
     let events_max = text.len().saturating_add(limits.alias_values_max).saturating_add(16);
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_events: events_max,
             max_nodes: events_max,
-            max_depth: limits.depth(),
-            flow_nesting_limit: limits.depth(),
+            max_depth: depth_max,
+            flow_nesting_limit: depth_max,
             max_total_scalar_bytes: text.len().saturating_add(64 << 20),
             max_anchors: limits.alias_values_max,
             max_aliases: limits.alias_values_max,

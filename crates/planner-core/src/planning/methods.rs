@@ -110,8 +110,8 @@ impl Methods {
         }
         for (name, steps) in &self.methods {
             for step in steps {
-                let used = step.method.iter().chain(&step.for_each_feature);
-                for method in used.filter(|method| !self.methods.contains_key(*method)) {
+                let mut used = step.method.iter().chain(&step.for_each_feature);
+                if let Some(method) = used.find(|method| !self.methods.contains_key(*method)) {
                     return unknown(format!("the step `{}` of `{name}`", step.key), method);
                 }
                 if let Some(key) = step.after.iter().find(|key| !steps.iter().any(|other| other.key == **key))

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use planner_core::analysis::{
-    Bound, BoundReason, Chain, Counts, is_to_do, longest_chains, makespan_lower_bound,
+    Bottleneck, Bound, BoundReason, Chain, Counts, bottlenecks, critical_effort_if, is_to_do, longest_chains,
+    makespan_lower_bound, width_profile,
 };
+use planner_core::render::{Bar, BarKind, Gantt, GraphPicture, Lane};
+use planner_core::schedule::{Budget, Problem, improved_schedule};
 use planner_core::{
     AgentProfile, Analysis, Capability, CapabilitySet, Effort, Plan, Standing, TaskGraph, TaskIndex,
 };
@@ -13,9 +16,10 @@ use serde_json::{Value, json};
 
 use crate::cli::AnalyzeArgs;
 use crate::config::Config;
-use crate::error::{CliError, Exit};
+use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::{clipped, escaped};
 use crate::plan_file::{self, SoundPlan};
+use crate::plan_output::{Existing, write_file};
 use crate::table::{Cell, Table};
 use crate::terminal::{BAD, BUSY, DIM, HEADING, Terminal};
 
@@ -23,12 +27,14 @@ const CHAINS_SHOWN: usize = 5;
 const WAVES_SHOWN: usize = 12;
 const CRITICAL_TASKS_SHOWN: usize = 30;
 const SLACK_TASKS_SHOWN: usize = 10;
+const BOTTLENECKS_SHOWN: usize = 5;
 const TITLE_CHARS_MAX: usize = 60;
 
 /// Tells what a plan amounts to.
 pub fn run(args: &AnalyzeArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
     let SoundPlan { reading, graph } = plan_file::read_sound(&args.plan, args.format, args.tag.as_deref())?;
     let picture = Picture::of(&reading.plan, &graph, args.agents, config.agents.value);
+    picture.draw(args)?;
     if args.json {
         terminal.json(&picture.json())?;
     } else {
@@ -45,6 +51,7 @@ struct Picture<'p> {
     dependencies: usize,
     excluded: BTreeMap<&'static str, usize>,
     chains: Vec<Chain>,
+    bottlenecks: Vec<Bottleneck>,
     /// The leaves that are still to be done, by their slack, then by their place in the file.
     by_slack: Vec<(Effort, TaskIndex)>,
     agents: Agents,
@@ -83,6 +90,7 @@ impl<'p> Picture<'p> {
             dependencies: plan.tasks.iter().map(|task| task.dependencies.len()).sum(),
             excluded,
             chains: longest_chains(plan, graph, CHAINS_SHOWN),
+            bottlenecks: bottlenecks(plan, graph, BOTTLENECKS_SHOWN),
             by_slack,
             bound: makespan_lower_bound(plan, graph, &agents.profiles),
             agents,
@@ -90,6 +98,58 @@ impl<'p> Picture<'p> {
             graph,
             analysis,
         }
+    }
+
+    /// Draws what was asked for.
+    fn draw(&self, args: &AnalyzeArgs) -> Result<(), CliError> {
+        if let Some(path) = &args.graph {
+            let drawn = GraphPicture::of(self.plan, self.graph, &self.analysis);
+            let ending = path.extension().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
+            let text = match ending {
+                "dot" | "gv" => drawn.to_dot(),
+                "mmd" | "mermaid" => drawn.to_mermaid(),
+                "svg" => drawn.to_svg(),
+                _ => {
+                    let message = "the ending of the picture of the graph is none of .dot, .mmd and .svg";
+                    return Err(CliError::new(ErrorKind::Usage, message));
+                }
+            };
+            write_file(path, text.as_bytes(), Existing::Replaced)?;
+        }
+        if let Some(path) = &args.gantt {
+            write_file(path, self.gantt(args.evaluations)?.to_svg().as_bytes(), Existing::Replaced)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the best schedule found, a lane an agent.
+    fn gantt(&self, evaluations: usize) -> Result<Gantt, CliError> {
+        let agents = &self.agents.profiles;
+        let problem = Problem::new(self.plan, self.graph, agents)
+            .map_err(|error| CliError::new(ErrorKind::Plan, "there is no schedule").caused_by(error))?;
+        let schedule = improved_schedule(&problem, Budget { evaluations, seed: 1 });
+        let bars = |agent: usize| -> Vec<Bar> {
+            let own = schedule.assignments.iter().filter(|assignment| assignment.agent == agent);
+            own.map(|assignment| Bar {
+                start_ms: assignment.start.as_millis(),
+                end_ms: assignment.finish.as_millis(),
+                label: self.id(assignment.task).to_owned(),
+                kind: BarKind::Planned,
+            })
+            .collect()
+        };
+        let lanes = agents
+            .iter()
+            .enumerate()
+            .map(|(agent, profile)| Lane { name: profile.name.clone(), bars: bars(agent) });
+        let title = format!(
+            "{}: {} with {}, at least {}",
+            self.plan.name,
+            schedule.makespan,
+            self.agents.described(),
+            schedule.lower_bound
+        );
+        Ok(Gantt { title, lanes: lanes.collect() })
     }
 
     fn id(&self, task: TaskIndex) -> &str {
@@ -111,6 +171,7 @@ impl<'p> Picture<'p> {
         text.push_str(&self.critical_path_text(width));
         text.push_str(&self.slack_text(width));
         text.push_str(&self.chains_text(width));
+        text.push_str(&self.bottlenecks_text(width));
         text.push_str(&format!("\n{HEADING}Least time{HEADING:#}  {}\n", self.bound_text()));
         text
     }
@@ -220,6 +281,26 @@ impl<'p> Picture<'p> {
         )
     }
 
+    fn bottlenecks_text(&self, width: usize) -> String {
+        if self.bottlenecks.is_empty() {
+            return String::new();
+        }
+        let mut table = Table::default();
+        for Bottleneck { task, share } in &self.bottlenecks {
+            let without = critical_effort_if(self.plan, self.graph, *task, Effort::ZERO);
+            table.row([
+                Cell::plain(format!("  {}", self.id(*task))),
+                Cell::number(format!("{:.0} %", 100.0 * share)),
+                Cell::number(without),
+                Cell::plain(self.title(*task)),
+            ]);
+        }
+        format!(
+            "\n{HEADING}Bottlenecks{HEADING:#}  the share of long ways through each, and the critical path without it\n{}",
+            table.draw(width)
+        )
+    }
+
     fn bound_text(&self) -> String {
         let whom = self.agents.described();
         let Bound { makespan, reason } = &self.bound;
@@ -309,6 +390,15 @@ impl<'p> Picture<'p> {
                     .collect::<Vec<_>>(),
             },
             "longest_chains": chains,
+            "bottlenecks": self.bottlenecks.iter().map(|found| json!({
+                "id": self.id(found.task),
+                "share_of_long_ways": found.share,
+                "critical_hours_without": critical_effort_if(self.plan, self.graph, found.task, Effort::ZERO).as_hours(),
+            })).collect::<Vec<_>>(),
+            "width": width_profile(self.plan, self.graph, &self.analysis.timing).iter().map(|step| json!({
+                "from_hours": step.from.as_hours(),
+                "tasks": step.tasks,
+            })).collect::<Vec<_>>(),
             "least_time": {
                 "hours": is_possible.then(|| hours(&self.bound.makespan)),
                 "agents": self.agents.profiles.len(),

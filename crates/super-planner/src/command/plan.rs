@@ -1,0 +1,144 @@
+//! `plan`: from a goal to a plan, broken down by methods, by an outline, or by a command that is asked.
+
+use std::io::{BufRead, Write};
+use std::process::{Command, Stdio};
+
+use planner_core::planning::{Ask, Bounds, Decomposer, Methods, Part, parse_reply, prompt, propose};
+use planner_core::{Analysis, Format, Plan, TaskGraph};
+
+use crate::cli::PlanArgs;
+use crate::error::{CliError, ErrorKind, Exit};
+use crate::escape::{clipped, escaped};
+use crate::plan_file;
+use crate::plan_output::{Existing, format_for, write_plan};
+use crate::terminal::{DIM, HEADING, Terminal};
+
+const TITLE_CHARS_MAX: usize = 90;
+/// How many entries of a proposal are shown before it is approved.
+const ENTRIES_SHOWN: usize = 60;
+
+/// Proposes a plan, shows it, and writes it once it is approved.
+pub fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, CliError> {
+    let format = format_for(&args.out, args.to)?;
+    let plan = match &args.outline {
+        Some(outline) => plan_file::read_sound(outline, Some(Format::Markdown), None)?.reading.plan,
+        None => proposed(args, terminal)?,
+    };
+    show(&plan, terminal);
+    if !args.yes && !is_approved(terminal)? {
+        terminal.note("nothing was written");
+        return Ok(Exit::Problems);
+    }
+    let existing = if args.force { Existing::Replaced } else { Existing::Kept };
+    write_plan(&plan, &args.out, format, existing, terminal)?;
+    terminal.note(format_args!("written to {}", escaped(&args.out.to_string_lossy())));
+    Ok(Exit::Fine)
+}
+
+fn proposed(args: &PlanArgs, terminal: &Terminal) -> Result<Plan, CliError> {
+    let goal = args.goal.as_deref().unwrap_or_default();
+    let bounds = Bounds {
+        depth_max: args.depth.map_or(Bounds::default().depth_max, |depth| depth.get() as usize),
+        tasks_max: args.tasks.map_or(Bounds::default().tasks_max, |tasks| tasks.get() as usize),
+        ..Bounds::default()
+    };
+    let mut decomposer: Box<dyn Decomposer> = match (&args.command, &args.methods) {
+        (Some(command), _) => Box::new(Outside::of(command)?),
+        (None, Some(file)) => {
+            let shown = escaped(&file.to_string_lossy());
+            let unreadable = || CliError::new(ErrorKind::Input, format!("{shown} cannot be read as methods"));
+            let text = std::fs::read_to_string(file).map_err(|error| unreadable().caused_by(error))?;
+            Box::new(Methods::parse(&text).map_err(|error| unreadable().caused_by(error))?)
+        }
+        (None, None) => Box::new(Methods::shipped()),
+    };
+    let proposal = propose(goal, decomposer.as_mut(), bounds)
+        .map_err(|error| CliError::new(ErrorKind::Plan, "there is no plan for this goal").caused_by(error))?;
+    for repair in &proposal.repairs {
+        terminal.note(format_args!("put right: {}", escaped(repair)));
+    }
+    Ok(proposal.approve())
+}
+
+/// Shows what there is to approve; beside the answer, so that the plan itself can go to the standard output.
+fn show(plan: &Plan, terminal: &Terminal) {
+    let mut depths: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
+    for (number, task) in plan.tasks.iter().enumerate() {
+        let depth =
+            task.parent.as_ref().and_then(|parent| depths.get(parent.as_str())).map_or(0, |depth| depth + 1);
+        depths.insert(task.id.as_str(), depth);
+        if number < ENTRIES_SHOWN {
+            let title = clipped(&task.title, TITLE_CHARS_MAX);
+            terminal.note(format_args!(
+                "{}{title}  {DIM}{}{DIM:#}",
+                "  ".repeat(depth),
+                escaped(task.id.as_str())
+            ));
+        }
+    }
+    if plan.tasks.len() > ENTRIES_SHOWN {
+        terminal.note(format_args!("{DIM}and {} more{DIM:#}", plan.tasks.len() - ENTRIES_SHOWN));
+    }
+    if let Ok(graph) = TaskGraph::new(plan) {
+        let analysis = Analysis::of(plan, &graph);
+        terminal.note(format_args!(
+            "{HEADING}{}{HEADING:#}: {} tasks in {} groups, {} waves, {} of work, the longest way {}",
+            escaped(&plan.name),
+            analysis.counts.pending,
+            analysis.counts.groups,
+            analysis.waves.len(),
+            analysis.work,
+            analysis.critical_path.effort
+        ));
+    }
+}
+
+fn is_approved(terminal: &Terminal) -> Result<bool, CliError> {
+    terminal.note("Is this the plan? [y/N]");
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.map_err(|error| CliError::new(ErrorKind::Input, "the answer cannot be read").caused_by(error))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// A command that is asked: the question on its standard input, the answer on its standard output.
+struct Outside {
+    program: String,
+    arguments: Vec<String>,
+}
+
+impl Outside {
+    fn of(command: &str) -> Result<Self, CliError> {
+        let mut words = command.split_whitespace().map(str::to_owned);
+        let program =
+            words.next().ok_or_else(|| CliError::new(ErrorKind::Usage, "the command names no program"))?;
+        Ok(Self { program, arguments: words.collect() })
+    }
+
+    fn answer(&self, question: &str) -> std::io::Result<String> {
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()?;
+        let mut stdin = child.stdin.take().expect("it was asked for");
+        let question = question.to_owned();
+        // Whoever answers before it has read the whole question closes its input early: that is its own affair.
+        let asking = std::thread::spawn(move || drop(stdin.write_all(question.as_bytes())));
+        let output = child.wait_with_output()?;
+        asking.join().map_err(|_| std::io::Error::other("the question could not be asked"))?;
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            false => Err(std::io::Error::other(format!("it ended with {}", output.status))),
+        }
+    }
+}
+
+impl Decomposer for Outside {
+    fn parts(&mut self, ask: &Ask<'_>) -> Result<Vec<Part>, String> {
+        let answer =
+            self.answer(&prompt(ask)).map_err(|error| format!("{} gave no answer: {error}", self.program))?;
+        parse_reply(&answer)
+    }
+}

@@ -1,0 +1,41 @@
+//! `plan-diff`: how two plans differ by what they mean.
+
+use planner_core::PlanDiff;
+use serde_json::json;
+
+use crate::cli::PlanDiffArgs;
+use crate::error::{CliError, Exit};
+use crate::escape::escaped;
+use crate::plan_file;
+use crate::terminal::Terminal;
+
+/// Tells how the second plan differs from the first; a difference is a problem, as it is for `diff`.
+pub fn run(args: &PlanDiffArgs, terminal: &Terminal) -> Result<Exit, CliError> {
+    let [first, second] =
+        [&args.first, &args.second].map(|path| plan_file::read(path, None, args.tag.as_deref()));
+    let diff = PlanDiff::between(&first?.plan, &second?.plan);
+    if args.json {
+        let changed: Vec<_> = diff
+            .changed
+            .iter()
+            .map(|change| {
+                let fields = change.fields.iter().map(
+                    |field| json!({ "field": field.field, "before": field.before, "after": field.after }),
+                );
+                json!({ "id": change.id, "fields": fields.collect::<Vec<_>>() })
+            })
+            .collect();
+        terminal.json(&json!({
+            "version": 1,
+            "plan": diff.plan,
+            "removed": diff.removed,
+            "added": diff.added,
+            "changed": changed,
+        }))?;
+    } else {
+        for line in diff.to_string().lines() {
+            terminal.line(escaped(line))?;
+        }
+    }
+    Ok(Exit::problems_if(!diff.is_empty()))
+}
