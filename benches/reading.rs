@@ -157,17 +157,20 @@ fn graphs(tasks: usize) {
 fn ratio(what: &str, theirs: &mut dyn FnMut() -> usize, ours: &mut dyn FnMut() -> usize) {
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
-        for (times, run) in times.iter_mut().zip([&mut *theirs, &mut *ours]) {
-            let start = Instant::now();
-            std::hint::black_box(run());
-            times.push(start.elapsed().as_secs_f64() * 1000.0);
-        }
+        times[0].push(millis(theirs));
+        times[1].push(millis(ours));
     }
     let [theirs, ours] = times.map(|mut times| {
         times.sort_by(f64::total_cmp);
         times[ROUNDS / 2]
     });
     println!("{what}: {ours:.0} ms / {theirs:.0} ms = {:.2}", ours / theirs);
+}
+
+fn millis(run: &mut dyn FnMut() -> usize) -> f64 {
+    let start = Instant::now();
+    std::hint::black_box(run());
+    start.elapsed().as_secs_f64() * 1000.0
 }
 
 fn texts(tasks: usize) -> (String, String) {

@@ -234,8 +234,14 @@ fn spoilt(bytes: &[u8], spoils: &[Spoil]) -> Vec<u8> {
     bytes
 }
 
+/// How many spoilt files are tried: more with `SUPER_PLANNER_TEST_SCALE`.
+fn cases() -> u32 {
+    let scale = std::env::var("SUPER_PLANNER_TEST_SCALE").ok().and_then(|scale| scale.parse::<f64>().ok());
+    (3_000.0 * scale.unwrap_or(1.0)).max(1.0) as u32
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn spoilt_files_never_panic_and_every_place_is_in_the_text(

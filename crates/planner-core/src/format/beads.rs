@@ -155,6 +155,9 @@ impl<'t> Tables<'t> {
 
 /// Exports leave out short-lived issues but not the relations to them: a child of one has no parent.
 fn drop_lost_parents(reader: &mut Reader<'_>) {
+    if reader.tasks.iter().all(|task| task.parent.is_none()) {
+        return;
+    }
     let known: HashSet<TaskId> = reader.tasks.iter().map(|task| task.id.clone()).collect();
     for index in 0..reader.tasks.len() {
         let is_lost = |parent: &mut TaskId| !known.contains(parent);
@@ -282,6 +285,18 @@ fn text_of(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> (String,
     }
 }
 
+/// Returns what a record that says nothing but "this issue waits for that one" names.
+fn plain_target<'n, 't>(record: &'n Node<'t>, issue: &TaskId) -> Option<&'n Node<'t>> {
+    let NodeValue::Map(members) = &record.value else { return None };
+    let [own, on, kind] = members.as_slice() else { return None };
+    let says = |node: &Node<'_>, text: &str| matches!(&node.value, NodeValue::Text(own) if own == text);
+    let is_plain = (own.key == "issue_id" && on.key == "depends_on_id" && kind.key == "type")
+        && says(&own.node, issue.as_str())
+        && says(&kind.node, "blocks");
+    let is_near = matches!(&on.node.value, NodeValue::Text(text) if !text.starts_with("external:"));
+    (is_plain && is_near).then_some(&on.node)
+}
+
 /// Takes the dependencies and the parent, and returns the other relations as they were, and the records of those that were
 /// taken where they say more than from what to what.
 fn relations(
@@ -293,6 +308,15 @@ fn relations(
     let mut kept = Vec::new();
     let mut records = Vec::new();
     for node in node.map(|node| reader.list(node)).unwrap_or_default() {
+        if let Some(target) = plain_target(&node, &task.id) {
+            if let Some(on) = reader.id(target.clone(), "depends_on_id") {
+                task.dependencies.push(Dependency { on, when: When::Completed });
+                if reader.remembers_places() {
+                    places.dependencies.push(target.span);
+                }
+            }
+            continue;
+        }
         let Some(mut fields) =
             reader.fields(node.clone(), "a dependency", "write `{\"depends_on_id\": \"...\"}`")
         else {
