@@ -7,7 +7,7 @@ pub struct Limits {
     pub bytes_max: usize,
     /// The length of a line in a format of one entry a line, in bytes.
     pub line_bytes_max: usize,
-    /// How deep values are nested in each other; never more than [`Limits::DEPTH_CEILING`].
+    /// How deep values are nested in each other; never more than [`Limits::DEPTH_CEILING`], and in YAML never more than 40.
     pub depth_max: usize,
     /// How many values the aliases of a YAML file may stand for in all.
     pub alias_values_max: usize,

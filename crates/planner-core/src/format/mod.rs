@@ -4,7 +4,7 @@
 //! and the tree (by its format) tasks. A value that cannot be taken is told as a [`Diagnostic`] and left out, so that
 //! everything that is wrong is told at once; what keeps the whole from being read is a [`ReadError`].
 //!
-//! Where things were written is found out only when it is asked for: see [`Reading::places`].
+//! Where things were written is found out only when it is asked for.
 
 mod backlog;
 mod beads;

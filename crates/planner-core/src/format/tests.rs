@@ -310,7 +310,7 @@ fn syntax_errors_are_told_where_they_are() {
             "2:9 \"*\" alias references unknown anchor at line 2, column 9",
         ),
         ("ä: @y\n", "1:4 \"@\" unexpected character: `@' at line 1, column 4"),
-        (&deep, "2:108 \"[\" recursion limit exceeded at line 2, column 108"),
+        (&deep, "2:48 \"[\" recursion limit exceeded at line 2, column 48"),
         (
             "tasks: .nan\n",
             "1:8 \".nan\" non-finite float `.nan` rejected by the configured policy at line 1, column 8",
