@@ -1,9 +1,9 @@
 //! One attempt from its start to its report.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
-use git_ops::{BranchName, Edit, Message, PinRequest, Pinned, Repository, Signature};
+use git_ops::{BranchName, CommitError, Edit, Message, PinRequest, Pinned, Repository, Signature};
 use state_store::Timestamp;
 use state_store::task::{AgentKey, CommitHash, Deliverable, FailureReason};
 use tokio::sync::oneshot;
@@ -12,10 +12,13 @@ use crate::engine::Command;
 use crate::executor::{AgentExecutor, Base, Job, Outcome};
 use crate::handle::{Handle, Input};
 use crate::hindrance::Hindrance;
-use crate::landing::{GitJob, chain};
+use crate::landing::{Git, chain};
 
 /// How long an agent that was told to stop may take before it is cut off.
 const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// How often a result is to be kept before that is given up.
+const PIN_TRIES: u32 = 2;
 
 /// An attempt that has been assigned, with all that it needs.
 pub(crate) struct Attempt {
@@ -24,7 +27,7 @@ pub(crate) struct Attempt {
     pub(crate) repository: Option<Repository>,
     /// Where the result is to land; `None` where there are no files to land.
     pub(crate) branch: Option<BranchName>,
-    pub(crate) git: Option<mpsc::Sender<GitJob>>,
+    pub(crate) git: Option<Git>,
     pub(crate) author: Signature,
     pub(crate) time: Timestamp,
     pub(crate) time_max: Duration,
@@ -140,8 +143,25 @@ impl Attempt {
 
     /// Has a result kept; `None` where that is not possible, whatever the result.
     async fn pin(&self, request: PinRequest) -> Option<Result<Pinned, String>> {
-        let (reply, answer) = oneshot::channel();
-        self.git.as_ref()?.send(GitJob::Pin { request: Box::new(request), reply }).ok()?;
-        answer.await.ok()
+        let git = self.git.as_ref()?;
+        let mut failed = String::new();
+        // After a failed batch the queue goes on with a new writer, and what it was about to write can be written again.
+        for _ in 0..PIN_TRIES {
+            let (reply, answer) = oneshot::channel();
+            let (queue, request) = (git.queue.clone(), request.clone());
+            // Contents are named and compressed here, which is not for a thread of the runtime.
+            tokio::task::spawn_blocking(move || {
+                // The attempt may have been stopped meanwhile; then nobody wants to know.
+                queue.pin_then(request, move |answer| drop(reply.send(answer)));
+            });
+            match answer.await.ok()? {
+                Ok(pinned) => return Some(Ok(pinned)),
+                Err(CommitError::Edit(error)) => return Some(Err(error.to_string())),
+                Err(error) => failed = chain(&error),
+            }
+        }
+        let what = "results cannot be kept".to_owned();
+        self.handle.tell(Input::Hindered(Hindrance { what, reason: failed }));
+        None
     }
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use git_ops::{BranchName, CommitId, Message, Repository, Signature, Snapshot};
+use git_ops::{BranchName, CommitId, CommitQueue, Message, Repository, Signature, Snapshot};
 use state_store::log::StateStore;
 use state_store::task::{
     Accepted, Event, FailureReason, FencingToken, InstanceKey, InstanceStatus, Intent, Lease, Project,
@@ -25,7 +25,7 @@ use crate::executor::AgentExecutor;
 use crate::handle::{CommandError, Handle, Input, ShutDown};
 use crate::hindrance::Hindrance;
 use crate::host;
-use crate::landing::{GitJob, Lander, Landing, chain};
+use crate::landing::{Git, Lander, Landing, chain};
 use crate::metrics::Metrics;
 use crate::process::ProcessLimits;
 use crate::snapshotter::Snapshotter;
@@ -169,17 +169,17 @@ impl<E: AgentExecutor> Coordinator<E> {
         Ok(Running { handle, end })
     }
 
-    fn start_lander(
-        &self,
-        repository: &Repository,
-        handle: &Handle,
-    ) -> Result<mpsc::Sender<GitJob>, DriverError> {
-        let (jobs, incoming) = mpsc::channel();
-        let lander =
-            Lander { repository: repository.clone(), author: self.author.clone(), handle: handle.clone() };
+    fn start_lander(&self, repository: &Repository, handle: &Handle) -> Result<Git, DriverError> {
+        let queue = CommitQueue::start(repository).map_err(|error| Hindrance {
+            what: "the repository cannot be written to".to_owned(),
+            reason: chain(&error),
+        })?;
+        let (landings, waiting) = mpsc::channel();
+        let (repository, author, handle) = (repository.clone(), self.author.clone(), handle.clone());
+        let lander = Lander { repository, queue: queue.clone(), author, handle };
         let thread = std::thread::Builder::new().name("landing".to_owned());
-        thread.spawn(move || lander.run(&incoming)).map_err(DriverError::Thread)?;
-        Ok(jobs)
+        thread.spawn(move || lander.run(&waiting)).map_err(DriverError::Thread)?;
+        Ok(Git { queue, landings })
     }
 }
 
@@ -189,7 +189,7 @@ struct Driver<E> {
     stream: StreamName,
     executor: Arc<E>,
     repository: Option<Repository>,
-    git: Option<mpsc::Sender<GitJob>>,
+    git: Option<Git>,
     runtime: tokio::runtime::Handle,
     handle: Handle,
     metrics: Metrics,
@@ -479,7 +479,7 @@ impl<E: AgentExecutor> Driver<E> {
                     self.landing(task, lease, CommitId::from_bytes(result.0), delivered_at, intents)?;
                 if let Some(git) = &self.git {
                     // The thread ends only after this one.
-                    let _ = git.send(GitJob::Land(Box::new(landing)));
+                    let _ = git.landings.send(landing);
                 }
             }
         }

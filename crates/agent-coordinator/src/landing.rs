@@ -1,6 +1,6 @@
 //! The only place where tasks and git meet: results are pinned, then landed in two steps.
 //!
-//! One thread per coordinator does all writing to the repository, so that results that come together share a batch.
+//! Everything goes through one queue per coordinator, so that results that come together share a batch.
 //! Landing is prepare (commits written and flushed, nothing moved), intents in the log, publish (the branch is moved by
 //! compare-and-swap), landed in the log. A crash in between is resolved by looking whether an intended commit is on the
 //! branch; if none is, preparing again gives the same ids.
@@ -9,12 +9,11 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 
 use git_ops::{
-    BranchName, CommitId, LandRequest, Message, PinRequest, Pinned, Preparation, Prepared, PublishError,
-    Repository, Signature, Writer,
+    BranchName, CommitId, CommitQueue, LandRequest, Message, Preparation, Prepared, PublishError, Repository,
+    Signature,
 };
 use state_store::Timestamp;
 use state_store::task::{CommitHash, ConflictRecord, FencingToken, Intent, Landed, TaskKey};
-use tokio::sync::oneshot;
 
 use crate::engine::Command;
 use crate::handle::{CommandError, Handle, Input};
@@ -23,13 +22,13 @@ use crate::hindrance::Hindrance;
 /// How often a batch is tried again when somebody else has moved the branch or holds a lock.
 const TRIES: u32 = 20;
 
-/// What the thread is asked to do.
-#[derive(Debug)]
-pub(crate) enum GitJob {
-    /// Keep a result.
-    Pin { request: Box<PinRequest>, reply: oneshot::Sender<Result<Pinned, String>> },
-    /// Land a result that is kept.
-    Land(Box<Landing>),
+/// The way to the repository. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Git {
+    /// Keeps results.
+    pub(crate) queue: CommitQueue,
+    /// Lands results that are kept.
+    pub(crate) landings: mpsc::Sender<Landing>,
 }
 
 /// A result to land.
@@ -45,9 +44,10 @@ pub(crate) struct Landing {
     pub(crate) intents: Vec<Intent>,
 }
 
-/// The thread's own state.
+/// The state of the thread that lands.
 pub(crate) struct Lander {
     pub(crate) repository: Repository,
+    pub(crate) queue: CommitQueue,
     pub(crate) author: Signature,
     pub(crate) handle: Handle,
 }
@@ -62,21 +62,13 @@ enum Intended {
 
 impl Lander {
     /// Works until nobody can ask for anything any more.
-    pub(crate) fn run(self, jobs: &mpsc::Receiver<GitJob>) {
-        while let Ok(first) = jobs.recv() {
-            let mut pins = Vec::new();
-            let mut landings: BTreeMap<String, Vec<Landing>> = BTreeMap::new();
-            for job in std::iter::once(first).chain(jobs.try_iter()) {
-                match job {
-                    GitJob::Pin { request, reply } => pins.push((*request, reply)),
-                    GitJob::Land(landing) => {
-                        landings.entry(landing.branch.as_str().to_owned()).or_default().push(*landing);
-                    }
-                }
+    pub(crate) fn run(self, waiting: &mpsc::Receiver<Landing>) {
+        while let Ok(first) = waiting.recv() {
+            let mut landings: BTreeMap<BranchName, Vec<Landing>> = BTreeMap::new();
+            for landing in std::iter::once(first).chain(waiting.try_iter()) {
+                landings.entry(landing.branch.clone()).or_default().push(landing);
             }
-            self.pin(pins);
-            for landings in landings.into_values() {
-                let branch = landings[0].branch.clone();
+            for (branch, landings) in landings {
                 if let Err(reason) = self.land(&branch, landings) {
                     self.stop(format!("results cannot be landed on {branch}"), reason);
                 }
@@ -84,31 +76,8 @@ impl Lander {
         }
     }
 
-    fn pin(&self, pins: Vec<(PinRequest, oneshot::Sender<Result<Pinned, String>>)>) {
-        if pins.is_empty() {
-            return;
-        }
-        let (requests, replies): (Vec<_>, Vec<_>) = pins.into_iter().unzip();
-        let pin = || self.writer()?.pin(&requests).map_err(|error| chain(&error));
-        // A writer that has failed is spent, and what it was about to write can be written again.
-        match pin().or_else(|_| pin()) {
-            Ok(results) => {
-                for (reply, result) in replies.into_iter().zip(results) {
-                    // The attempt may have been stopped meanwhile; then nobody wants to know.
-                    let _ = reply.send(result.map_err(|error| error.to_string()));
-                }
-            }
-            // The replies are dropped, which tells the attempts that they are not to blame.
-            Err(reason) => self.stop("results cannot be kept".to_owned(), reason),
-        }
-    }
-
     fn stop(&self, what: String, reason: String) {
         self.handle.tell(Input::Hindered(Hindrance { what, reason }));
-    }
-
-    fn writer(&self) -> Result<Writer, String> {
-        self.repository.writer().map_err(|error| chain(&error))
     }
 
     /// Lands a batch on a branch, or says why that is not possible.
@@ -118,8 +87,8 @@ impl Lander {
             if landings.is_empty() {
                 return Ok(());
             }
-            let prepared =
-                self.writer()?.prepare(branch, &self.requests(&landings)).map_err(|error| chain(&error))?;
+            let prepared = self.queue.prepare(branch.clone(), self.requests(&landings));
+            let prepared = prepared.map_err(|error| chain(&error))?;
             landings = self.settle_without_commit(landings, &prepared);
             match self.record_intents(landings, &prepared) {
                 Intended::All(all) => landings = all,
@@ -132,8 +101,11 @@ impl Lander {
             if landings.is_empty() {
                 return Ok(());
             }
-            match self.writer()?.publish(&prepared) {
-                Ok(()) => return self.settle_intended(branch, landings).map(drop),
+            match self.queue.publish(prepared) {
+                Ok(()) => {
+                    self.tell_landed(&landings);
+                    return Ok(());
+                }
                 Err(PublishError::TipMoved { .. }) => {}
                 Err(error) => return Err(chain(&error)),
             }
@@ -169,6 +141,14 @@ impl Lander {
             }
         }
         Ok(open)
+    }
+
+    /// Records the landings whose last intent has become part of the branch.
+    fn tell_landed(&self, landings: &[Landing]) {
+        for landing in landings {
+            let Intent { commit, merged } = landing.intents.last().expect("its intent was recorded just now");
+            self.tell(landing, Landed::Commit { commit: *commit, merged: *merged });
+        }
     }
 
     /// Records what needs no commit (conflicts, results that change nothing), and returns the landings that do.
