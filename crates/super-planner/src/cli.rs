@@ -91,6 +91,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show what has happened, as it was recorded
     Log(LogArgs),
+    /// Bring what has landed on a project's branch to another branch
+    Land(LandArgs),
     /// Check that everything a run needs is there
     Doctor(DoctorArgs),
     /// Measure this program on this machine
@@ -117,6 +119,7 @@ impl Command {
             Self::Status(args) => args.json,
             Self::Explain(args) => args.json,
             Self::Log(args) => args.json,
+            Self::Land(args) => args.json,
             Self::Doctor(args) => args.json,
             Self::Bench(args) => args.json,
             Self::Skills(SkillsArgs { command }) => match command {
@@ -503,10 +506,43 @@ pub struct LogArgs {
     /// Only the last N
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Show the commits that tasks have become on their branch, newest first
+    #[arg(long)]
+    pub git: bool,
+    /// With --git: check that state, branch and what the commits say of themselves agree
+    #[arg(long, requires = "git")]
+    pub verify: bool,
     /// Where the repository and its state are.
     #[command(flatten)]
     pub place: PlaceArgs,
     /// Answer in JSON, one line each
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `land`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Where the branch has not moved since the project began, it goes forward to the same commits. Otherwise each commit of the
+project becomes one on the branch; a conflict is told, and then nothing moves.
+
+Examples:
+  super-planner land --onto release       to a branch that nobody has checked out
+  super-planner land --checkout           to the branch that is checked out, files included, if nothing is changed there")]
+pub struct LandArgs {
+    /// The project; may be left out where there is only one
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+    /// The branch to land on [default: the one that is checked out]
+    #[arg(long, value_name = "BRANCH")]
+    pub onto: Option<String>,
+    /// Also where the branch is checked out: bring its files forward, if none is changed
+    #[arg(long)]
+    pub checkout: bool,
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Answer in JSON
     #[arg(long)]
     pub json: bool,
 }

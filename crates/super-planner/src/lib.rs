@@ -18,6 +18,7 @@ pub mod error;
 pub mod escape;
 mod event_lines;
 pub mod history;
+pub mod landed;
 mod local_time;
 pub mod logging;
 pub mod nearest;

@@ -55,6 +55,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Bench(args) => command::bench::run(&args, &config, terminal),
         Command::Status(args) => command::status::run(&args, &config, terminal),
         Command::Explain(args) => command::explain::run(&args, &config, terminal),
+        Command::Land(args) => command::land::run(&args, &config, terminal),
         Command::Log(args) => command::log::run(&args, &config, terminal),
         Command::Doctor(args) => command::doctor::run(&args, &config, terminal),
     }

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::cli::LogArgs;
+use crate::command::log_git;
 use crate::config::Config;
 use crate::error::{CliError, Exit};
 use crate::escape::escaped;
@@ -21,6 +22,9 @@ const COMMIT_CHARS_SHOWN: usize = 10;
 /// Shows the history.
 pub fn run(args: &LogArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
     let view = ProjectView::open(&args.place, config)?;
+    if args.git {
+        return log_git::run(&view, args, terminal);
+    }
     let lines = collect(&view, args)?;
     let zone = TimeZone::system();
     if args.json {
