@@ -253,6 +253,7 @@ impl From<state_store::log::OpenError> for CliError {
             }
             OpenError::Newer { .. } => Some("use the newer program that wrote it"),
             OpenError::Foreign { .. } => Some("--state names another file"),
+            OpenError::Emptied { .. } => Some("if that was meant, remove both files; else bring a copy back"),
             OpenError::Folder { .. } | OpenError::UnsafeEngine { .. } | OpenError::Engine { .. } => None,
         };
         let error = Self::new(ErrorKind::Store, "the store cannot be opened").caused_by(error);

@@ -8,6 +8,7 @@
 //! beside the store says where each stream ended when it was last written to, so that a lost end is found too.
 
 mod checkpoint;
+mod folder;
 mod opening;
 mod segments;
 mod snapshots;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::streams;
+use super::{streams, tip};
 
 /// The version of the tables that this program writes.
 pub const SQLITE_FORMAT_VERSION: i64 = 2;
@@ -71,6 +71,18 @@ pub enum OpenError {
         /// How that is known.
         reason: String,
     },
+    /// It is empty, and was not.
+    #[error(
+        "the store `{}` is empty, but `{}` says that it was written to: its content is lost",
+        path.display(),
+        witness.display()
+    )]
+    Emptied {
+        /// The file.
+        path: PathBuf,
+        /// The file that says so.
+        witness: PathBuf,
+    },
     /// A newer program wrote it.
     #[error("the store `{}` has format {found}; this program reads up to {SQLITE_FORMAT_VERSION}", path.display())]
     Newer {
@@ -106,6 +118,10 @@ pub(super) fn check_place(path: &Path) -> Result<(), OpenError> {
     }
     if path.is_dir() {
         return Err(OpenError::Foreign { path: path.to_owned(), reason: "it is a folder".to_owned() });
+    }
+    // SQLite would take it for a new one, and remove its log. One that is not there at all is somebody's decision.
+    if path.metadata().is_ok_and(|found| found.len() == 0) && tip::is_witness_of_any(path) {
+        return Err(OpenError::Emptied { path: path.to_owned(), witness: tip::beside(path) });
     }
     Ok(())
 }

@@ -177,7 +177,14 @@ impl SqliteStore {
         transaction::lock(&writer.connection, stream)?;
         let worked = work(&mut writer).and_then(|done| {
             let committed = writer.connection.execute_batch("COMMIT");
-            committed.map(|()| done).map_err(|source| engine_error("commit a transaction", source))
+            committed.map(|()| done).map_err(|source| match source.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
+                _ => {
+                    // The flush failed, as in a commit of entries.
+                    self.poison();
+                    engine_error("commit a transaction", source)
+                }
+            })
         });
         if !transaction::roll_back(&writer.connection) {
             self.poison();

@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use rusqlite::Connection;
 
 use super::checkpoint::{self, Checkpointer};
+use super::folder;
 use super::opening::{self, OpenError};
 use super::segments::{self, engine_error};
 use super::snapshots::Which;
@@ -56,9 +57,8 @@ pub(super) struct Writer {
 impl SqliteStore {
     /// Opens the store at `path`; makes it, and the folders above it, where there is none.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
+        if let Some(parent) = path.parent() {
+            folder::make(parent).map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
         }
         Self::open_with(path, clock)
     }
@@ -135,6 +135,10 @@ impl SqliteStore {
             // A flush that failed in an earlier process may have left commits that only the operating system's memory
             // holds, and that no later flush of the log brings to the disk. Copying the log does.
             checkpoint::run(&writer.connection, "PRAGMA wal_checkpoint(PASSIVE)")
+                .map_err(|source| engine_error("make the write-ahead log durable", source))?;
+            // SQLite flushes the name of its log, too, but is content where that fails. The log is there by now, and
+            // stays as long as this connection does.
+            folder::flush_around(&self.path)
                 .map_err(|source| engine_error("make the write-ahead log durable", source))?;
             writer.is_settled = true;
         }

@@ -74,8 +74,14 @@ impl Tip {
     }
 }
 
+/// Returns whether beside that path lies the witness of a store that has been written to, whichever that was.
+pub(super) fn is_witness_of_any(path: &Path) -> bool {
+    let slots = std::fs::read(beside(path)).unwrap_or_default();
+    slots.as_chunks::<SLOT_BYTES>().0.iter().any(|slot| checksum(slot) == slot[CHECKED_BYTES..])
+}
+
 /// Returns the path of the witness of a store.
-fn beside(path: &Path) -> PathBuf {
+pub(super) fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-tip");
     PathBuf::from(name)
