@@ -252,12 +252,13 @@ impl Disk {
             FileState::File { sure, changes } => {
                 settle(changes, outcome, |_| true, |change| change.apply(sure));
             }
-            FileState::Folder => {
+            FileState::Folder if outcome == Certainty::Sure => {
                 let names = &mut self.names_sure;
                 let is_its = |change: &NameChange| change.folder == node;
                 settle(&mut self.name_changes, outcome, is_its, |change| rename(names, &change.edits));
             }
-            FileState::Symlink(_) => {}
+            // Names that could not be flushed are tried again by the next flush.
+            FileState::Folder | FileState::Symlink(_) => {}
         }
         Ok(())
     }
@@ -517,6 +518,13 @@ mod tests {
         assert_eq!(fates(&operations, Names::Strict, "a"), [some(b""), some(b"x")]);
         let written_again = [&operations[..], &[written(2, 0, b"x"), sync(2)]].concat();
         assert_eq!(fates(&written_again, Names::Strict, "a"), [some(b"x")]);
+    }
+
+    #[test]
+    fn a_name_that_could_not_be_flushed_is_made_sure_by_the_next_flush() {
+        let operations = [create(2, "a"), failed_sync(1)];
+        assert_eq!(fates(&operations, Names::Strict, "a"), [None, some(b"")]);
+        assert_eq!(fates(&[&operations[..], &[sync(1)]].concat(), Names::Strict, "a"), [some(b"")]);
     }
 
     #[test]

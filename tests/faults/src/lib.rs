@@ -15,8 +15,9 @@
 //! - Bytes of a file that was flushed since they were written are there.
 //! - Of other writes and cuts, each is there, or not, or, a write, there in part: some of its sectors of 512 bytes or
 //!   pages of 4 KiB. They are independent of each other: a later one can be there without an earlier one.
-//! - What was to be flushed by a flush that failed is never sure again, even if a later flush succeeds: Linux counts
-//!   such pages as clean (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
+//! - Bytes that were to be flushed by a flush that failed are never sure again, even if a later flush succeeds: Linux
+//!   counts such pages as clean (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
+//!   Names are tried again.
 //! - A name that was made, changed or removed is sure once its folder was flushed ([`Names::Strict`]); until then each
 //!   change is there or not, independent of others, each as a whole. A rename counts to the folder it goes to.
 //!   With [`Names::DurableAtOnce`] names are sure without that.
@@ -58,7 +59,7 @@ pub use control::{Action, Control, Errno, Fault};
 pub use crash_points::{CrashPoint, CrashPoints};
 pub use disk::{Disk, Names, UnknownFile};
 pub use image::{Image, Node, Survival};
-pub use session::Session;
+pub use session::{Session, temporary_folder};
 pub use trace::{Operation, Trace, TraceError};
 pub use wire::Class;
 pub use workload::{control_of_this_process, mark, this_test, workload_folder};

@@ -76,8 +76,8 @@ impl Session {
     }
 }
 
-/// Returns a folder for what is thrown away: in memory where Linux offers that.
-pub(crate) fn temporary_folder() -> io::Result<TempDir> {
+/// Returns a folder for what is thrown away: in memory where there is such a place.
+pub fn temporary_folder() -> io::Result<TempDir> {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }
 }
