@@ -124,23 +124,28 @@ fn batches_after(
     after: Seq,
     until: Option<Seq>,
 ) -> Result<(Vec<Batch>, Seq), Unreadable> {
-    let mut segments: Vec<Vec<Recorded>> = Vec::new();
+    let mut found = Vec::new();
     let mut visit = |recorded: Recorded| {
         if until.is_some_and(|until| recorded.seq > until) {
             return ControlFlow::Break(());
         }
-        match segments.last_mut() {
-            Some(last) if last[0].segment == recorded.segment => last.push(recorded),
-            _ => segments.push(vec![recorded]),
-        }
+        found.push(recorded);
         ControlFlow::Continue(())
     };
     store.read(stream, after, &mut visit).map_err(Unreadable::Told)?;
+    batches(stream, &found, after).map_err(Unreadable::Wrong)
+}
+
+/// Returns the batches that entries after a place are, and the place where they end.
+pub(crate) fn batches(
+    stream: &StreamName,
+    found: &[Recorded],
+    after: Seq,
+) -> Result<(Vec<Batch>, Seq), String> {
     let (mut batches, mut head) = (Vec::new(), after);
-    for segment in segments {
-        let batch = batch_of(stream, &segment, head).map_err(Unreadable::Wrong)?;
+    for segment in found.chunk_by(|one, next| one.segment == next.segment) {
+        batches.push(batch_of(stream, segment, head)?);
         head = head.plus(segment.len() as u64);
-        batches.push(batch);
     }
     Ok((batches, head))
 }

@@ -15,5 +15,11 @@ mod crash_images;
 mod damage;
 mod effort;
 mod failing_operations;
+mod history;
 mod ledger;
+#[cfg(feature = "postgres")]
+#[expect(dead_code, reason = "the races need only some of what a server can be told")]
+#[path = "../postgres_cluster/mod.rs"]
+mod postgres_cluster;
+mod races;
 mod workload;
