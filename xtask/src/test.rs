@@ -9,9 +9,13 @@ const WORKSPACE_TESTS: &str = "test --workspace --features state-store/postgres 
 /// The proof that the general run of git-ops finds what is planted.
 const PLANTED_BUGS_OF_GIT: &str = "test -p git-ops --features planted-bugs --test general planted";
 
+/// The same of the store's harnesses.
+const PLANTED_BUGS_OF_STORE: &str = "test -p state-store --features planted-bugs --test faults planted_bugs";
+
 pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
     println!(
-        "Runs the examples of super-planner, then every unit, integration and documentation test of the workspace.\n\
+        "Runs the examples of super-planner, then every unit, integration and documentation test of the workspace,\n\
+         then whether the harnesses of git-ops and of the store find planted bugs.\n\
          The tests need git and the programs of a PostgreSQL server, which they start and remove themselves;\n\
          they need neither the network nor a service."
     );
@@ -19,7 +23,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
     find_or_install_postgresql()?;
     Step::cargo().words("test -p super-planner --examples").run()?;
     Step::cargo().words(WORKSPACE_TESTS).arguments(arguments).run()?;
-    Step::cargo().words(PLANTED_BUGS_OF_GIT).run()
+    Step::cargo().words(PLANTED_BUGS_OF_GIT).run()?;
+    Step::cargo().words(PLANTED_BUGS_OF_STORE).run()
 }
 
 /// The tests compare what the project writes with what stock git reads.

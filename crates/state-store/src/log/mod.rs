@@ -8,6 +8,7 @@ pub mod conformance;
 mod error;
 mod group_commit;
 mod memory;
+mod planted;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod segment;
@@ -21,6 +22,8 @@ pub use chain::{ChainHash, StreamEnd};
 pub use error::{CommitError, SnapshotError, StoreError};
 pub use group_commit::{AppendError, GroupCommit};
 pub use memory::MemoryStore;
+#[cfg(feature = "planted-bugs")]
+pub use planted::PLANTED_BUGS;
 #[cfg(feature = "postgres")]
 pub use postgres::{
     InvalidPostgresAddress, POSTGRES_FORMAT_VERSION, PostgresAddress, PostgresOpenError, PostgresOptions,

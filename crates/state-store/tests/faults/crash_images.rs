@@ -10,7 +10,10 @@ use crate::effort::{Effort, share};
 use crate::ledger::{Ledger, Outcome};
 use crate::workload::{Producer, append, ledger_of, open, stream};
 
-const TEST: &str = "crash_images::every_crash_leaves_a_store_that_keeps_its_promises";
+pub(crate) const TEST: &str = "crash_images::every_crash_leaves_a_store_that_keeps_its_promises";
+
+pub(crate) const FAILING_TEST: &str =
+    "crash_images::a_failed_flush_and_then_a_crash_lose_nothing_that_was_acknowledged";
 
 /// The folders are the store's to make, and to keep.
 const PLACE: &str = "made/on/the/way/state.db";
@@ -171,8 +174,7 @@ fn a_failed_flush_and_then_a_crash_lose_nothing_that_was_acknowledged() {
         return work_on_a_failing_disk(&folder);
     }
     let effort = Effort::from_environment();
-    let test = "crash_images::a_failed_flush_and_then_a_crash_lose_nothing_that_was_acknowledged";
-    let images = run_failing(effort, test).unwrap();
+    let images = run_failing(effort, FAILING_TEST).unwrap();
     println!("{images} images");
 }
 

@@ -9,6 +9,8 @@ use crate::effort::{Effort, share};
 use crate::ledger::Outcome;
 use crate::workload::{Producer, open};
 
+pub(crate) const TEST: &str = "failing_operations::calls_end_truthfully_whatever_fails";
+
 const PARAMETERS: &str = "STATE_STORE_FAILING_WORKLOAD";
 
 /// What a number of runs came to.
@@ -159,7 +161,7 @@ fn calls_end_truthfully_whatever_fails() {
         return work(&folder);
     }
     let effort = Effort::from_environment();
-    let count = run(effort, "failing_operations::calls_end_truthfully_whatever_fails").unwrap();
+    let count = run(effort, TEST).unwrap();
     println!("{count:?}");
     assert!(count.spoilt * 10 >= count.runs * 6, "most faults meet an operation: {count:?}");
     assert!(count.full * 100 >= count.runs, "disks were full: {count:?}");

@@ -65,7 +65,7 @@ pub(crate) fn check(history: &[Operation], log: &[(Batch, u64)]) -> Result<(), S
             }
         }
     }
-    check_real_time(effects)
+    check_real_time(&effects)
 }
 
 /// When an operation took effect, as a number that grows along the log.
@@ -134,7 +134,7 @@ fn check_seen(operation: &Operation, log: &[(Batch, u64)]) -> Result<u64, String
 }
 
 /// Checks that nothing took effect before something that had ended before it began.
-fn check_real_time(effects: Vec<Effect<'_>>) -> Result<(), String> {
+fn check_real_time(effects: &[Effect<'_>]) -> Result<(), String> {
     let mut by_end: Vec<usize> = (0..effects.len()).collect();
     by_end.sort_by_key(|index| effects[*index].returned);
     let mut ended = by_end.into_iter().map(|index| &effects[index]).peekable();

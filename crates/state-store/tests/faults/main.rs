@@ -17,6 +17,8 @@ mod effort;
 mod failing_operations;
 mod history;
 mod ledger;
+#[cfg(feature = "planted-bugs")]
+mod planted_bugs;
 #[cfg(feature = "postgres")]
 #[expect(dead_code, reason = "the races need only some of what a server can be told")]
 #[path = "../postgres_cluster/mod.rs"]

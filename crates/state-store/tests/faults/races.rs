@@ -13,6 +13,8 @@ use crate::history::{self, End, Moment, Operation};
 use crate::ledger::{self, Batch};
 use crate::workload;
 
+pub(crate) const SQLITE_TEST: &str = "races::processes_race_on_one_stream_in_sqlite";
+
 const PROCESSES: u64 = 16;
 
 const OPERATIONS_EACH: usize = 500;
@@ -171,8 +173,7 @@ fn processes_race_on_one_stream_in_sqlite() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
-    let test = "races::processes_race_on_one_stream_in_sqlite";
-    println!("{} operations", run(Effort::from_environment(), test, path.to_str().unwrap()).unwrap());
+    println!("{} operations", run(Effort::from_environment(), SQLITE_TEST, path.to_str().unwrap()).unwrap());
 }
 
 #[cfg(feature = "postgres")]

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row};
 use super::streams::StreamRow;
 use crate::Timestamp;
 use crate::log::chain::{NewSegment, StoredSegment};
+use crate::log::planted::{PlantedBug, is_planted};
 use crate::log::{Recorded, Seq, StoreError, StreamEnd, StreamName};
 
 /// A row's key is the stream's number in the upper bits and the number of its first entry in these lower ones.
@@ -24,8 +25,13 @@ const fn first_of(key: i64) -> i64 {
 
 /// Writes a segment; fails with a violated constraint where one that begins there is already stored.
 pub(super) fn insert(connection: &Connection, number: i64, segment: &NewSegment) -> rusqlite::Result<()> {
+    let statement = if is_planted(PlantedBug::ExpectedSeqIgnored) {
+        "INSERT OR REPLACE INTO segments (key, count, at, hash, body) VALUES (?1, ?2, ?3, ?4, ?5)"
+    } else {
+        "INSERT INTO segments (key, count, at, hash, body) VALUES (?1, ?2, ?3, ?4, ?5)"
+    };
     connection
-        .prepare_cached("INSERT INTO segments (key, count, at, hash, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .prepare_cached(statement)?
         .execute(rusqlite::params![
             row_key(number, segment.first),
             segment.count as i64,
@@ -134,6 +140,9 @@ pub(super) fn end_at(
     seq: Seq,
 ) -> Result<Option<StreamEnd>, StoreError> {
     let end = end_before(connection, row, seq)?;
+    if is_planted(PlantedBug::SnapshotNewerThanLog) {
+        return Ok(Some(end));
+    }
     Ok((end.head == seq && seq > row.base.head).then_some(end))
 }
 

@@ -9,6 +9,7 @@ use super::store::{SqliteStore, Writer};
 use super::streams::{self, StreamRow};
 use crate::Timestamp;
 use crate::log::chain::NewSegment;
+use crate::log::planted::{PlantedBug, is_planted};
 use crate::log::{CommitError, Entry, Recorded, Seq, StoreError, StreamEnd, StreamName, Transaction};
 
 pub(super) struct SqliteTransaction<'a> {
@@ -25,7 +26,8 @@ pub(super) struct SqliteTransaction<'a> {
 
 /// Takes SQLite's write lock.
 pub(super) fn lock(connection: &Connection, stream: &StreamName) -> Result<(), StoreError> {
-    run(connection, "BEGIN IMMEDIATE").map_err(|source| {
+    let begin = if is_planted(PlantedBug::LockNotTaken) { "BEGIN" } else { "BEGIN IMMEDIATE" };
+    run(connection, begin).map_err(|source| {
         if is_busy(&source) {
             let waited_ms = BUSY_TIMEOUT.as_millis() as u64;
             StoreError::Busy { stream: stream.clone(), waited_ms }
@@ -33,6 +35,10 @@ pub(super) fn lock(connection: &Connection, stream: &StreamName) -> Result<(), S
             engine_error("begin a transaction", source)
         }
     })
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
@@ -81,6 +87,10 @@ impl<'a> SqliteTransaction<'a> {
             let Some(row) = row else { return Ok(()) };
             self.store.check_kept(&row, after)?;
             end = segments::end_before(&self.writer.connection, &row, after)?;
+        }
+        if is_planted(PlantedBug::ExpectedSeqIgnored) && self.writer.ends.contains_key(&self.stream) {
+            (self.row, self.end) = (Some(row), end);
+            return Ok(());
         }
         let mut news = Vec::new();
         let (end, _) = segments::read_on(&self.writer.connection, &row, end, &mut |entries| {
@@ -135,11 +145,15 @@ impl Transaction for SqliteTransaction<'_> {
             return Ok(self.end.head);
         }
         let segment = self.end.next(&self.stream, &entries, self.at);
-        let row = self.insert(&segment).map_err(|source| match source.sqlite_error_code() {
+        let inserted = self.insert(&segment);
+        if is_planted(PlantedBug::FullDiskSwallowed) && inserted.as_ref().is_err_and(is_full) {
+            return Ok(segment.end().head);
+        }
+        let row = inserted.map_err(|source| match source.sqlite_error_code() {
             Some(ErrorCode::ConstraintViolation) => {
                 CommitError::Conflict { expected: self.end.head, found: self.end.head.plus(1) }
             }
-            Some(ErrorCode::DiskFull) => CommitError::Refused(StoreError::Full),
+            _ if is_full(&source) => CommitError::Refused(StoreError::Full),
             _ => CommitError::Refused(engine_error("append a segment", source)),
         })?;
         match run(&self.writer.connection, "COMMIT") {
@@ -148,12 +162,16 @@ impl Transaction for SqliteTransaction<'_> {
                 self.note(row, &segment);
                 Ok(segment.end().head)
             }
-            Err(source) if source.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
-                Err(CommitError::Refused(StoreError::Full))
+            Err(source) if is_full(&source) && is_planted(PlantedBug::FullDiskSwallowed) => {
+                Ok(segment.end().head)
             }
+            Err(source) if is_full(&source) => Err(CommitError::Refused(StoreError::Full)),
+            Err(_) if is_planted(PlantedBug::FailedFlushAnsweredAsSuccess) => Ok(segment.end().head),
             Err(source) => {
                 // The flush failed: the segment may be in the log or not, and only opening the file again tells.
-                self.store.poison();
+                if !is_planted(PlantedBug::MissingPoison) {
+                    self.store.poison();
+                }
                 Err(CommitError::Unknown(engine_error("flush a segment", source)))
             }
         }
