@@ -52,6 +52,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Plan(args) => command::plan::run(&args, terminal),
         Command::Schema => command::schema::run(terminal),
         Command::Analyze(args) => command::analyze::run(&args, &config, terminal),
+        Command::Prove(args) => command::prove::run(&args, terminal),
         Command::Bench(args) => command::bench::run(&args, &config, terminal),
         Command::Status(args) => command::status::run(&args, &config, terminal),
         Command::Explain(args) => command::explain::run(&args, &config, terminal),

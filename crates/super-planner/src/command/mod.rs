@@ -13,6 +13,7 @@ pub mod log;
 mod log_git;
 pub mod plan;
 pub mod plan_diff;
+pub mod prove;
 pub mod repair;
 pub mod run;
 pub mod schema;
