@@ -14,7 +14,7 @@ use state_store::task::{
     Accepted, Event, FailureReason, FencingToken, InstanceKey, InstanceStatus, Intent, Lease, Project,
     TaskKey,
 };
-use state_store::view::{TaskGlance, TaskView};
+use state_store::view::TaskView;
 use state_store::{StreamName, Timestamp};
 use tokio::sync::{Semaphore, broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -266,7 +266,6 @@ impl<E: AgentExecutor> Driver<E> {
         turn::load(&mut self.engine, &*self.store, &self.stream).map_err(DriverError::Store)?;
         self.snapshots.begin();
         self.take_turn([Command::Begin { host: host::current() }].into())?;
-        self.show_everything();
         let mut gone = Waiting::default();
         gone.extend(self.gone());
         self.take_turn(gone)
@@ -434,31 +433,18 @@ impl<E: AgentExecutor> Driver<E> {
 
     /// Shows what is durable now to those who look on.
     fn publish(&mut self, events: &[RecordedEvent]) {
-        if let Some(last) = events.last() {
+        if !events.is_empty() {
             self.metrics.commits += 1;
             self.metrics.events += events.len() as u64;
+            let moved = events.iter().filter_map(|recorded| match recorded.event {
+                Event::Task { task, .. } => Some(task),
+                _ => None,
+            });
+            self.handle.view.show(self.engine.state(), moved);
             for recorded in events {
-                if let Event::Task { task, .. } = &recorded.event {
-                    self.show(*task, last.seq);
-                }
                 self.has_orphans |= matches!(recorded.event, Event::InstanceEnded { .. });
                 // Nobody may be listening.
                 let _ = self.handle.events.send(recorded.clone());
-            }
-        }
-    }
-
-    fn show(&self, task: TaskKey, seq: state_store::Seq) {
-        if let Some(record) = self.engine.state().task(task) {
-            let glance = TaskGlance { seq, state: record.state.name(), attempts: record.attempts };
-            self.handle.view.show(task, glance);
-        }
-    }
-
-    fn show_everything(&self) {
-        for (project, found) in (0..).map(state_store::task::ProjectKey).zip(self.engine.state().projects()) {
-            for task in 0..found.tasks.len() as u32 {
-                self.show(TaskKey { project, task }, self.engine.seq());
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use state_store::task::{SnapshotPolicy, State, snapshot};
-use state_store::{Seq, StateStore, StreamName};
+use state_store::{Seq, StateStore, StreamName, tables};
 
 /// Keeps a snapshot when one is due. Dropping it waits for the one that is being made.
 #[derive(Debug)]
@@ -38,7 +38,11 @@ impl Snapshotter {
         let (store, stream, state) = (Arc::clone(&self.store), self.stream.clone(), state.clone());
         self.last = state.seq();
         let work = move || {
-            // Nothing is lost without it: the log is whole, and the next one is tried in its time.
+            // Nothing is lost without these: the log is whole, and the next ones are tried in their time. The tables
+            // come first, because they go on from the snapshot that is replaced.
+            if let Err(error) = tables::bring_up(&*store) {
+                tracing::warn!(%error, "the tables for people could not be brought up to date");
+            }
             if let Err(error) = snapshot::keep(&*store, &stream, &state) {
                 tracing::warn!(%error, "a snapshot could not be kept");
             }

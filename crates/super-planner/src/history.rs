@@ -43,6 +43,18 @@ pub struct HistoryLine {
     pub is_renewal: bool,
 }
 
+impl HistoryLine {
+    /// Returns it as JSON, without what is absent and without its place and moment.
+    pub fn brief(&self) -> serde_json::Value {
+        let mut value = serde_json::to_value(self).expect("a line is text and numbers");
+        if let Some(fields) = value.as_object_mut() {
+            let is_elsewhere = |name: &str| matches!(name, "version" | "seq" | "at_ms");
+            fields.retain(|name, value| !value.is_null() && !is_elsewhere(name));
+        }
+        value
+    }
+}
+
 /// Follows a log and tells each entry.
 #[derive(Debug)]
 pub struct History {
@@ -129,6 +141,10 @@ impl History {
                     _ => self.state.task(*task).map(|record| record.attempts),
                 };
                 self.tell_transition(&mut line, transition);
+            }
+            Event::TokensRaised { to } => {
+                line.event = "recovered";
+                line.detail = Some(format!("what was handed out before is fenced off: tokens up to {to}"));
             }
             Event::LateResult { task, agent, deliverable, .. } => {
                 self.name_task(&mut line, *task);

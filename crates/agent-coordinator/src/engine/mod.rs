@@ -177,6 +177,7 @@ impl Engine {
             Event::InstanceRenewed { .. }
             | Event::LateResult { .. }
             | Event::Answered { .. }
+            | Event::TokensRaised { .. }
             | Event::ProjectSettingsChanged { .. }
             | Event::ProjectEntered { .. } => {
                 self.state.apply(event, at)?;

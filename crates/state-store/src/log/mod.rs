@@ -3,11 +3,14 @@
 //! A stream is a sequence of opaque entries, numbered from 1. Whoever wants to append takes the stream's write lock
 //! with [`StateStore::begin`], sees what others have appended, and commits one segment: all of it or nothing.
 
+mod archive;
 mod chain;
 pub mod conformance;
+pub mod copying;
 mod error;
 mod group_commit;
 mod memory;
+mod origin;
 mod planted;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -18,10 +21,12 @@ mod sqlite;
 mod store;
 mod stream_name;
 
+pub use archive::{ARCHIVE_VERSION, Archived, ExportError, ImportError, export, import};
 pub use chain::{ChainHash, StreamEnd};
 pub use error::{CommitError, SnapshotError, StoreError};
 pub use group_commit::{AppendError, GroupCommit};
 pub use memory::MemoryStore;
+pub use origin::{Copied, Origin, OriginError, Provenance};
 #[cfg(feature = "planted-bugs")]
 pub use planted::PLANTED_BUGS;
 #[cfg(feature = "postgres")]

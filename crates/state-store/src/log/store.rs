@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::Timestamp;
 use crate::log::{CommitError, Seq, Snapshot, SnapshotError, StoreError, StreamEnd, StreamName};
+use crate::tables::TableStep;
 
 /// What is appended: bytes that the store does not look into.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +86,22 @@ pub trait StateStore: Send + Sync + fmt::Debug {
 
     /// Returns the present moment by the store's clock.
     fn now(&self) -> Timestamp;
+
+    /// Returns the place that the tables for people are true for; `None` where the store has none.
+    fn tables_seq(&self) -> Result<Option<Seq>, StoreError> {
+        Ok(None)
+    }
+
+    /// Changes the tables for people, in one short transaction; returns whether they were where the step begins. A step
+    /// that goes nowhere only adds rows.
+    fn advance_tables(&self, step: &TableStep) -> Result<bool, StoreError> {
+        Ok(step.from == step.to)
+    }
+
+    /// Returns what the storage engine's own check of its files finds wrong; nothing where it has no such check.
+    fn check_engine(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
 }
 
 /// The write lock of a stream. Dropping it appends nothing.

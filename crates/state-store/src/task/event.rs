@@ -94,4 +94,10 @@ pub enum Event {
         /// The answer.
         accepted: Accepted,
     },
+    /// Tokens may have been handed out that this log does not know of, because it was recovered without its end: all up
+    /// to this one count as handed out, and whoever holds one of them is fenced off.
+    TokensRaised {
+        /// The last token that may have been handed out.
+        to: FencingToken,
+    },
 }

@@ -204,6 +204,10 @@ impl State {
                     LateResult { task: *task, token: *token, agent: *agent, deliverable: *deliverable, at };
                 self.late_results.push(late);
             }
+            Event::TokensRaised { to } => {
+                let tasks = self.projects.iter_mut().flat_map(|project| &mut project.tasks);
+                tasks.for_each(|record| record.raise_token(*to));
+            }
             Event::Answered { request, task, accepted } => {
                 self.keep_answer(*request, *task, *accepted, at)?;
             }
@@ -309,6 +313,18 @@ impl TaskRecord {
             last_token: FencingToken::default(),
             assigned_at: Timestamp::default(),
             handover: None,
+        }
+    }
+
+    /// Counts the tokens up to `to` as handed out; a lease goes on under the last of them.
+    fn raise_token(&mut self, to: FencingToken) {
+        self.last_token = self.last_token.max(to);
+        if let TaskState::Assigned(lease)
+        | TaskState::Running(lease)
+        | TaskState::Verifying { lease, .. }
+        | TaskState::Landing { lease, .. } = &mut self.state
+        {
+            lease.token = lease.token.max(to);
         }
     }
 

@@ -4,6 +4,7 @@
 //! them, the live ones and the replayed ones alike.
 
 mod agent;
+mod difference;
 mod event;
 mod fold;
 mod instance;
@@ -11,6 +12,7 @@ mod invariants;
 mod key;
 mod landing;
 mod lease;
+mod moment;
 mod project;
 mod request;
 pub mod snapshot;
@@ -19,6 +21,7 @@ pub mod stored;
 pub mod transition;
 
 pub use agent::{AgentRecord, AgentStatus};
+pub use difference::{Change, Difference};
 pub use event::Event;
 pub use fold::{LateResult, State, UnfitEvent};
 pub use instance::{Host, InstanceRecord, InstanceStatus};
@@ -26,6 +29,7 @@ pub use invariants::BrokenInvariant;
 pub use key::{AgentKey, InstanceKey, ProjectKey, TaskKey};
 pub use landing::{CheckRecord, CommitHash, ConflictRecord, Deliverable, Delivery, Intent, Landed};
 pub use lease::{FencingToken, Lease};
+pub use moment::{Moment, ReplayError};
 pub use project::{Handover, Project, ProjectSettings, TaskRecord};
 pub use request::{ANSWERS_KEPT, Accepted, Answer, Answers, RequestId};
 pub use snapshot::{LoadError, SnapshotPolicy};

@@ -9,6 +9,7 @@
 
 mod address;
 mod listener;
+mod people;
 mod runtime;
 mod session;
 mod tables;
@@ -33,6 +34,7 @@ use crate::log::{
     CommitError, Entry, Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd,
     StreamName, Transaction,
 };
+use crate::tables::TableStep;
 
 /// How a store in PostgreSQL behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -367,6 +369,16 @@ impl StateStore for PostgresStore {
     fn streams(&self) -> Result<Vec<StreamName>, StoreError> {
         self.check_poison()?;
         self.ask(&mut self.reader.lock(), None, Session::streams)
+    }
+
+    fn tables_seq(&self) -> Result<Option<Seq>, StoreError> {
+        self.check_poison()?;
+        self.ask(&mut self.reader.lock(), None, Session::tables_seq).map(Some)
+    }
+
+    fn advance_tables(&self, step: &TableStep) -> Result<bool, StoreError> {
+        self.check_poison()?;
+        self.ask(&mut self.reader.lock(), None, |session| session.advance_tables(step.clone()))
     }
 
     /// Returns the database's time; while the database cannot be reached, its last one and what has passed since.

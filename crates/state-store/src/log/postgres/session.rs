@@ -9,12 +9,14 @@ use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::{Client, NoTls, Row, Statement};
 
+use super::people;
 use super::runtime::RuntimeEnded;
 use super::tables::{self, Absent};
 use super::{PostgresAddress, PostgresOpenError, PostgresOptions, engine_error};
 use crate::Timestamp;
 use crate::log::chain::StoredSegment;
 use crate::log::{ChainHash, Entry, Recorded, Seq, Snapshot, StoreError, StreamEnd, StreamName};
+use crate::tables::TableStep;
 
 /// How long connecting may take, and sent bytes may go without an answer, where the address says nothing else.
 const NETWORK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -229,17 +231,23 @@ impl Session {
             .await
             .map_err(&failed)?;
         let mut page = Vec::new();
+        let mut is_last = (rows.len() as i64) < PAGE_SEGMENTS;
         for row in &rows {
             let (first, stored) = stored_segment(row).map_err(&failed)?;
-            let entries = reading
-                .end
-                .follow(&reading.stream, stored)
-                .map_err(|reason| Trouble::Stored(corrupt(&reading.stream, first, reason)))?;
-            page.extend(entries);
+            match reading.end.follow(&reading.stream, stored) {
+                Ok(entries) => page.extend(entries),
+                // What is well is handed out first; the next page begins with what is not.
+                Err(_) if !page.is_empty() => {
+                    is_last = false;
+                    break;
+                }
+                Err(reason) => return Err(Trouble::Stored(corrupt(&reading.stream, first, reason))),
+            }
         }
-        reading.is_complete = (rows.len() as i64) < PAGE_SEGMENTS;
+        let is_whole = reading.end.head >= reading.head;
+        reading.is_complete = is_last && is_whole;
         reading.next = (reading.end.head.get() as i64).saturating_add(1);
-        if reading.is_complete && reading.end.head < reading.head {
+        if is_last && !is_whole && page.is_empty() {
             let missing = reading.end.head.plus(1);
             let reason = format!("entry {missing} is missing");
             return Err(Trouble::Stored(corrupt(&reading.stream, missing.get() as i64, reason)));
@@ -413,6 +421,17 @@ impl Session {
                 StreamName::new(name).map_err(invalid)
             })
             .collect()
+    }
+
+    /// Returns the place that the tables for people are true for; where there are none, the beginning.
+    pub(super) async fn tables_seq(self) -> Result<Seq, Trouble> {
+        let found = people::seq(&self.client).await.map_err(failed("look at the tables for people"))?;
+        Ok(found.unwrap_or(Seq::START))
+    }
+
+    /// Changes the tables for people; returns whether they were where the step begins.
+    pub(super) async fn advance_tables(self, step: TableStep) -> Result<bool, Trouble> {
+        people::advance(&self.client, &step).await.map_err(failed("write the tables for people"))
     }
 
     /// Returns the database's time.

@@ -14,6 +14,7 @@ mod segments;
 mod snapshots;
 mod store;
 mod streams;
+mod tables;
 mod tip;
 mod transaction;
 

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
+use super::segments::engine_error;
 use super::{streams, tip};
+use crate::log::StoreError;
 use crate::log::planted::{PlantedBug, is_planted};
 
 /// The version of the tables that this program writes.
@@ -223,6 +225,23 @@ fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("INSERT INTO store (id) VALUES (?1)", [id])?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.pragma_update(None, "user_version", SQLITE_FORMAT_VERSION)
+}
+
+/// Returns what SQLite's check of the whole file finds wrong.
+pub(super) fn check_integrity(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let check = || {
+        let mut statement = connection.prepare("PRAGMA integrity_check")?;
+        let told = statement.query_map([], |row| row.get::<_, String>(0))?;
+        told.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    match check() {
+        Ok(told) => Ok(told.into_iter().filter(|line| line != "ok").collect()),
+        // It is found to be damaged before the check can begin.
+        Err(source) if source.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+            Ok(vec![source.to_string()])
+        }
+        Err(source) => Err(engine_error("check the file", source)),
+    }
 }
 
 fn count_tables(connection: &Connection) -> rusqlite::Result<i64> {

@@ -168,7 +168,7 @@ impl SqliteStore {
     }
 
     /// Does a piece of work in a transaction of its own.
-    fn under_lock<T>(
+    pub(super) fn under_lock<T>(
         &self,
         stream: &StreamName,
         work: impl FnOnce(&mut Writer) -> Result<T, StoreError>,

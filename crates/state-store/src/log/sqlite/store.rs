@@ -16,11 +16,13 @@ use super::opening::{self, OpenError};
 use super::segments::{self, engine_error};
 use super::snapshots::Which;
 use super::streams::{StreamList, StreamRow};
+use super::tables;
 use super::tip::Tip;
 use super::transaction::SqliteTransaction;
 use crate::log::{
     Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd, StreamName, Transaction,
 };
+use crate::tables::TableStep;
 use crate::{Clock, Timestamp};
 
 /// How often the file is looked at for what other processes have appended.
@@ -271,6 +273,18 @@ impl StateStore for SqliteStore {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    fn tables_seq(&self) -> Result<Option<Seq>, StoreError> {
+        self.with_reader(tables::seq).map(Some)
+    }
+
+    fn advance_tables(&self, step: &TableStep) -> Result<bool, StoreError> {
+        self.under_lock(&StreamName::workspace(), |writer| tables::advance(&writer.connection, step))
+    }
+
+    fn check_engine(&self) -> Result<Vec<String>, StoreError> {
+        self.with_reader(opening::check_integrity)
     }
 }
 

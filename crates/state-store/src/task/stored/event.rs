@@ -113,6 +113,9 @@ enum StoredEvent<'a> {
         task: Option<StoredTaskKey>,
         accepted: StoredAccepted,
     },
+    TokensRaised {
+        to: u64,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -172,6 +175,7 @@ impl<'a> From<&'a Event> for StoredEvent<'a> {
                 task: task.map(Into::into),
                 accepted: (*accepted).into(),
             },
+            Event::TokensRaised { to } => Self::TokensRaised { to: to.get() },
         }
     }
 }
@@ -220,6 +224,7 @@ impl From<StoredEvent<'_>> for Event {
                 task: task.map(Into::into),
                 accepted: accepted.into(),
             },
+            StoredEvent::TokensRaised { to } => Self::TokensRaised { to: FencingToken::new(to) },
         }
     }
 }
@@ -378,6 +383,7 @@ mod tests {
             Event::ProjectEntered { project, instance },
             Event::Answered { request, task: Some(task), accepted: Accepted::Done },
             Event::Answered { request, task: None, accepted: Accepted::Project(project) },
+            Event::TokensRaised { to: FencingToken::new(300) },
         ];
         events.extend(steps.into_iter().map(moved));
         events
