@@ -7,6 +7,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use planner_core::Format;
 use planner_core::write::WRITTEN;
+use state_store::StreamName;
+use state_store::task::Moment;
 
 use crate::error::EXIT_CODES_HELP;
 
@@ -93,6 +95,18 @@ pub enum Command {
     Log(LogArgs),
     /// Bring what has landed on a project's branch to another branch
     Land(LandArgs),
+    /// Write the whole history to a file, as lines of JSON
+    Export(ExportArgs),
+    /// Read an exported history into an empty store
+    Import(ImportArgs),
+    /// Check everything that is stored, and name the first bad place
+    Verify(VerifyArgs),
+    /// Make a new store of what is well of a damaged one
+    Recover(RecoverArgs),
+    /// Keep a snapshot, and bring the tables for people up to date
+    Snapshot(SnapshotArgs),
+    /// Drop what the last snapshot covers, so that it can be looked at no more
+    Compact(CompactArgs),
     /// Check that everything a run needs is there
     Doctor(DoctorArgs),
     /// Measure this program on this machine
@@ -120,8 +134,16 @@ impl Command {
             Self::Analyze(args) => args.json,
             Self::Status(args) => args.json,
             Self::Explain(args) => args.json,
+            Self::Log(LogArgs { command: Some(LogCommand::Diff(args)), .. }) => args.json,
             Self::Log(args) => args.json,
             Self::Land(args) => args.json,
+            // What it prints is JSON, but where it is told to go is not asked by a program.
+            Self::Export(_) => false,
+            Self::Import(args) => args.json,
+            Self::Verify(args) => args.json,
+            Self::Recover(args) => args.json,
+            Self::Snapshot(args) => args.json,
+            Self::Compact(args) => args.json,
             Self::Doctor(args) => args.json,
             Self::Bench(args) => args.json,
             Self::Prove(ProveArgs { command }) => match command {
@@ -148,6 +170,9 @@ pub struct PlaceArgs {
     /// The state: a file, sqlite:FILE, postgres://USER@HOST/DATABASE or memory: [default: super-planner/state.db in the repository's git folder]
     #[arg(long, value_name = "URL")]
     pub state: Option<String>,
+    /// Take a PostgreSQL server whose settings can lose what it has acknowledged
+    #[arg(long)]
+    pub unsafe_durability: bool,
 }
 
 /// The arguments of `run`.
@@ -452,6 +477,7 @@ pub struct AnalyzeArgs {
 Examples:
   super-planner status
   super-planner status --watch
+  super-planner status --at 2026-11-21T14:00:00
   super-planner status --repo ../service --project parcel-tracker --all")]
 pub struct StatusArgs {
     /// Where the repository and its state are.
@@ -460,6 +486,9 @@ pub struct StatusArgs {
     /// Only this project
     #[arg(long, value_name = "NAME")]
     pub project: Option<String>,
+    /// As of an entry of the log, or of a time such as 2026-11-21T14:03:07+01:00 or 2026-11-21T14:03:07 here
+    #[arg(long, value_name = "SEQ|TIME", value_parser = crate::moment::parse, conflicts_with = "watch")]
+    pub at: Option<Moment>,
     /// Show every change until nothing moves any more
     #[arg(long)]
     pub watch: bool,
@@ -476,6 +505,7 @@ pub struct StatusArgs {
 #[command(after_help = "\
 Examples:
   super-planner explain BASE-2
+  super-planner explain BASE-2 --at 1200
   super-planner explain --agent backend-1")]
 pub struct ExplainArgs {
     /// The task
@@ -487,6 +517,9 @@ pub struct ExplainArgs {
     /// The project of the task, where several have one of that id
     #[arg(long, value_name = "NAME")]
     pub project: Option<String>,
+    /// As of an entry of the log, or of a time such as 2026-11-21T14:03:07+01:00 or 2026-11-21T14:03:07 here
+    #[arg(long, value_name = "SEQ|TIME", value_parser = crate::moment::parse)]
+    pub at: Option<Moment>,
     /// Where the repository and its state are.
     #[command(flatten)]
     pub place: PlaceArgs,
@@ -497,18 +530,31 @@ pub struct ExplainArgs {
 
 /// The arguments of `log`.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   super-planner log --limit 20
   super-planner log BASE-2
-  super-planner log --json > history.jsonl")]
+  super-planner log diff 1200 2026-11-21T14:00:00
+  super-planner log --json > history.jsonl"
+)]
 pub struct LogArgs {
+    /// Something else than the list of what has happened.
+    #[command(subcommand)]
+    pub command: Option<LogCommand>,
     /// Only what has happened to this task
     #[arg(value_name = "TASK")]
     pub task: Option<String>,
+    /// The same, for a task whose id could be taken for a command
+    #[arg(long = "task", value_name = "TASK", conflicts_with_all = ["task", "git"])]
+    pub task_named: Option<String>,
     /// Only this project
     #[arg(long, value_name = "NAME")]
     pub project: Option<String>,
+    /// Up to an entry of the log, or a time such as 2026-11-21T14:03:07+01:00 or 2026-11-21T14:03:07 here
+    #[arg(long, value_name = "SEQ|TIME", value_parser = crate::moment::parse, conflicts_with = "git")]
+    pub at: Option<Moment>,
     /// Only the last N
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
@@ -550,6 +596,150 @@ pub struct LandArgs {
     pub place: PlaceArgs,
     /// Answer in JSON
     #[arg(long)]
+    pub json: bool,
+}
+
+/// Something else than the list of what has happened.
+#[derive(Debug, Clone, Subcommand)]
+pub enum LogCommand {
+    /// Show what differs between two points, each an entry of the log or a time
+    Diff(LogDiffArgs),
+}
+
+/// The arguments of `log diff`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner log diff 0 1200
+  super-planner log diff 2026-11-21T08:00:00 2026-11-21T18:00:00 --json")]
+pub struct LogDiffArgs {
+    /// The first point
+    #[arg(value_name = "SEQ|TIME", value_parser = crate::moment::parse)]
+    pub before: Moment,
+    /// The second point
+    #[arg(value_name = "SEQ|TIME", value_parser = crate::moment::parse)]
+    pub after: Moment,
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `export`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner export --out history.jsonl
+  super-planner export --stream workspace | jq .segment.entries[].says
+
+The last line holds the hash of each stream: a file that was cut off is noticed when it is imported.")]
+pub struct ExportArgs {
+    /// The new file [default: the standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Only this stream
+    #[arg(long, value_name = "NAME", value_parser = stream_name)]
+    pub stream: Option<StreamName>,
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// The arguments of `import`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner import history.jsonl --state copy.db
+  super-planner import history.jsonl --state postgres://planner@db.example/plans
+
+The file is checked to its end before anything is written. A store that holds something already takes nothing.")]
+pub struct ImportArgs {
+    /// The exported file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `verify`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner verify
+  super-planner verify --state backup.db --json
+
+Exit code 0 if everything is as it was written, 3 if not. Nothing is changed.")]
+pub struct VerifyArgs {
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `recover`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner verify
+  super-planner recover --to 1199 --out recovered.db
+
+The damaged store is left as it is. Reports of attempts that were handed out before are refused by the new one.")]
+pub struct RecoverArgs {
+    /// The last entry of the workspace to keep; where it lies within what was committed together, all of that is left out
+    #[arg(long, value_name = "SEQ")]
+    pub to: u64,
+    /// The new store: a file that is not there yet, or an empty database
+    #[arg(long, value_name = "URL")]
+    pub out: String,
+    /// Where the repository and its damaged state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `snapshot`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner snapshot
+  sqlite3 .git/super-planner/state.db 'SELECT state, count(*) FROM tasks GROUP BY state'")]
+pub struct SnapshotArgs {
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `compact`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner export --out history.jsonl
+  super-planner snapshot
+  super-planner compact --yes
+
+What is dropped cannot be looked back at, exported or recovered any more: export it first.")]
+pub struct CompactArgs {
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Answer in JSON
+    #[arg(long, requires = "yes")]
     pub json: bool,
 }
 
@@ -760,6 +950,10 @@ fn written_format() -> impl TypedValueParser<Value = Format> {
 fn plan_format() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::ALL.map(Format::as_str))
         .map(|name| Format::from_name(&name).expect("only the names of formats are let through"))
+}
+
+fn stream_name(text: &str) -> Result<StreamName, String> {
+    StreamName::new(text).map_err(|error| error.to_string())
 }
 
 fn positive(text: &str) -> Result<f64, String> {

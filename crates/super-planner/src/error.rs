@@ -5,9 +5,9 @@ use std::fmt;
 
 use agent_coordinator::TurnError;
 use planner_core::{Diagnostic, Source};
-use state_store::StoreError;
 use state_store::log::PostgresOpenError;
-use state_store::task::LoadError;
+use state_store::task::{LoadError, ReplayError};
+use state_store::{Seq, StoreError, StreamName};
 
 /// How a command ended, told to the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,6 +136,10 @@ impl CliError {
         Self { kind, message: message.into(), hint: None, place: None, source: None }
     }
 
+    fn unusable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(ErrorKind::Store, "the store cannot be used").caused_by(source)
+    }
+
     /// Returns it with advice.
     #[must_use = "the error is returned, not changed"]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -198,23 +202,39 @@ impl Error for CliError {
 }
 
 const BUSY_HINT: &str = "another process is writing; try again when it is done";
-const DAMAGED_HINT: &str = "nothing was changed; keep the file as it is, and restore the state from a backup";
+
+const RESTORE_HINT: &str = "nothing was changed; `super-planner verify` tells what is well, and `super-planner import` \
+                            restores an export";
+
+/// What can be done with a workspace that is damaged from an entry on.
+fn damaged_from(at: Seq) -> String {
+    let Some(well @ 1..) = at.get().checked_sub(1) else { return RESTORE_HINT.to_owned() };
+    format!(
+        "nothing was changed; entries up to {well} are well: `status`, `explain` and `log` show them with --at {well}, \
+         and `super-planner recover --to {well} --out URL` makes a new store of them"
+    )
+}
 
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let hint = match &error {
-            StoreError::Busy { .. } => Some(BUSY_HINT),
-            StoreError::Corrupt { .. } => Some(DAMAGED_HINT),
-            StoreError::Full => Some("free some room on the disk, then run the same command again"),
+            StoreError::Busy { .. } => Some(BUSY_HINT.to_owned()),
+            StoreError::Corrupt { stream, at, .. } if *stream == StreamName::workspace() => {
+                Some(damaged_from(*at))
+            }
+            StoreError::Corrupt { .. } => Some(RESTORE_HINT.to_owned()),
+            StoreError::Full => {
+                Some("free some room on the disk, then run the same command again".to_owned())
+            }
             StoreError::Replaced { .. } => {
-                Some("put the file back, or run the same command again to begin a new one")
+                Some("put the file back, or run the same command again to begin a new one".to_owned())
             }
             StoreError::Compacted { .. } => {
-                Some("what was dropped is only in the exports that were made before")
+                Some("what was dropped is only in the exports that were made before".to_owned())
             }
             StoreError::Poisoned | StoreError::Engine { .. } => None,
         };
-        let error = Self::new(ErrorKind::Store, "the store cannot be used").caused_by(error);
+        let error = Self::unusable(error);
         match hint {
             Some(hint) => error.hint(hint),
             None => error,
@@ -232,14 +252,22 @@ impl From<TurnError> for CliError {
     fn from(error: TurnError) -> Self {
         match error {
             TurnError::NotBegun(source) => source.into(),
-            error @ (TurnError::Unfit { .. } | TurnError::Snapshot { .. }) => {
-                Self::new(ErrorKind::Store, "the store cannot be used").hint(DAMAGED_HINT).caused_by(error)
-            }
+            TurnError::Unfit { at, .. } => Self::unusable(error).hint(damaged_from(at)),
+            TurnError::Snapshot { .. } => Self::unusable(error).hint(RESTORE_HINT),
             error @ (TurnError::NotRecorded(_) | TurnError::InDoubt(_)) => {
                 Self::new(ErrorKind::Store, "the change was not recorded for certain")
                     .hint("run the same command again: it finds out")
                     .caused_by(error)
             }
+        }
+    }
+}
+
+impl From<ReplayError> for CliError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Load(source) => source.into(),
+            ReplayError::Beyond { .. } => Self::new(ErrorKind::NotFound, error.to_string()),
         }
     }
 }
@@ -270,9 +298,9 @@ impl From<PostgresOpenError> for CliError {
             PostgresOpenError::Missing { .. } => Some("`super-planner run` makes it"),
             PostgresOpenError::Newer { .. } => Some("use the newer program that wrote it"),
             PostgresOpenError::Foreign { .. } => Some("--state names another database"),
-            PostgresOpenError::UnsafeSetting { .. } => {
-                Some("change the setting of the server, the database or the user")
-            }
+            PostgresOpenError::UnsafeSetting { .. } => Some(
+                "change the setting of the server, the database or the user; --unsafe-durability takes it as it is",
+            ),
             PostgresOpenError::Client(_)
             | PostgresOpenError::ClientEnded
             | PostgresOpenError::Engine { .. } => None,

@@ -21,6 +21,7 @@ pub mod history;
 pub mod landed;
 mod local_time;
 pub mod logging;
+pub mod moment;
 pub mod nearest;
 pub mod plan_file;
 pub mod plan_output;

@@ -58,6 +58,12 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Explain(args) => command::explain::run(&args, &config, terminal),
         Command::Land(args) => command::land::run(&args, &config, terminal),
         Command::Log(args) => command::log::run(&args, &config, terminal),
+        Command::Export(args) => command::export::run(&args, &config, terminal),
+        Command::Import(args) => command::import::run(&args, &config, terminal),
+        Command::Verify(args) => command::verify::run(&args, &config, terminal),
+        Command::Recover(args) => command::recover::run(&args, &config, terminal),
+        Command::Snapshot(args) => command::snapshot::run(&args, &config, terminal),
+        Command::Compact(args) => command::compact::run(&args, &config, terminal),
         Command::Doctor(args) => command::doctor::run(&args, &config, terminal),
     }
 }

@@ -1,12 +1,15 @@
 //! A workspace as commands that only look see it: the engine without a coordinator, which answers and changes nothing.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use agent_coordinator::engine::{Engine, Explanation, Policy};
 use agent_coordinator::{is_at_work, load};
 use planner_core::TaskIndex;
-use state_store::task::{AgentKey, Project, ProjectKey, TaskKey};
-use state_store::{Seq, StateStore, StreamName, Timestamp};
+use state_store::task::{
+    AgentKey, InstanceRecord, InstanceStatus, Moment, Project, ProjectKey, State, TaskKey,
+};
+use state_store::{Seq, StateStore, StoreError, StreamName, Timestamp};
 
 use crate::cli::PlaceArgs;
 use crate::config::Config;
@@ -24,16 +27,35 @@ pub struct ProjectView {
     stream: StreamName,
     engine: Engine,
     location: StateLocation,
+    /// The moment that is looked at, where it is not the present.
+    past: Option<Timestamp>,
 }
 
 impl ProjectView {
     /// Opens the store that is there, and reads all of it.
     pub fn open(place: &PlaceArgs, config: &Config) -> Result<Self, CliError> {
+        Self::open_as_of(place, config, None)
+    }
+
+    /// Opens the store that is there, and reads it up to a moment in the past.
+    pub fn open_as_of(place: &PlaceArgs, config: &Config, moment: Option<Moment>) -> Result<Self, CliError> {
         let location = StateLocation::find(place, config)?;
-        let store = location.open_existing()?;
-        let stream = StreamName::workspace();
-        let engine = Engine::observer(Policy::default());
-        let mut view = Self { store, stream, engine, location };
+        let mut view = Self {
+            store: location.open_existing()?,
+            stream: StreamName::workspace(),
+            engine: Engine::observer(Policy::default()),
+            location,
+            past: None,
+        };
+        if let Some(moment) = moment {
+            let state = State::as_of(&*view.store, &view.stream, moment)?;
+            view.past = Some(match moment {
+                Moment::At(seq) => view.committed_at(seq)?,
+                Moment::Time(time) => time,
+            });
+            view.engine.set(state);
+            return Ok(view);
+        }
         view.read_on()?;
         Ok(view)
     }
@@ -47,6 +69,20 @@ impl ProjectView {
     pub fn assigned_at(&self, key: TaskKey) -> Option<Timestamp> {
         let record = self.engine.state().task(key)?;
         (record.attempts > 0).then_some(record.assigned_at)
+    }
+
+    /// Returns when an entry was committed; where it was dropped, that is not known, and it is the present.
+    fn committed_at(&self, seq: Seq) -> Result<Timestamp, CliError> {
+        let Some(before) = seq.get().checked_sub(1) else { return Ok(Timestamp::default()) };
+        let mut at = None;
+        let read = self.store.read(&self.stream, Seq::new(before), &mut |recorded| {
+            at = Some(recorded.at);
+            ControlFlow::Break(())
+        });
+        match read {
+            Ok(()) | Err(StoreError::Compacted { .. }) => Ok(at.unwrap_or_else(|| self.store.now())),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Returns where the log ends now; cheap enough to poll.
@@ -74,9 +110,24 @@ impl ProjectView {
         &self.location
     }
 
-    /// Returns the present moment by the store's clock.
+    /// Returns the moment that is looked at: the present by the store's clock, or the one in the past.
     pub fn now(&self) -> Timestamp {
-        self.store.now()
+        self.past.unwrap_or_else(|| self.store.now())
+    }
+
+    /// Returns whether the moment that is looked at is one in the past.
+    pub fn is_of_the_past(&self) -> bool {
+        self.past.is_some()
+    }
+
+    /// Returns whether a coordinator is at work; of one of the past, only its lease tells.
+    pub fn is_at_work(&self, coordinator: &InstanceRecord) -> bool {
+        let now = self.now();
+        match (self.past, coordinator.status) {
+            (None, _) => is_at_work(coordinator, now),
+            (Some(_), InstanceStatus::Active { expires_at }) => now < expires_at,
+            (Some(_), InstanceStatus::Ended) => false,
+        }
     }
 
     /// Returns all projects in the order in which they were added.
@@ -140,9 +191,9 @@ impl ProjectView {
         })
     }
 
-    /// Returns why a task stands where it stands; whether coordinators are there is looked up now.
+    /// Returns why a task stands where it stands; whether coordinators are there is looked up.
     pub fn explain(&self, key: TaskKey, now: Timestamp) -> Option<Explanation> {
-        self.engine.explain(key, now, &|coordinator| is_at_work(coordinator, now))
+        self.engine.explain(key, now, &|coordinator| self.is_at_work(coordinator))
     }
 
     /// Returns the leaves of a project: what is worked on.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use git_ops::Repository;
-use state_store::log::{PostgresAddress, PostgresOptions, PostgresStore};
+use state_store::log::{Origin, PostgresAddress, PostgresOptions, PostgresStore, Provenance};
 use state_store::{MemoryStore, SqliteStore, StateStore, SystemClock};
 
 use crate::cli::PlaceArgs;
@@ -22,7 +22,7 @@ pub enum StateLocation {
     /// In this SQLite file.
     File(PathBuf),
     /// In this PostgreSQL database, which processes on many machines share.
-    Postgres(PostgresAddress),
+    Postgres(PostgresAddress, PostgresOptions),
     /// In memory: it ends with its process.
     Memory,
 }
@@ -30,6 +30,24 @@ pub enum StateLocation {
 impl StateLocation {
     /// Returns the place that the flags name, else the configuration, else the default one in the repository.
     pub fn find(place: &PlaceArgs, config: &Config) -> Result<Self, CliError> {
+        let location = Self::named(place, config)?;
+        match location {
+            Self::Postgres(address, options) if place.unsafe_durability => {
+                tracing::warn!(
+                    "--unsafe-durability: the settings of {address} are not looked at; what is told to be recorded may \
+                     be lost when the server or its machine fails"
+                );
+                Ok(Self::Postgres(address, PostgresOptions { unsafe_durability: true, ..options }))
+            }
+            Self::File(_) | Self::Memory if place.unsafe_durability => {
+                let message = "--unsafe-durability is for a state in PostgreSQL: a file is always flushed";
+                Err(CliError::new(ErrorKind::Usage, message))
+            }
+            location => Ok(location),
+        }
+    }
+
+    fn named(place: &PlaceArgs, config: &Config) -> Result<Self, CliError> {
         match config.state.or_flag(place.state.clone().map(Some)).value {
             Some(url) => Self::parse(&url),
             None => {
@@ -59,7 +77,9 @@ impl StateLocation {
             Some(("sqlite", path)) => path.strip_prefix("//").unwrap_or(path),
             Some(("postgres" | "postgresql", _)) => {
                 let address = PostgresAddress::parse(url);
-                return address.map(Self::Postgres).map_err(|error| usage(error.to_string()).hint(forms));
+                return address
+                    .map(|address| Self::Postgres(address, PostgresOptions::default()))
+                    .map_err(|error| usage(error.to_string()).hint(forms));
             }
             // What follows may hold a password.
             Some((scheme, rest)) if scheme == "memory" || rest.starts_with("//") => {
@@ -74,24 +94,41 @@ impl StateLocation {
         Ok(Self::File(path.into()))
     }
 
-    /// Opens the store; makes it where there is none.
+    /// Opens the store; makes it where there is none. One that holds only a part of what was copied into it is refused.
     pub fn open(&self) -> Result<Arc<dyn StateStore>, CliError> {
-        let clock = Arc::new(SystemClock);
+        let store: Arc<dyn StateStore> = match self {
+            Self::File(path) => Arc::new(SqliteStore::open(path, Arc::new(SystemClock))?),
+            Self::Postgres(address, options) => Arc::new(PostgresStore::open(address, *options)?),
+            Self::Memory => return Ok(Arc::new(MemoryStore::new(Arc::new(SystemClock)))),
+        };
+        check_whole(&*store)?;
+        Ok(store)
+    }
+
+    /// Opens the store to copy something into it; makes it where there is none.
+    pub fn open_durable(&self) -> Result<Arc<dyn StateStore>, CliError> {
         match self {
-            Self::File(path) => Ok(Arc::new(SqliteStore::open(path, clock)?)),
-            Self::Postgres(address) => {
-                Ok(Arc::new(PostgresStore::open(address, PostgresOptions::default())?))
+            Self::File(_) | Self::Postgres(..) => self.open(),
+            Self::Memory => {
+                let message = "a state in memory ends with its process: nothing can be kept there";
+                Err(CliError::new(ErrorKind::Usage, message).hint("--state names a file or a database"))
             }
-            Self::Memory => Ok(Arc::new(MemoryStore::new(clock))),
         }
     }
 
     /// Opens the store to look at it; where there is none, none is made.
     pub fn open_existing(&self) -> Result<Arc<dyn StateStore>, CliError> {
+        let store = self.open_as_it_is()?;
+        check_whole(&*store)?;
+        Ok(store)
+    }
+
+    /// Opens the store that is there, also where it holds only a part of what it was to hold.
+    pub fn open_as_it_is(&self) -> Result<Arc<dyn StateStore>, CliError> {
         match self {
             Self::File(path) => Ok(Arc::new(SqliteStore::open_existing(path, Arc::new(SystemClock))?)),
-            Self::Postgres(address) => {
-                Ok(Arc::new(PostgresStore::open_existing(address, PostgresOptions::default())?))
+            Self::Postgres(address, options) => {
+                Ok(Arc::new(PostgresStore::open_existing(address, *options)?))
             }
             Self::Memory => Err(CliError::new(
                 ErrorKind::Usage,
@@ -101,11 +138,28 @@ impl StateLocation {
     }
 }
 
+fn check_whole(store: &dyn StateStore) -> Result<(), CliError> {
+    match Provenance::of(store)? {
+        Provenance::Grown | Provenance::Copied(_) => Ok(()),
+        Provenance::Unfinished(origin) => Err(CliError::new(ErrorKind::Store, "the store cannot be used")
+            .caused_by(unfinished(&origin))
+            .hint("remove it, and do the same again into an empty store")),
+    }
+}
+
+/// Returns what an origin that has come to no end means.
+pub(crate) fn unfinished(origin: &Origin) -> &'static str {
+    match origin {
+        Origin::Import { .. } => "an import into it did not come to its end",
+        Origin::Recovery { .. } => "a recovery into it did not come to its end",
+    }
+}
+
 impl fmt::Display for StateLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => f.write_str(&escaped(&path.to_string_lossy())),
-            Self::Postgres(address) => f.write_str(&escaped(&address.to_string())),
+            Self::Postgres(address, _) => f.write_str(&escaped(&address.to_string())),
             Self::Memory => f.write_str("memory:"),
         }
     }
@@ -114,7 +168,7 @@ impl fmt::Display for StateLocation {
 /// Returns the text that named a place, fit to be shown: an address of a database without its password.
 pub fn shown(url: &str) -> String {
     match StateLocation::parse(url) {
-        Ok(StateLocation::Postgres(address)) => address.to_string(),
+        Ok(StateLocation::Postgres(address, _)) => address.to_string(),
         Ok(StateLocation::File(_) | StateLocation::Memory) => url.to_owned(),
         Err(_) => match url.split_once(':') {
             Some((scheme, _)) => format!("{scheme}:..."),
@@ -135,7 +189,7 @@ mod tests {
         assert_eq!(StateLocation::parse("sqlite:a.db").unwrap(), file("a.db"));
         assert_eq!(StateLocation::parse("sqlite:///a.db").unwrap(), file("/a.db"));
         assert_eq!(StateLocation::parse("odd:name.db").unwrap(), file("odd:name.db"));
-        let StateLocation::Postgres(address) =
+        let StateLocation::Postgres(address, _) =
             StateLocation::parse("postgresql://ann:s3cret@host/x").unwrap()
         else {
             panic!("a database");

@@ -101,7 +101,8 @@ impl Terminal {
     }
 }
 
-fn output_error(error: io::Error) -> CliError {
+/// Returns what it means that the output cannot be written.
+pub(crate) fn output_error(error: io::Error) -> CliError {
     let kind =
         if error.kind() == io::ErrorKind::BrokenPipe { ErrorKind::OutputClosed } else { ErrorKind::Internal };
     CliError::new(kind, "the output cannot be written").caused_by(error)

@@ -114,7 +114,9 @@ fn findings(place: &PlaceArgs, config: &Config) -> Vec<Finding> {
             let advice = "it ends with its process; --state FILE keeps it";
             findings.push(Finding::warn("state", "in memory", advice));
         }
-        Ok(StateLocation::Postgres(address)) => findings.push(database(place, config, &address)),
+        Ok(StateLocation::Postgres(address, options)) => {
+            findings.push(database(place, config, &address, options));
+        }
         Ok(StateLocation::File(file)) => {
             findings.push(state(place, config, &file));
             let folder = nearest_folder(&file);
@@ -194,9 +196,14 @@ fn state(place: &PlaceArgs, config: &Config, file: &Path) -> Finding {
 }
 
 /// Says whether the database can be reached and its settings keep what they acknowledge.
-fn database(place: &PlaceArgs, config: &Config, address: &PostgresAddress) -> Finding {
+fn database(
+    place: &PlaceArgs,
+    config: &Config,
+    address: &PostgresAddress,
+    options: PostgresOptions,
+) -> Finding {
     let shown = escaped(&address.to_string());
-    match PostgresStore::open_existing(address, PostgresOptions::default()) {
+    match PostgresStore::open_existing(address, options) {
         Err(PostgresOpenError::Missing { .. }) => {
             Finding::ok("state", format!("none yet; a run makes one in {shown}"))
         }

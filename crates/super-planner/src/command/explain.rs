@@ -21,7 +21,7 @@ const MESSAGE_CHARS_MAX: usize = 500;
 
 /// Explains a task or an agent.
 pub fn run(args: &ExplainArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
-    let view = ProjectView::open(&args.place, config)?;
+    let view = ProjectView::open_as_of(&args.place, config, args.at)?;
     match (&args.task, &args.agent) {
         (_, Some(agent)) => explain_agent(&view, agent, args.json, terminal)?,
         (Some(task), None) => explain_task(&view, task, args, terminal)?,

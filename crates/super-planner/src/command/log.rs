@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use agent_coordinator::replay;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use state_store::task::Moment;
 
-use crate::cli::LogArgs;
-use crate::command::log_git;
+use crate::cli::{LogArgs, LogCommand};
+use crate::command::{log_diff, log_git};
 use crate::config::Config;
 use crate::error::{CliError, Exit};
 use crate::escape::escaped;
@@ -19,9 +19,16 @@ use crate::terminal::{BAD, DIM, GOOD, HEADING, PLAIN, Terminal, WARN};
 
 const COMMIT_CHARS_SHOWN: usize = 10;
 
-/// Shows the history.
+/// Shows the history, or what differs between two points of it.
 pub fn run(args: &LogArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
-    let view = ProjectView::open(&args.place, config)?;
+    match &args.command {
+        Some(LogCommand::Diff(args)) => log_diff::run(args, config, terminal),
+        None => list(args, config, terminal),
+    }
+}
+
+fn list(args: &LogArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
+    let view = ProjectView::open_as_of(&args.place, config, args.at)?;
     if args.git {
         return log_git::run(&view, args, terminal);
     }
@@ -52,7 +59,7 @@ struct JsonLine<'l> {
 
 /// Returns the entries that were asked for; people are spared the renewals.
 fn collect(view: &ProjectView, args: &LogArgs) -> Result<VecDeque<HistoryLine>, CliError> {
-    let task = match &args.task {
+    let task = match args.task.as_ref().or(args.task_named.as_ref()) {
         Some(id) => Some(view.find_task(id, args.project.as_deref())?),
         None => None,
     };
@@ -61,7 +68,9 @@ fn collect(view: &ProjectView, args: &LogArgs) -> Result<VecDeque<HistoryLine>, 
     }
     let mut history = History::begin(view.store(), view.stream())?;
     let mut lines = VecDeque::new();
-    replay(view.store(), view.stream(), history.state().seq(), |recorded| {
+    let until = Moment::At(view.engine().seq());
+    let first = history.state().seq();
+    until.replay(view.store(), view.stream(), first, &mut |recorded| {
         let (about, line) = history.tell(recorded)?;
         let is_asked_for = (args.json || !line.is_renewal)
             && (task.is_none() || about == task)

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agent_coordinator::engine::{Explanation, IdleReason};
-use agent_coordinator::is_at_work;
 use serde::Serialize;
 use state_store::Timestamp;
 use state_store::task::{
@@ -16,6 +15,7 @@ use crate::command::explain::Told;
 use crate::config::Config;
 use crate::error::{CliError, Exit};
 use crate::escape::{clipped, escaped};
+use crate::local_time::local_time;
 use crate::project_view::ProjectView;
 use crate::table::{Cell, Table};
 use crate::terminal::{BAD, BUSY, DIM, GOOD, HEADING, PLAIN, Terminal, WARN};
@@ -29,7 +29,7 @@ const POLL: Duration = Duration::from_millis(500);
 
 /// Shows how far the projects are.
 pub fn run(args: &StatusArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
-    let mut view = ProjectView::open(&args.place, config)?;
+    let mut view = ProjectView::open_as_of(&args.place, config, args.at)?;
     let projects = view.projects_named(args.project.as_deref())?;
     if args.watch {
         watch(&mut view, args, terminal)?;
@@ -177,14 +177,17 @@ impl Status {
         if self.projects.is_empty() {
             return format!("{DIM}no projects in {}{DIM:#}\n", self.state);
         }
-        let mut text = String::new();
+        let mut text = match view.is_of_the_past() {
+            true => format!("{DIM}as of entry {}, {}{DIM:#}\n", self.seq, local_time(view.now())),
+            false => String::new(),
+        };
         for project in &self.projects {
             text.push_str(&project.text(view.now(), width));
             text.push('\n');
         }
         text.push_str(&self.agents_text(width));
-        if !is_anybody_at_work(view) && self.projects.iter().any(|project| project.completed < project.tasks)
-        {
+        let is_anybody_missed = !is_anybody_at_work(view) && !view.is_of_the_past();
+        if is_anybody_missed && self.projects.iter().any(|project| project.completed < project.tasks) {
             text.push_str(&format!("{DIM}no coordinator is at work{DIM:#}\n"));
         }
         text
@@ -235,8 +238,7 @@ impl Status {
 
 /// Returns whether a coordinator is there to move anything.
 fn is_anybody_at_work(view: &ProjectView) -> bool {
-    let now = view.now();
-    view.engine().state().instances().iter().any(|instance| is_at_work(instance, now))
+    view.engine().state().instances().iter().any(|instance| view.is_at_work(instance))
 }
 
 impl ProjectStatus {
