@@ -3,13 +3,13 @@
 //! [`react`] turns a request into an answer: it asks a [`model`], carries out the calls of [`tool`]s that the model wants,
 //! shows it what they returned, and asks again. Each message is kept in a [`session`] before it is acted on, so that a
 //! conversation goes on where it was cut off. [`event`] tells whoever watches; [`retry`] says how long to wait for a model
-//! that is overloaded.
+//! that is overloaded, [`window`] what of a long conversation it is shown, [`budget`] what a session may use up.
 //!
 //! ```
 //! # use std::{collections::BTreeMap, sync::Arc};
 //! # use agent_runtime::event::EventSender;
 //! # use agent_runtime::model::Simulated;
-//! # use agent_runtime::react::{Options, Outcome, ReAct, Request};
+//! # use agent_runtime::react::{Outcome, ReAct, Request};
 //! # use agent_runtime::session::{Session, SessionName};
 //! # use agent_runtime::tool::files::{WorkingSet, tools};
 //! # use agent_runtime::tool::{Registry, ToolLimits};
@@ -18,11 +18,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let files = Arc::new(WorkingSet::new(BTreeMap::new()));
-//! let agent = ReAct {
-//!     model: Arc::new(Simulated::default()),
-//!     tools: Arc::new(Registry::new(tools(&files), ToolLimits::default())?),
-//!     options: Options::default(),
-//! };
+//! let tools = Registry::new(tools(&files), ToolLimits::default())?;
+//! let agent = ReAct::new(Arc::new(Simulated::default()), Arc::new(tools));
 //! let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
 //! let mut session = Session::open(store, SessionName::new("example")?).await?;
 //! let request = Request { text: "write notes.txt with hello".to_owned(), ..Request::default() };
@@ -36,6 +33,7 @@
 //! Nothing here knows of plans, git or coordination: a caller hands over a request and takes the answer and, from
 //! [`tool::files`], the files that were changed.
 
+pub mod budget;
 pub mod event;
 mod future;
 pub mod model;
@@ -45,5 +43,6 @@ pub mod session;
 pub mod skill;
 pub mod token;
 pub mod tool;
+pub mod window;
 
 pub use future::BoxFuture;

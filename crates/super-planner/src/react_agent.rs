@@ -47,11 +47,10 @@ impl ReactAgent {
         let files = Arc::new(WorkingSet::new(BaseFiles(job.base.clone())));
         let name = SessionName::new(&format!("{}/{}/{}", job.key.project.0, job.key.task, job.token))?;
         let mut session = Session::open(Arc::clone(&self.store), name).await?;
-        let agent = ReAct {
-            model: Arc::new(Simulated::new(self.model(job))),
-            tools: Arc::new(Registry::new(tools(&files), ToolLimits::default())?),
-            options: Options { seed: self.seed, ..Options::default() },
-        };
+        let model = Arc::new(Simulated::new(self.model(job)));
+        let tools = Arc::new(Registry::new(tools(&files), ToolLimits::default())?);
+        let options = Options { seed: self.seed, ..Options::default() };
+        let agent = ReAct { options, ..ReAct::new(model, tools) };
         let run = agent.run(&mut session, &request(job), &EventSender::unheard(), &job.stop).await?;
         Ok(match run.outcome {
             react::Outcome::Answered(_) => Outcome::Done(edits(&files)?),
@@ -83,6 +82,7 @@ fn request(job: &Job) -> Request {
             one_line(&task.description),
             simulated_file(job)
         ),
+        ..Request::default()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::model::TokenUsage;
 use crate::react::{Limit, Outcome};
 use crate::session::SessionName;
 use crate::tool::ToolStatus;
+use crate::window::Compaction;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,15 @@ pub enum Event {
         /// The messages in it, the new request included.
         messages: usize,
     },
+    /// The request is made ready for the model.
+    Preprocessed {
+        /// The tokens that the model is shown.
+        tokens: u64,
+        /// Whether they are counted exactly, or estimated.
+        is_exact: bool,
+    },
+    /// The conversation has become too long for the model; the oldest parts are no longer shown to it.
+    Compacted(Compaction),
     /// A piece of what the model is saying. What was said before a [`Event::Retrying`] is void.
     Text(String),
     /// The model replied.

@@ -44,6 +44,11 @@ pub(super) fn replies(messages: &[Message]) -> impl Iterator<Item = &Reply> {
     })
 }
 
+/// Returns how many replies to the latest request there are.
+pub(super) fn iterations(messages: &[Message]) -> u32 {
+    u32::try_from(replies(messages).count()).unwrap_or(u32::MAX)
+}
+
 /// The messages after the latest request.
 fn current_turn(messages: &[Message]) -> Option<&[Message]> {
     let request = messages.iter().rposition(|message| matches!(message, Message::User(_)))?;

@@ -17,12 +17,14 @@ use tokio::sync::Barrier;
 
 use super::*;
 use crate::BoxFuture;
+use crate::budget::MicroDollars;
 use crate::event::{EventReceiver, Told, channel};
-use crate::model::{Scripted, Simulated, SimulatedProfile};
-use crate::session::SessionName;
+use crate::model::{ModelError, Question, Reply, Scripted, Simulated, SimulatedProfile, TokenUsage};
+use crate::session::{SessionError, SessionName};
+use crate::skill::ACTIVATE_SKILL;
 use crate::tool::files::{FilePath, LIST_FILES, READ_FILE, WRITE_FILE, WorkingSet, tools};
 use crate::tool::{
-    Access, Arguments, Kind, Schema, Tool, ToolError, ToolLimits, ToolResult, ToolSpec, ToolStatus,
+    Access, Arguments, Kind, Schema, Tool, ToolCall, ToolError, ToolLimits, ToolResult, ToolSpec, ToolStatus,
 };
 
 fn memory() -> Arc<dyn StateStore> {
@@ -38,7 +40,7 @@ async fn open(store: &Arc<dyn StateStore>) -> Session {
 }
 
 fn request(text: &str) -> Request {
-    Request { instructions: "be brief".to_owned(), text: text.to_owned() }
+    Request { instructions: "be brief".to_owned(), text: text.to_owned(), ..Request::default() }
 }
 
 fn call(id: &str, name: &str, arguments: &serde_json::Value) -> ToolCall {
@@ -113,7 +115,7 @@ impl Bench {
         let files = Arc::new(WorkingSet::new(base));
         let tools = tools(&files).into_iter().chain(more);
         let tools = Arc::new(Registry::new(tools, ToolLimits::default()).unwrap());
-        let agent = ReAct { model, tools, options: Options::default() };
+        let agent = ReAct::new(model, tools);
         Self { agent, files, events: EventSender::unheard(), cancel: CancellationToken::new() }
     }
 
@@ -123,6 +125,10 @@ impl Bench {
 
     async fn resume(&self, session: &mut Session) -> Result<Run, RunError> {
         self.agent.resume(session, &self.events, &self.cancel).await
+    }
+
+    async fn resume_or_run(&self, session: &mut Session) -> Result<Run, RunError> {
+        if session.messages().is_empty() { self.run(session, "go").await } else { self.resume(session).await }
     }
 
     fn written(&self) -> Vec<(String, String)> {
@@ -188,6 +194,7 @@ async fn a_request_is_worked_on_until_it_is_answered() {
         .iter()
         .map(|told| match told {
             Told::Event(Event::Started { .. }) => "started",
+            Told::Event(Event::Preprocessed { .. }) => "ready",
             Told::Event(Event::Text(_)) => "text",
             Told::Event(Event::Replied { .. }) => "replied",
             Told::Event(Event::ToolCalled { name, .. } | Event::ToolReturned { name, .. }) => {
@@ -198,9 +205,11 @@ async fn a_request_is_worked_on_until_it_is_answered() {
         })
         .collect();
     let first = [
-        "started", "replied", "look", "look", "write", "write", "replied", "look", "look", "text", "replied",
+        "started", "ready", "replied", "look", "look", "write", "write", "replied", "look", "look", "text",
+        "replied",
     ];
-    let rest = ["finished", "started", "finished", "started", "text", "replied", "finished"];
+    let rest =
+        ["finished", "started", "ready", "finished", "started", "ready", "text", "replied", "finished"];
     assert_eq!(names, [&first[..], &rest[..]].concat());
 }
 
@@ -464,8 +473,8 @@ async fn a_reader_that_never_reads_holds_up_nobody_and_is_told() {
     assert_eq!(bench.run(&mut session, "look").await.unwrap().outcome, answered("done"));
     drop(bench);
     let told = heard(receiver).await;
-    // Started, 40 times replied, called and returned, the text of the last reply and that reply, finished: all but four.
-    assert_eq!(told[0], Told::Missed(1 + 40 * 3 + 3 - 4));
+    // Started, made ready, 40 times replied, called and returned, the text of the last reply, that reply, finished: all but four.
+    assert_eq!(told[0], Told::Missed(2 + 40 * 3 + 3 - 4));
     assert_eq!(told[4], Told::Event(Event::Finished(answered("done"))));
 }
 
@@ -492,6 +501,71 @@ async fn simulated_models_do_what_they_are_told_despite_their_failures() {
     let mut session = open(&memory()).await;
     let run = bench.run(&mut session, "write ../x with y").await.unwrap();
     assert!(matches!(&run.outcome, Outcome::Answered(text) if text.starts_with("I could not do all of it:")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_is_shown_no_more_than_it_takes_and_all_that_matters() {
+    let look = |id: usize| calls(&[call(&id.to_string(), "talks", &json!({}))]);
+    let skill = custom(ACTIVATE_SKILL, || async { Ok("SKILL BODY".to_owned()) });
+    let talks = custom("talks", || async { Ok("x".repeat(4000)) });
+    let replies = std::iter::once(calls(&[call("s", ACTIVATE_SKILL, &json!({}))]))
+        .chain((0..40).map(look))
+        .chain([answer("done")]);
+    let model = Arc::new(Scripted::new(replies));
+    let mut bench = Bench::with_tools(Arc::clone(&model) as _, [skill, talks]);
+    bench.agent.options.window = WindowLimits { tokens_max: 12_000, tokens_kept: 8000 };
+    let (sender, receiver) = channel(1000);
+    bench.events = sender;
+    let mut session = open(&memory()).await;
+    let request = Request { facts: vec!["the key is 7".to_owned()], ..request("look around") };
+    let run = bench.agent.run(&mut session, &request, &bench.events, &bench.cancel).await.unwrap();
+    assert_eq!(run.outcome, answered("done"));
+    assert_eq!(session.messages().len(), 3 + 2 * 41 + 1, "the session loses nothing");
+    for question in model.questions() {
+        let tokens: u64 = question.iter().map(crate::token::estimate).sum();
+        assert!(tokens <= 12_000, "{tokens}");
+        let holds = |text: &str| question.iter().any(|message| message.texts().any(|part| part == text));
+        assert!(holds("be brief") && holds("the key is 7") && holds("look around"));
+        assert!(question.len() == 3 || holds("SKILL BODY"), "{question:?}");
+    }
+    drop(bench);
+    let compactions =
+        heard(receiver).await.iter().filter(|told| matches!(told, Told::Event(Event::Compacted(_)))).count();
+    assert!((5..15).contains(&compactions), "{compactions}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_used_up_its_budget_ends_and_takes_nothing_more() {
+    let usage = TokenUsage { input: 900, output: 100 };
+    let look = || Ok(Reply { calls: vec![call("", LIST_FILES, &json!({}))], usage, ..Reply::default() });
+    let unlimited = Budget::default();
+    let prices = crate::budget::Prices {
+        input_per_million: MicroDollars(1_000_000),
+        output_per_million: MicroDollars(1_000_000),
+    };
+    for (budget, limit) in [
+        (Budget { tokens_max: 5000, ..unlimited.clone() }, Limit::Tokens),
+        (Budget { prices, cost_max: MicroDollars(5000), ..unlimited.clone() }, Limit::Cost),
+        (Budget { bytes_max: 1000, ..unlimited.clone() }, Limit::Memory),
+        (Budget { age_max: Duration::ZERO, ..unlimited }, Limit::Age),
+    ] {
+        let mut bench = Bench::new(Scripted::new((0..20).map(|_| look())));
+        bench.agent.options.budget = budget;
+        let mut session = open(&memory()).await;
+        let run = bench.run(&mut session, "go").await.unwrap();
+        assert_eq!(run.outcome, Outcome::LimitReached(limit));
+        if matches!(limit, Limit::Tokens | Limit::Cost) {
+            assert_eq!(run.iterations, 5);
+        }
+        let before = session.messages().len();
+        assert_eq!(bench.resume_or_run(&mut session).await.unwrap().outcome, Outcome::LimitReached(limit));
+        assert_eq!(session.messages().len(), before);
+    }
+    let mut bench = Bench::new(Scripted::new([]));
+    bench.agent.options.window = WindowLimits { tokens_max: 100, tokens_kept: 50 };
+    let mut session = open(&memory()).await;
+    let run = bench.run(&mut session, &"long ".repeat(200)).await.unwrap();
+    assert_eq!(run.outcome, Outcome::LimitReached(Limit::Window));
 }
 
 /// Checks, whenever it is asked, that everything that it is shown is durable.

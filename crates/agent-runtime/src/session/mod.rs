@@ -1,19 +1,33 @@
 //! Conversations that outlive the process: a session is a stream of messages in the log.
 //!
-//! A message is durable before it is acted on, so a session that is opened again holds everything that was acted on.
+//! A message is durable before it is acted on, so a session that is opened again holds everything that was acted on. Now and
+//! then a snapshot is kept beside the stream, so that opening a long session is quick.
 
+mod conversation;
 mod name;
+mod shelf;
 mod stored;
 
+pub use conversation::Standing;
 pub use name::{InvalidSessionName, SessionName};
+pub use shelf::{Held, Shelf};
 
+use std::io;
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
-use state_store::{CommitError, Entry, Seq, StateStore, StoreError, StreamName};
+use state_store::log::SnapshotError;
+use state_store::{CommitError, Entry, Seq, StateStore, StoreError, StreamName, Timestamp};
 
+use crate::budget::Spent;
 use crate::model::Message;
+
+use conversation::{Change, Conversation};
+
+/// After how many entries a new snapshot is kept.
+const SNAPSHOT_EVERY: u64 = 200;
 
 /// A conversation, and the place in the log where it is kept.
 #[derive(Debug)]
@@ -21,7 +35,8 @@ pub struct Session {
     store: Arc<dyn StateStore>,
     name: SessionName,
     head: Seq,
-    messages: Vec<Message>,
+    snapshot_at: Seq,
+    conversation: Conversation,
 }
 
 /// Why a session could not be opened or added to.
@@ -66,6 +81,18 @@ pub enum SessionError {
         /// What is wrong with it.
         reason: String,
     },
+    /// It has been closed.
+    #[error("session `{session}` is closed: fork it to go on")]
+    Closed {
+        /// The session.
+        session: SessionName,
+    },
+    /// There is another of that name.
+    #[error("there is a session `{session}` already")]
+    Exists {
+        /// The session.
+        session: SessionName,
+    },
     /// The runtime is shutting down.
     #[error("session `{session}` cannot be reached: the runtime is shutting down")]
     ShuttingDown {
@@ -78,11 +105,14 @@ impl Session {
     /// Returns the session of that name with all messages that were ever acknowledged; a name that is new has none.
     pub async fn open(store: Arc<dyn StateStore>, name: SessionName) -> Result<Self, SessionError> {
         let session = name.clone();
-        off_the_runtime(&session, move || {
-            let (head, messages) = read_all(&*store, &name)?;
-            Ok(Self { store, name, head, messages })
-        })
-        .await
+        off_the_runtime(&session, move || Self::load(store, name)).await
+    }
+
+    fn load(store: Arc<dyn StateStore>, name: SessionName) -> Result<Self, SessionError> {
+        let (snapshot_at, conversation) = load_snapshot(&*store, &name)?;
+        let mut session = Self { store, name, head: snapshot_at, snapshot_at, conversation };
+        session.read_on()?;
+        Ok(session)
     }
 
     /// Returns the names of all sessions in a store, sorted.
@@ -99,7 +129,22 @@ impl Session {
 
     /// Returns its messages, the first one first.
     pub fn messages(&self) -> &[Message] {
-        &self.messages
+        &self.conversation.messages
+    }
+
+    /// Returns how it stands.
+    pub fn standing(&self) -> Standing {
+        self.conversation.standing
+    }
+
+    /// Returns what it has used up.
+    pub fn spent(&self) -> &Spent {
+        &self.conversation.spent
+    }
+
+    /// Returns how long it was from its first message to the latest.
+    pub fn age(&self) -> Duration {
+        self.conversation.age()
     }
 
     /// Adds messages, all of them or none, and returns once they are durable.
@@ -107,59 +152,141 @@ impl Session {
     /// Where the future is dropped before that, they may have been added or not; the next call finds out and fails with
     /// [`SessionError::Moved`] if they were.
     pub async fn append(&mut self, messages: Vec<Message>) -> Result<(), SessionError> {
-        let (store, name, expected) = (Arc::clone(&self.store), self.name.clone(), self.head);
-        let entries = messages.iter().map(stored::encode).collect();
-        self.head = off_the_runtime(&self.name, move || append_at(&*store, &name, expected, entries)).await?;
-        self.messages.extend(messages);
-        assert_eq!(self.head, Seq::new(self.messages.len() as u64), "every entry of the stream is a message");
+        self.change(messages.into_iter().map(Change::Message).collect()).await?;
+        if self.head.get() - self.snapshot_at.get() >= SNAPSHOT_EVERY {
+            self.save_snapshot(Compact::No).await?;
+        }
         Ok(())
     }
-}
 
-fn read_all(store: &dyn StateStore, name: &SessionName) -> Result<(Seq, Vec<Message>), SessionError> {
-    let mut messages = Vec::new();
-    let mut unreadable = None;
-    let mut visit = |recorded: state_store::Recorded| match stored::decode(&recorded.entry) {
-        Ok(message) => {
-            messages.push(message);
-            ControlFlow::Continue(())
+    /// Ends it for good: nothing can be added any more.
+    pub async fn close(&mut self) -> Result<(), SessionError> {
+        self.change(vec![Change::Standing(Standing::Closed)]).await
+    }
+
+    /// Puts it away: all of it stays, in the least room. The next message opens it again.
+    pub async fn archive(&mut self) -> Result<(), SessionError> {
+        self.change(vec![Change::Standing(Standing::Archived)]).await?;
+        self.save_snapshot(Compact::Yes).await
+    }
+
+    /// Returns a new session of that name with the messages of this one; from here on they go their own ways.
+    pub async fn fork(&self, name: SessionName) -> Result<Self, SessionError> {
+        let mut fork = Self::open(Arc::clone(&self.store), name).await?;
+        if fork.head > Seq::START {
+            return Err(SessionError::Exists { session: fork.name });
         }
-        Err(reason) => {
-            unreadable = Some((recorded.seq, reason));
-            ControlFlow::Break(())
+        fork.append(self.messages().to_vec()).await?;
+        Ok(fork)
+    }
+
+    /// Writes its messages, one a line, each as the JSON in which it is kept.
+    pub fn export(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        self.messages().iter().try_for_each(|message| out.write_all(&stored::line(message)))
+    }
+
+    async fn change(&mut self, changes: Vec<Change>) -> Result<(), SessionError> {
+        if self.standing() == Standing::Closed {
+            return Err(SessionError::Closed { session: self.name.clone() });
         }
-    };
-    store
-        .read(&name.stream(), Seq::START, &mut visit)
-        .map_err(|source| SessionError::Store { session: name.clone(), source })?;
-    match unreadable {
-        Some((seq, reason)) => Err(SessionError::Unreadable { session: name.clone(), seq, reason }),
-        None => Ok((Seq::new(messages.len() as u64), messages)),
+        let (store, name, expected) = (Arc::clone(&self.store), self.name.clone(), self.head);
+        let entries = changes.iter().map(stored::encode).collect();
+        let work = move || append_at(&*store, &name, expected, entries);
+        let (head, at) = off_the_runtime(&self.name, work).await?;
+        self.head = head;
+        changes.into_iter().for_each(|change| self.conversation.apply(change, at));
+        Ok(())
+    }
+
+    async fn save_snapshot(&mut self, compact: Compact) -> Result<(), SessionError> {
+        let (store, name) = (Arc::clone(&self.store), self.name.clone());
+        let snapshot = stored::snapshot(&self.conversation, self.head);
+        let work = move || {
+            let failed = |source| SessionError::Store { session: name.clone(), source };
+            let stream = name.stream();
+            match store.save_snapshot(&stream, &snapshot) {
+                Ok(()) => {}
+                Err(SnapshotError::Store(source)) => return Err(failed(source)),
+                Err(error @ SnapshotError::NoBoundary { .. }) => {
+                    unreachable!("the head of a session is the end of a segment: {error}")
+                }
+            }
+            if compact == Compact::Yes {
+                store.compact(&stream).map_err(failed)?;
+            }
+            Ok(())
+        };
+        off_the_runtime(&self.name, work).await?;
+        self.snapshot_at = self.head;
+        Ok(())
+    }
+
+    /// Takes in what the log has after the head.
+    fn read_on(&mut self) -> Result<(), SessionError> {
+        let mut unreadable = None;
+        let Self { store, name, head, conversation, .. } = self;
+        let mut visit = |recorded: state_store::Recorded| match stored::decode(&recorded.entry) {
+            Ok(change) => {
+                conversation.apply(change, recorded.at);
+                *head = recorded.seq;
+                ControlFlow::Continue(())
+            }
+            Err(reason) => {
+                unreadable = Some((recorded.seq, reason));
+                ControlFlow::Break(())
+            }
+        };
+        let after = self.snapshot_at;
+        store
+            .read(&name.stream(), after, &mut visit)
+            .map_err(|source| SessionError::Store { session: name.clone(), source })?;
+        match unreadable {
+            Some((seq, reason)) => Err(SessionError::Unreadable { session: name.clone(), seq, reason }),
+            None => Ok(()),
+        }
     }
 }
 
+/// Whether the entries that a snapshot covers are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compact {
+    Yes,
+    No,
+}
+
+/// Returns what the last snapshot says; one that this program cannot read is as good as none.
+fn load_snapshot(store: &dyn StateStore, name: &SessionName) -> Result<(Seq, Conversation), SessionError> {
+    let snapshot = store
+        .load_snapshot(&name.stream())
+        .map_err(|source| SessionError::Store { session: name.clone(), source })?;
+    let restored = snapshot.and_then(|snapshot| Some((snapshot.seq, stored::restore(&snapshot).ok()?)));
+    Ok(restored.unwrap_or_default())
+}
+
+/// Appends and returns the new head and the moment that it was recorded with.
 fn append_at(
     store: &dyn StateStore,
     name: &SessionName,
     expected: Seq,
     entries: Vec<Entry>,
-) -> Result<Seq, SessionError> {
+) -> Result<(Seq, Timestamp), SessionError> {
     let session = || name.clone();
     let stream: StreamName = name.stream();
     let transaction = store
         .begin(&stream, expected)
         .map_err(|source| SessionError::Store { session: session(), source })?;
-    let found = transaction.head();
+    let (found, at) = (transaction.head(), transaction.now());
     if found != expected {
         return Err(SessionError::Moved { session: session(), expected, found });
     }
-    transaction.commit(entries).map_err(|error| match error {
-        CommitError::Conflict { expected, found } => {
-            SessionError::Moved { session: session(), expected, found }
+    match transaction.commit(entries) {
+        Ok(head) => Ok((head, at)),
+        Err(CommitError::Conflict { expected, found }) => {
+            Err(SessionError::Moved { session: session(), expected, found })
         }
-        CommitError::Refused(source) => SessionError::Store { session: session(), source },
-        CommitError::Unknown(source) => SessionError::InDoubt { session: session(), source },
-    })
+        Err(CommitError::Refused(source)) => Err(SessionError::Store { session: session(), source }),
+        Err(CommitError::Unknown(source)) => Err(SessionError::InDoubt { session: session(), source }),
+    }
 }
 
 /// Does work that waits for a disk where it holds up nobody.
@@ -269,9 +396,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_read_is_an_error_and_never_left_out() {
-        let good = stored::encode(&user("hello"));
+        let good = stored::encode(&Change::Message(user("hello")));
         let newer = Entry { version: good.version + 1, ..good.clone() };
-        let foreign = Entry { kind: good.kind + 1, ..good.clone() };
+        let foreign = Entry { kind: good.kind + 7, ..good.clone() };
         let torn = Entry { body: good.body[..good.body.len() - 1].to_vec(), ..good.clone() };
         let unknown = Entry { body: br#"{"role":"oracle","text":""}"#.to_vec(), ..good.clone() };
         for bad in [newer, foreign, torn, unknown] {
@@ -306,5 +433,68 @@ mod tests {
         assert!(matches!(error, SessionError::Moved { .. }), "{error}");
         let session = Session::open(store, name("s")).await.unwrap();
         assert_eq!(session.messages(), [user("one")]);
+    }
+
+    #[tokio::test]
+    async fn a_long_session_is_opened_from_its_snapshot() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut session = Session::open(sqlite(folder.path()), name("s")).await.unwrap();
+        let texts: Vec<Message> = (0..450).map(|number| user(&number.to_string())).collect();
+        for batch in texts.chunks(90) {
+            session.append(batch.to_vec()).await.unwrap();
+        }
+        let opened = Session::open(sqlite(folder.path()), name("s")).await.unwrap();
+        assert_eq!(opened.messages(), texts);
+        assert_eq!(opened.snapshot_at, Seq::new(270));
+        assert_eq!((opened.spent(), opened.age()), (session.spent(), session.age()));
+        // One that cannot be read is as good as none.
+        let newer =
+            state_store::log::Snapshot { version: 99, ..stored::snapshot(&opened.conversation, opened.head) };
+        sqlite(folder.path()).save_snapshot(&name("s").stream(), &newer).unwrap();
+        let opened = Session::open(sqlite(folder.path()), name("s")).await.unwrap();
+        assert_eq!((opened.messages(), opened.snapshot_at), (&texts[..], Seq::START));
+    }
+
+    #[tokio::test]
+    async fn an_archived_session_keeps_everything_and_goes_on_with_the_next_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut session = Session::open(sqlite(folder.path()), name("s")).await.unwrap();
+        let mut messages = one_of_each();
+        session.append(messages.clone()).await.unwrap();
+        session.archive().await.unwrap();
+        let mut opened = Session::open(sqlite(folder.path()), name("s")).await.unwrap();
+        assert_eq!((opened.messages(), opened.standing()), (&messages[..], Standing::Archived));
+        opened.append(vec![user("more")]).await.unwrap();
+        messages.push(user("more"));
+        let opened = Session::open(sqlite(folder.path()), name("s")).await.unwrap();
+        assert_eq!((opened.messages(), opened.standing()), (&messages[..], Standing::Open));
+    }
+
+    #[tokio::test]
+    async fn a_closed_session_takes_nothing_and_can_be_forked() {
+        let store = memory();
+        let mut session = Session::open(Arc::clone(&store), name("s")).await.unwrap();
+        session.append(one_of_each()).await.unwrap();
+        session.close().await.unwrap();
+        let mut opened = Session::open(Arc::clone(&store), name("s")).await.unwrap();
+        let refused = opened.append(vec![user("more")]).await.unwrap_err();
+        assert_eq!(refused.to_string(), "session `s` is closed: fork it to go on");
+        assert!(matches!(opened.archive().await, Err(SessionError::Closed { .. })));
+        let mut fork = opened.fork(name("t")).await.unwrap();
+        assert_eq!(fork.messages(), one_of_each());
+        fork.append(vec![user("more")]).await.unwrap();
+        assert!(matches!(opened.fork(name("t")).await, Err(SessionError::Exists { .. })));
+        let again = Session::open(store, name("s")).await.unwrap();
+        assert_eq!(again.messages(), one_of_each());
+    }
+
+    #[tokio::test]
+    async fn an_export_is_one_line_a_message() {
+        let mut session = Session::open(memory(), name("s")).await.unwrap();
+        session.append(vec![user("a\nb"), Message::Fact("7".to_owned())]).await.unwrap();
+        let mut out = Vec::new();
+        session.export(&mut out).unwrap();
+        let expected = "{\"role\":\"user\",\"text\":\"a\\nb\"}\n{\"role\":\"fact\",\"text\":\"7\"}\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

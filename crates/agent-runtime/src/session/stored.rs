@@ -1,15 +1,21 @@
-//! The form in which messages are in the log: JSON, with a version.
+//! The form in which sessions are in the log: JSON, with a version.
 //!
 //! Fields may be added with a default; whatever an older program could misread needs a new version.
 
 use serde::{Deserialize, Serialize};
-use state_store::Entry;
+use state_store::log::Snapshot;
+use state_store::{Entry, Seq, Timestamp};
 
 use crate::model::{Message, Reply, TokenUsage};
+use crate::session::conversation::{Change, Conversation, Standing};
 use crate::tool::{ToolCall, ToolResult, ToolStatus};
 
-/// The kind of an entry that is a message; the only one in the stream of a session.
+/// The kind of an entry that is a message.
 const MESSAGE: u16 = 1;
+/// The kind of an entry that says how the session stands from here on.
+const STANDING: u16 = 2;
+/// The kind of a snapshot.
+const CONVERSATION: u16 = 1;
 /// The version of the JSON.
 const VERSION: u16 = 1;
 
@@ -57,20 +63,104 @@ enum StoredStatus {
     Panicked,
 }
 
-/// Returns the entry that keeps a message.
-pub(super) fn encode(message: &Message) -> Entry {
-    let body = serde_json::to_vec(&StoredMessage::from(message)).expect("texts and numbers are JSON");
-    Entry { kind: MESSAGE, version: VERSION, body }
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredStanding {
+    Open,
+    Archived,
+    Closed,
 }
 
-/// Returns the message that an entry keeps, or what is wrong with it.
-pub(super) fn decode(entry: &Entry) -> Result<Message, String> {
+#[derive(Serialize, Deserialize)]
+struct StoredConversation {
+    standing: StoredStanding,
+    begun_at_ms: Option<u64>,
+    touched_at_ms: Option<u64>,
+    messages: Vec<StoredMessage>,
+}
+
+/// Returns the entry that keeps a change of a session.
+pub(super) fn encode(change: &Change) -> Entry {
+    let (kind, body) = match change {
+        Change::Message(message) => (MESSAGE, to_json(&StoredMessage::from(message))),
+        Change::Standing(standing) => (STANDING, to_json(&StoredStanding::from(*standing))),
+    };
+    Entry { kind, version: VERSION, body }
+}
+
+/// Returns the change that an entry keeps, or what is wrong with it.
+pub(super) fn decode(entry: &Entry) -> Result<Change, String> {
     match (entry.kind, entry.version) {
-        (MESSAGE, VERSION) => serde_json::from_slice::<StoredMessage>(&entry.body)
-            .map(Message::from)
-            .map_err(|error| error.to_string()),
-        (MESSAGE, version) => Err(format!("it has version {version}; this program reads version {VERSION}")),
-        (kind, _) => Err(format!("it is of kind {kind}, not a message")),
+        (MESSAGE, VERSION) => from_json::<StoredMessage>(&entry.body).map(|m| Change::Message(m.into())),
+        (STANDING, VERSION) => from_json::<StoredStanding>(&entry.body).map(|s| Change::Standing(s.into())),
+        (MESSAGE | STANDING, version) => Err(newer(version)),
+        (kind, _) => Err(format!("it is of kind {kind}, which no session has")),
+    }
+}
+
+/// Returns the snapshot of a conversation whose last entry is at `seq`.
+pub(super) fn snapshot(conversation: &Conversation, seq: Seq) -> Snapshot {
+    let stored = StoredConversation {
+        standing: conversation.standing.into(),
+        begun_at_ms: conversation.begun_at.map(Timestamp::as_millis),
+        touched_at_ms: conversation.touched_at.map(Timestamp::as_millis),
+        messages: conversation.messages.iter().map(StoredMessage::from).collect(),
+    };
+    Snapshot { seq, kind: CONVERSATION, version: VERSION, body: to_json(&stored) }
+}
+
+/// Returns the conversation of a snapshot, or what is wrong with it.
+pub(super) fn restore(snapshot: &Snapshot) -> Result<Conversation, String> {
+    if (snapshot.kind, snapshot.version) != (CONVERSATION, VERSION) {
+        return Err(newer(snapshot.version));
+    }
+    let stored: StoredConversation = from_json(&snapshot.body)?;
+    let mut conversation = Conversation::default();
+    for message in stored.messages {
+        conversation.apply(Change::Message(message.into()), Timestamp::default());
+    }
+    conversation.standing = stored.standing.into();
+    conversation.begun_at = stored.begun_at_ms.map(Timestamp::from_millis);
+    conversation.touched_at = stored.touched_at_ms.map(Timestamp::from_millis);
+    Ok(conversation)
+}
+
+/// Returns a message as a line of JSON.
+pub(super) fn line(message: &Message) -> Vec<u8> {
+    let mut line = to_json(&StoredMessage::from(message));
+    line.push(b'\n');
+    line
+}
+
+fn to_json(stored: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(stored).expect("texts and numbers are JSON")
+}
+
+fn from_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| error.to_string())
+}
+
+fn newer(version: u16) -> String {
+    format!("it has version {version}; this program reads version {VERSION}")
+}
+
+impl From<Standing> for StoredStanding {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Open => Self::Open,
+            Standing::Archived => Self::Archived,
+            Standing::Closed => Self::Closed,
+        }
+    }
+}
+
+impl From<StoredStanding> for Standing {
+    fn from(stored: StoredStanding) -> Self {
+        match stored {
+            StoredStanding::Open => Self::Open,
+            StoredStanding::Archived => Self::Archived,
+            StoredStanding::Closed => Self::Closed,
+        }
     }
 }
 
@@ -173,8 +263,31 @@ mod tests {
             (Message::Tool(result), r#"{"role":"tool","call":"1","status":"timed_out","text":"late"}"#),
         ] {
             let entry = Entry { kind: 1, version: 1, body: json.as_bytes().to_vec() };
-            assert_eq!(encode(&message), entry);
-            assert_eq!(decode(&entry), Ok(message));
+            assert_eq!(encode(&Change::Message(message.clone())), entry);
+            assert_eq!(decode(&entry), Ok(Change::Message(message)));
         }
+    }
+    #[test]
+    fn the_first_version_of_the_other_forms_stays_readable() {
+        for (standing, json) in [
+            (Standing::Open, "\"open\""),
+            (Standing::Archived, "\"archived\""),
+            (Standing::Closed, "\"closed\""),
+        ] {
+            let entry = Entry { kind: 2, version: 1, body: json.as_bytes().to_vec() };
+            assert_eq!(encode(&Change::Standing(standing)), entry);
+            assert_eq!(decode(&entry), Ok(Change::Standing(standing)));
+        }
+        let mut conversation = Conversation::default();
+        for (at, change) in
+            [(5, Change::Message(Message::User("do".to_owned()))), (7, Change::Standing(Standing::Closed))]
+        {
+            conversation.apply(change, Timestamp::from_millis(at));
+        }
+        let json = r#"{"standing":"closed","begun_at_ms":5,"touched_at_ms":7,"messages":[{"role":"user","text":"do"}]}"#;
+        let kept = snapshot(&conversation, Seq::new(2));
+        assert_eq!(String::from_utf8(kept.body.clone()).unwrap(), json);
+        assert_eq!(restore(&kept), Ok(conversation));
+        assert!(restore(&Snapshot { version: 2, ..kept }).unwrap_err().contains("version 2"));
     }
 }

@@ -1,0 +1,164 @@
+//! One run of the loop.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::{Event, EventSender};
+use crate::model::{Message, Question, Reply};
+use crate::react::outcome::Halt;
+use crate::react::step::{self, Step, next_step};
+use crate::react::stop::Stop;
+use crate::react::{Limit, ReAct, RunError};
+use crate::session::Session;
+use crate::tool::{Registry, ToolCall, ToolSpec};
+use crate::window::Window;
+
+/// One run, and what it needs throughout.
+pub(super) struct Attempt<'a> {
+    pub(super) agent: &'a ReAct,
+    pub(super) tools: Vec<ToolSpec>,
+    pub(super) window: Window,
+    pub(super) events: &'a EventSender,
+    pub(super) stop: Stop,
+}
+
+impl Attempt<'_> {
+    /// The loop. Appending is never cut short, so that session and log stay together.
+    pub(super) async fn drive(
+        mut self,
+        session: &mut Session,
+        opening: Vec<Message>,
+    ) -> Result<String, Halt> {
+        self.stop.check()?;
+        // What cannot be answered any more is not even taken.
+        self.check_budget(session)?;
+        session.append(opening).await?;
+        self.look(session)?;
+        self.events
+            .send(&Event::Started { session: session.name().clone(), messages: session.messages().len() });
+        self.events
+            .send(&Event::Preprocessed { tokens: self.window.tokens(), is_exact: self.window.is_exact() });
+        loop {
+            match next_step(session.messages()) {
+                Step::Answered(text) => return Ok(text),
+                Step::Call(calls) => self.call(calls, session).await?,
+                Step::Ask => self.ask(session).await?,
+                Step::AwaitRequest => unreachable!("a run begins with a request"),
+            }
+        }
+    }
+
+    fn check_budget(&self, session: &Session) -> Result<(), Halt> {
+        let budget = &self.agent.options.budget;
+        budget.check(session.spent(), session.age()).map_err(|exhausted| Halt::Limit(exhausted.into()))
+    }
+
+    /// Brings the window up to the conversation.
+    fn look(&mut self, session: &Session) -> Result<(), Halt> {
+        if let Some(compaction) = self.window.follow(session.messages())? {
+            self.events.send(&Event::Compacted(compaction));
+        }
+        Ok(())
+    }
+
+    async fn ask(&mut self, session: &mut Session) -> Result<(), Halt> {
+        if step::iterations(session.messages()) >= self.agent.options.iterations_max.get() {
+            return Err(Halt::Limit(Limit::Iterations));
+        }
+        self.check_budget(session)?;
+        self.look(session)?;
+        let reply = self.reply(session).await?;
+        self.window.learn(reply.usage.input);
+        let reply = step::with_distinct_ids(reply, session.messages());
+        session.append(vec![Message::Assistant(reply.clone())]).await?;
+        self.events.send(&Event::Replied {
+            iteration: step::iterations(session.messages()),
+            calls: reply.calls.len(),
+            usage: reply.usage,
+            text: reply.text,
+        });
+        Ok(())
+    }
+
+    /// Asks the model until it replies, for as long as the policy allows.
+    async fn reply(&self, session: &Session) -> Result<Reply, Halt> {
+        let (model, options) = (&self.agent.model, &self.agent.options);
+        let messages = self.window.view(session.messages());
+        // Agents that were turned away together do not come back together.
+        let seed = options.seed ^ session.name().seed() ^ session.messages().len() as u64;
+        let hear = |piece: &str| {
+            if !piece.is_empty() {
+                self.events.send(&Event::Text(piece.to_owned()));
+            }
+        };
+        let cancel = self.stop.cancel();
+        let mut failures = NonZeroU32::MIN;
+        loop {
+            let question = Question { messages: &messages, tools: &self.tools, hear: &hear, cancel };
+            let error = match self.stop.race(model.respond(question)).await? {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            let Some(wait) = options.retry.wait_after(&error, failures, seed) else {
+                return Err(Halt::Failed(RunError::Model { failures: failures.get(), source: error }));
+            };
+            self.events.send(&Event::Retrying { failures: failures.get(), wait, error: error.to_string() });
+            self.stop.race(tokio::time::sleep(wait)).await?;
+            failures = failures.saturating_add(1);
+        }
+    }
+
+    /// Makes calls: those that are independent at the same time, and each batch is kept before the next begins.
+    async fn call(&self, calls: Vec<ToolCall>, session: &mut Session) -> Result<(), Halt> {
+        let together_max = self.agent.options.calls_together_max.get() as usize;
+        let access = |name: &str| self.agent.tools.access(name);
+        for batch in step::batches(calls, together_max, access) {
+            let results = self.stop.race(self.call_together(batch)).await?;
+            session.append(results).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns the results in the order of the calls. Dropping it stops the tools.
+    async fn call_together(&self, calls: Vec<ToolCall>) -> Vec<Message> {
+        let mut running = JoinSet::new();
+        for (index, call) in calls.into_iter().enumerate() {
+            let (tools, cancel) = (Arc::clone(&self.agent.tools), self.stop.cancel().clone());
+            let events = self.events.clone();
+            running.spawn(async move { (index, call_one(&tools, call, &events, &cancel).await) });
+        }
+        let mut results = Vec::with_capacity(running.len());
+        while let Some(ended) = running.join_next().await {
+            results.push(ended.expect("the registry catches what tools do, and nothing here is aborted"));
+        }
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, message)| message).collect()
+    }
+}
+
+async fn call_one(
+    tools: &Registry,
+    call: ToolCall,
+    events: &EventSender,
+    cancel: &CancellationToken,
+) -> Message {
+    events.send(&Event::ToolCalled {
+        call_id: call.id.clone(),
+        name: call.name.clone(),
+        arguments: call.arguments.clone(),
+    });
+    let started = Instant::now();
+    let result = tools.call(&call, cancel).await;
+    events.send(&Event::ToolReturned {
+        call_id: call.id,
+        name: call.name,
+        status: result.status,
+        bytes: result.text.len(),
+        elapsed: started.elapsed(),
+    });
+    Message::Tool(result)
+}

@@ -1,0 +1,363 @@
+//! What a model gets to see of a conversation that has become too long for it.
+//!
+//! A window begins with everything that must not be lost: what the model must keep to, the facts, the skills that were
+//! activated, and the request that is worked on. Then comes a note of what is left out, and then the latest part of the
+//! conversation as it is. The oldest goes first; a reply and the results of its calls go together. The session itself loses
+//! nothing: a window is a way to look at it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::{Message, Reply};
+use crate::skill::ACTIVATE_SKILL;
+use crate::token::{TokenCounter, count_message};
+use crate::tool::{ToolResult, ToolStatus};
+
+/// The requests that a note quotes, and the characters of each.
+const REQUESTS_QUOTED: usize = 8;
+const REQUEST_CHARS: usize = 120;
+
+/// How much of a conversation a model gets to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowLimits {
+    /// The tokens that it never exceeds.
+    pub tokens_max: u64,
+    /// The tokens that are left when something had to go; well below the maximum, so that it does not have to at every
+    /// message, and what the model has seen before stays the same for long.
+    pub tokens_kept: u64,
+}
+
+impl Default for WindowLimits {
+    fn default() -> Self {
+        Self { tokens_max: 100_000, tokens_kept: 75_000 }
+    }
+}
+
+/// What went when a conversation became too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compaction {
+    /// The messages that are no longer shown as they are, those of earlier compactions included.
+    pub messages_left_out: usize,
+    /// The tokens that would have been shown.
+    pub tokens_before: u64,
+    /// The tokens that are shown.
+    pub tokens_after: u64,
+}
+
+/// What must be shown alone is more than a model can be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{tokens} tokens must be shown to the model, and it takes {tokens_max}")]
+pub struct WindowFull {
+    /// The tokens that must be shown.
+    pub tokens: u64,
+    /// The tokens that may be.
+    pub tokens_max: u64,
+}
+
+/// A look at a conversation.
+#[derive(Debug)]
+pub struct Window {
+    limits: WindowLimits,
+    counter: Arc<dyn TokenCounter>,
+    /// What is shown before the tail, once something is left out.
+    preface: Vec<Message>,
+    preface_tokens: u64,
+    /// The first message that is shown as it is.
+    from: usize,
+    /// The tokens of each message from there on.
+    tail_tokens: Vec<u64>,
+}
+
+impl Window {
+    /// Returns a window on a conversation that is still to come.
+    pub fn new(limits: WindowLimits, counter: Arc<dyn TokenCounter>) -> Self {
+        Self { limits, counter, preface: Vec::new(), preface_tokens: 0, from: 0, tail_tokens: Vec::new() }
+    }
+
+    /// Looks at the conversation as it is now: what it was before, and more. Returns what went, if something had to.
+    pub fn follow(&mut self, messages: &[Message]) -> Result<Option<Compaction>, WindowFull> {
+        let known = self.from + self.tail_tokens.len();
+        assert!(known <= messages.len(), "a conversation only grows");
+        let counter = &*self.counter;
+        self.tail_tokens.extend(messages[known..].iter().map(|message| count_message(counter, message)));
+        let tokens_before = self.tokens();
+        if tokens_before <= self.limits.tokens_max {
+            return Ok(None);
+        }
+        self.compact(messages)?;
+        Ok(Some(Compaction { messages_left_out: self.from, tokens_before, tokens_after: self.tokens() }))
+    }
+
+    /// Returns what is shown of the conversation that was followed last.
+    pub fn view<'a>(&'a self, messages: &'a [Message]) -> Vec<&'a Message> {
+        self.preface.iter().chain(&messages[self.from..]).collect()
+    }
+
+    /// Returns the tokens that are shown.
+    pub fn tokens(&self) -> u64 {
+        self.preface_tokens + self.tail_tokens.iter().sum::<u64>()
+    }
+
+    /// Returns whether they are exact.
+    pub fn is_exact(&self) -> bool {
+        self.counter.is_exact()
+    }
+
+    /// Learns what the provider says that the view was.
+    pub fn learn(&self, actual: u64) {
+        self.counter.learn(self.tokens(), actual);
+    }
+
+    /// Moves the beginning of the tail on, as far as it must and no further than to the last thing said.
+    fn compact(&mut self, messages: &[Message]) -> Result<(), WindowFull> {
+        let counter = &*self.counter;
+        // Counted anew, since an estimate may have learned.
+        let counted: Vec<u64> =
+            messages[self.from..].iter().map(|message| count_message(counter, message)).collect();
+        let mut tail: u64 = counted.iter().sum();
+        let mut tightest = None;
+        let begins = |at: &usize| !matches!(messages[*at], Message::Tool(_));
+        let mut skipped = self.from;
+        for from in (self.from..messages.len()).filter(begins) {
+            tail -= counted[skipped - self.from..from - self.from].iter().sum::<u64>();
+            skipped = from;
+            // Only what may be left out is worth a preface.
+            if tail > self.limits.tokens_max {
+                continue;
+            }
+            let preface = preface(messages, from);
+            let preface_tokens = preface.iter().map(|message| count_message(counter, message)).sum();
+            tightest = Some((from, preface, preface_tokens, tail));
+            if tail + preface_tokens <= self.limits.tokens_kept {
+                break;
+            }
+        }
+        let full = |tokens| WindowFull { tokens, tokens_max: self.limits.tokens_max };
+        let (from, preface, preface_tokens, tail) = tightest.ok_or_else(|| full(tail))?;
+        if tail + preface_tokens > self.limits.tokens_max {
+            return Err(full(tail + preface_tokens));
+        }
+        self.tail_tokens = counted[from - self.from..].to_vec();
+        (self.from, self.preface, self.preface_tokens) = (from, preface, preface_tokens);
+        Ok(())
+    }
+}
+
+/// Returns what is shown of the messages before `from`.
+fn preface(messages: &[Message], from: usize) -> Vec<Message> {
+    let (before, after) = messages.split_at(from);
+    let kept = |is_wanted: fn(&Message) -> bool| before.iter().filter(move |m| is_wanted(m)).cloned();
+    let mut preface: Vec<Message> = kept(|message| matches!(message, Message::System(_))).collect();
+    preface.extend(kept(|message| matches!(message, Message::Fact(_))));
+    preface.extend(skills(before));
+    preface.extend(note(before));
+    let is_request = |message: &&Message| matches!(message, Message::User(_));
+    if !after.iter().any(|message| is_request(&message)) {
+        preface.extend(before.iter().rfind(is_request).cloned());
+    }
+    preface
+}
+
+/// Returns the texts of the skills that were activated, as something to keep to.
+fn skills(messages: &[Message]) -> impl Iterator<Item = Message> {
+    let activations: Vec<&str> = messages
+        .iter()
+        .flat_map(Message::calls)
+        .filter(|call| call.name == ACTIVATE_SKILL)
+        .map(|call| call.id.as_str())
+        .collect();
+    let is_activation = move |result: &ToolResult| {
+        result.status == ToolStatus::Succeeded && activations.contains(&result.call_id.as_str())
+    };
+    messages.iter().filter_map(move |message| match message {
+        Message::Tool(result) if is_activation(result) => Some(Message::System(result.text.clone())),
+        _ => None,
+    })
+}
+
+/// Returns a note of what is left out, `None` where nothing is.
+fn note(messages: &[Message]) -> Option<Message> {
+    let mut calls: BTreeMap<&str, usize> = BTreeMap::new();
+    let (mut replies, mut requests) = (0_usize, Vec::new());
+    for message in messages {
+        match message {
+            Message::User(text) => requests.push(text),
+            Message::Assistant(Reply { calls: made, .. }) => {
+                replies += 1;
+                made.iter().for_each(|call| *calls.entry(&call.name).or_default() += 1);
+            }
+            Message::System(_) | Message::Fact(_) | Message::Tool(_) => {}
+        }
+    }
+    if replies + requests.len() == 0 {
+        return None;
+    }
+    let mut text = format!("[Earlier parts of this conversation are left out: {replies} replies");
+    for (name, count) in calls {
+        text.push_str(&format!(", {count} calls of {name}"));
+    }
+    text.push_str(&format!(", {} requests", requests.len()));
+    let quoted = requests.len().saturating_sub(REQUESTS_QUOTED);
+    for request in &requests[quoted..] {
+        let line: String = request.split_whitespace().collect::<Vec<_>>().join(" ");
+        let line: String = line.chars().take(REQUEST_CHARS).collect();
+        text.push_str(&format!("\n- asked: {line}"));
+    }
+    text.push(']');
+    Some(Message::System(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use state_store::Random;
+
+    use super::*;
+    use crate::model::TokenUsage;
+    use crate::token::Estimate;
+    use crate::tool::ToolCall;
+
+    fn window(tokens_max: u64, tokens_kept: u64) -> Window {
+        Window::new(WindowLimits { tokens_max, tokens_kept }, Arc::new(Estimate::default()))
+    }
+
+    fn call(id: &str, name: &str) -> ToolCall {
+        ToolCall { id: id.to_owned(), name: name.to_owned(), arguments: "{}".to_owned() }
+    }
+
+    fn reply(text: &str, calls: Vec<ToolCall>) -> Message {
+        Message::Assistant(Reply { text: text.to_owned(), calls, usage: TokenUsage::default() })
+    }
+
+    fn result(id: &str, text: String) -> Message {
+        Message::Tool(ToolResult { call_id: id.to_owned(), status: ToolStatus::Succeeded, text })
+    }
+
+    /// What must be so of every view.
+    fn check(window: &Window, messages: &[Message], seed: u64) {
+        let view = window.view(messages);
+        let tokens: u64 = view.iter().map(|message| count_message(&*window.counter, message)).sum();
+        assert_eq!(tokens, window.tokens(), "seed {seed}");
+        assert!(tokens <= window.limits.tokens_max, "seed {seed}: {tokens}");
+        for message in messages {
+            if matches!(message, Message::System(_) | Message::Fact(_)) {
+                assert!(view.contains(&message), "seed {seed}: {message:?} is lost");
+            }
+        }
+        let last_request = messages.iter().rfind(|message| matches!(message, Message::User(_)));
+        assert!(last_request.is_none_or(|request| view.contains(&request)), "seed {seed}");
+        assert_eq!(view.last(), messages.last().as_ref(), "seed {seed}");
+        let called: Vec<&str> =
+            view.iter().flat_map(|message| message.calls()).map(|call| call.id.as_str()).collect();
+        let returned: Vec<&str> = view
+            .iter()
+            .filter_map(|message| if let Message::Tool(result) = message { Some(result) } else { None })
+            .map(|result| result.call_id.as_str())
+            .collect();
+        assert_eq!(called, returned, "seed {seed}: a call is split from its result");
+    }
+
+    /// A conversation of many turns with facts, skills and calls, drawn from a seed; each unit is told once it is whole.
+    fn converse(seed: u64, turns: usize, mut told: impl FnMut(&[Message])) -> Vec<Message> {
+        let mut random = Random::new(seed);
+        let mut messages = vec![Message::System("Keep to this.".to_owned())];
+        for turn in 0..turns {
+            if random.chance(0.1) {
+                messages.push(Message::Fact(format!("fact {turn}: the key is {}", random.next_u64())));
+            }
+            messages.push(Message::User(format!("request {turn} {}", "please ".repeat(random.below(20)))));
+            told(&messages);
+            for round in 0..random.below(4) {
+                let is_skill = random.chance(0.02);
+                let name = if is_skill { ACTIVATE_SKILL } else { "read_file" };
+                let ids: Vec<String> =
+                    (0..=random.below(3)).map(|call| format!("{turn}-{round}-{call}")).collect();
+                let calls = ids.iter().map(|id| call(id, name)).collect();
+                messages.push(reply("looking", calls));
+                for id in ids {
+                    let text =
+                        if is_skill { format!("skill {id}") } else { "text ".repeat(random.below(300)) };
+                    messages.push(result(&id, text));
+                }
+                told(&messages);
+            }
+            messages.push(reply("done", Vec::new()));
+            told(&messages);
+        }
+        messages
+    }
+
+    #[test]
+    fn every_planted_fact_is_recalled_over_a_long_conversation() {
+        for seed in 0..20 {
+            let mut window = window(8000, 5000);
+            let mut compactions = 0;
+            let messages = converse(seed, 120, |messages| {
+                compactions += usize::from(window.follow(messages).unwrap().is_some());
+                check(&window, messages, seed);
+            });
+            assert!(compactions > 5, "seed {seed}: {compactions} compactions");
+            let view = window.view(&messages);
+            let skills = |texts: &str| view.iter().any(|message| message.texts().any(|text| text == texts));
+            for message in &messages {
+                if let Message::Tool(result) = message
+                    && result.text.starts_with("skill ")
+                {
+                    assert!(skills(&result.text), "seed {seed}: {} is lost", result.text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_that_is_made_later_keeps_the_same_promises() {
+        for seed in 0..20 {
+            let messages = converse(seed, 60, |_| {});
+            let mut window = window(6000, 4000);
+            window.follow(&messages).unwrap();
+            check(&window, &messages, seed);
+        }
+    }
+
+    #[test]
+    fn what_goes_is_the_oldest_and_is_told() {
+        let mut window = window(1000, 500);
+        let mut messages = vec![Message::System("rules".to_owned())];
+        for turn in 0..10 {
+            messages.push(Message::User(format!("request {turn}")));
+            messages.push(reply("", vec![call(&turn.to_string(), "read_file")]));
+            messages.push(result(&turn.to_string(), "x".repeat(400)));
+        }
+        let compaction = window.follow(&messages).unwrap().unwrap();
+        assert!(compaction.tokens_before > 1000 && compaction.tokens_after <= 500, "{compaction:?}");
+        let view = window.view(&messages);
+        assert_eq!(view[0], &messages[0]);
+        let Message::System(note) = view[1] else { panic!("{:?}", view[1]) };
+        assert!(note.contains("calls of read_file") && note.contains("- asked: request 0"), "{note}");
+        let shown = view.len() - 2;
+        assert_eq!(view[2..], messages[messages.len() - shown..].iter().collect::<Vec<_>>());
+        // Nothing more goes while there is room, and what was shown stays the same.
+        messages.push(reply("done", Vec::new()));
+        assert_eq!(window.follow(&messages).unwrap(), None);
+        assert_eq!(window.view(&messages).len(), shown + 3);
+    }
+
+    #[test]
+    fn a_conversation_that_fits_is_shown_as_it_is() {
+        let messages = converse(1, 3, |_| {});
+        let mut window = Window::new(WindowLimits::default(), Arc::new(Estimate::default()));
+        assert_eq!(window.follow(&messages), Ok(None));
+        assert_eq!(window.view(&messages), messages.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_cannot_be_left_out_and_is_too_much_is_an_error() {
+        let mut window = window(1000, 500);
+        let messages = [Message::User("x".repeat(5000))];
+        let full = window.follow(&messages).unwrap_err();
+        assert_eq!(full, WindowFull { tokens: 1254, tokens_max: 1000 });
+        let facts: Vec<Message> = (0..100).map(|n| Message::Fact(format!("{n:0>100}"))).collect();
+        let messages = [facts, vec![Message::User("go".to_owned())]].concat();
+        let mut window = Window::new(WindowLimits { tokens_max: 1000, tokens_kept: 500 }, window.counter);
+        assert!(window.follow(&messages).is_err());
+    }
+}
