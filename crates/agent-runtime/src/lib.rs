@@ -4,6 +4,7 @@
 //! shows it what they returned, and asks again. Each message is kept in a [`session`] before it is acted on, so that a
 //! conversation goes on where it was cut off. [`event`] tells whoever watches; [`retry`] says how long to wait for a model
 //! that is overloaded, [`window`] what of a long conversation it is shown, [`budget`] what a session may use up.
+//! [`guard`] stands between agents and models that are far away: limits for users and providers, and what to do when one fails.
 //!
 //! ```
 //! # use std::{collections::BTreeMap, sync::Arc};
@@ -36,6 +37,7 @@
 pub mod budget;
 pub mod event;
 mod future;
+pub mod guard;
 pub mod model;
 pub mod react;
 pub mod retry;

@@ -4,8 +4,10 @@
 //! many, and never holds up the run.
 
 mod channel;
+mod pace;
 
 pub use channel::{EventReceiver, EventSender, Told, channel};
+pub use pace::{Experience, Pace, Paced};
 
 use std::time::Duration;
 
