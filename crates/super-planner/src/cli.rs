@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -113,6 +114,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Try a promise on this machine
     Prove(ProveArgs),
+    /// Talk with an agent; the session goes on where it was
+    Chat(ChatArgs),
     /// Show skills: which there are, what is in one, what they cost in tokens
     Skills(SkillsArgs),
     /// Show the settings and where each comes from
@@ -150,6 +153,7 @@ impl Command {
                 ProveCommand::Crash(args) => args.json,
                 ProveCommand::CrashVictim(_) => false,
             },
+            Self::Chat(args) => args.json,
             Self::Skills(SkillsArgs { command }) => match command {
                 SkillsCommand::List(args) => args.json,
                 SkillsCommand::Show(args) => args.json,
@@ -839,6 +843,49 @@ pub struct ProveCrashVictimArgs {
     /// How many threads append at once
     #[arg(long, value_name = "N")]
     pub producers: NonZeroU32,
+}
+
+/// The arguments of `chat`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner chat
+  super-planner chat --session notes --folder . --skills .agents/skills
+  echo 'list .' | super-planner chat --folder . --state memory: --json
+
+The model is simulated: it follows plain instructions, which /help tells. Files are in memory, unless --folder names a
+folder; then they are changed for good. After a kill the same command goes on with the request that is not answered.")]
+pub struct ChatArgs {
+    /// The session; one that is new begins empty
+    #[arg(long, value_name = "NAME", default_value = "chat")]
+    pub session: String,
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// A folder whose files the agent may read and change
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// A program that the agent may run in that folder, with any arguments; it is not a sandbox
+    #[arg(long = "allow-program", value_name = "PROGRAM", requires = "folder")]
+    pub programs: Vec<String>,
+    /// A folder that holds skills
+    #[arg(long, value_name = "DIR")]
+    pub skills: Vec<PathBuf>,
+    /// A fact that stays in sight of the model, however long the session becomes
+    #[arg(long = "fact", value_name = "TEXT")]
+    pub facts: Vec<String>,
+    /// How long it takes from one update of an answer to the next
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = humantime::parse_duration)]
+    pub update_every: Duration,
+    /// How long the simulated model takes until it begins to answer
+    #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = humantime::parse_duration)]
+    pub latency: Duration,
+    /// What everything random is drawn from: the same seed draws the same
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Tell each answer as a line of JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The arguments of `skills`.

@@ -44,6 +44,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Demo(args) => command::demo::run(&args, &config, terminal),
         Command::Config(args) => command::config::run(&args, &config, terminal),
         Command::Completions(args) => command::completions::run(&args, terminal),
+        Command::Chat(args) => command::chat::run(&args, &config, terminal),
         Command::Skills(args) => command::skills::run(&args, terminal),
         Command::Validate(args) => command::validate::run(&args, &config, terminal),
         Command::Convert(args) => command::convert::run(&args, terminal),

@@ -3,6 +3,7 @@
 pub mod analyze;
 pub mod bench;
 pub mod compact;
+pub mod chat;
 pub mod completions;
 pub mod config;
 pub mod convert;

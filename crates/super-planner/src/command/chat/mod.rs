@@ -1,0 +1,347 @@
+//! `chat`: a session with an agent on the terminal: its answers as they come, its tools as it uses them. It goes on where it
+//! was, however it ended.
+
+mod input;
+mod screen;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_runtime::event::{Experience, Pace, Paced, channel};
+use agent_runtime::model::{Message, Simulated, SimulatedProfile};
+use agent_runtime::react::{Options, Outcome, ReAct, Request, Run, RunError};
+use agent_runtime::session::{Session, SessionError, SessionName, Standing};
+use agent_runtime::skill::{Catalogue, SkillCache, SkillTools};
+use agent_runtime::tool::command::Commands;
+use agent_runtime::tool::files::{FileError, Folder, WorkingSet, tools};
+use agent_runtime::tool::{Registry, Tool, ToolLimits};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::ChatArgs;
+use crate::config::Config;
+use crate::error::{CliError, ErrorKind, Exit};
+use crate::escape::escaped;
+use crate::run::new_seed;
+use crate::state_location::StateLocation;
+use crate::table::{Cell, Table};
+use crate::terminal::{DIM, Terminal, WARN};
+
+use input::{Input, Line};
+use screen::Screen;
+
+const EVENTS_KEPT: usize = 256;
+const COMMAND_TIME_MAX: Duration = Duration::from_secs(60);
+const INSTRUCTIONS: &str = "You help somebody in a conversation, with the tools that you have.";
+
+/// Talks until the input ends.
+pub fn run(args: &ChatArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        CliError::new(ErrorKind::Internal, "the runtime cannot be started").caused_by(error)
+    })?;
+    let store = StateLocation::find(&args.place, config)?.open()?;
+    let seed = config.seed.or_flag(args.seed.map(Some)).value.unwrap_or_else(new_seed);
+    let end = runtime.block_on(async {
+        let name = SessionName::new(&args.session)
+            .map_err(|invalid| CliError::new(ErrorKind::Usage, invalid.to_string()))?;
+        let session = Session::open(store, name).await.map_err(session_error)?;
+        Chat::begin(args, session, seed, terminal)?.talk().await
+    });
+    // A thread that waits for a line of input must not hold up the end.
+    runtime.shutdown_background();
+    end
+}
+
+struct Chat<'a> {
+    args: &'a ChatArgs,
+    terminal: &'a Terminal,
+    session: Session,
+    agent: ReAct,
+    catalogue: Arc<Catalogue>,
+    cache: Arc<SkillCache>,
+    experience: Experience,
+}
+
+impl<'a> Chat<'a> {
+    fn begin(
+        args: &'a ChatArgs,
+        session: Session,
+        seed: u64,
+        terminal: &'a Terminal,
+    ) -> Result<Self, CliError> {
+        let catalogue = Arc::new(Catalogue::load(&args.skills));
+        for warning in catalogue.warnings() {
+            terminal.note(format!("{WARN}warning:{WARN:#} {}", escaped(&warning.to_string())));
+        }
+        let cache = Arc::new(SkillCache::default());
+        let registry = registry(args, &session, &catalogue, &cache)?;
+        let profile = SimulatedProfile {
+            seed,
+            latency: args.latency,
+            word_every: args.latency / 10,
+            ..SimulatedProfile::default()
+        };
+        let options = Options { seed, ..Options::default() };
+        let agent = ReAct { options, ..ReAct::new(Arc::new(Simulated::new(profile)), registry) };
+        Ok(Self { args, terminal, session, agent, catalogue, cache, experience: Experience::default() })
+    }
+
+    async fn talk(mut self) -> Result<Exit, CliError> {
+        let mut input = Input::begin(self.terminal);
+        self.greet();
+        if is_unanswered(self.session.messages()) && self.session.standing() != Standing::Closed {
+            self.terminal.note(format!("{DIM}the last request is not answered yet: going on{DIM:#}"));
+            self.answer(None).await?;
+        }
+        while let Some(line) = input.next().await {
+            match line {
+                Line::Request(text) => self.answer(Some(text)).await?,
+                Line::Pin(fact) => {
+                    self.session.append(vec![Message::Fact(fact)]).await.map_err(session_error)?;
+                    self.terminal.note(format!("{DIM}pinned{DIM:#}"));
+                }
+                Line::Fork(name) => self.fork(&name).await?,
+                Line::Export(path) => self.export(&path)?,
+                Line::Statistics => self.statistics()?,
+                Line::Close => {
+                    self.session.close().await.map_err(session_error)?;
+                    return Ok(Exit::Fine);
+                }
+                Line::Help => self.terminal.note(input::HELP),
+                Line::Unknown(word) => {
+                    self.terminal.note(format!(
+                        "{WARN}there is no {}{WARN:#}\n{}",
+                        escaped(&word),
+                        input::HELP
+                    ));
+                }
+                Line::Quit => break,
+            }
+        }
+        Ok(Exit::Fine)
+    }
+
+    fn greet(&self) {
+        let messages = self.session.messages().len();
+        let skills = self.catalogue.skills().len();
+        self.terminal.note(format!(
+            "{DIM}session {} with {messages} messages; {skills} skills; the model is simulated; /help tells more{DIM:#}",
+            self.session.name()
+        ));
+    }
+
+    /// Answers a request, or the one that is open, and shows how.
+    async fn answer(&mut self, text: Option<String>) -> Result<(), CliError> {
+        let (events, receiver) = channel(EVENTS_KEPT);
+        let pace = Pace { interval: self.args.update_every, ..Pace::default() };
+        let mut screen = Screen::new(self.terminal, self.args.json);
+        let cancel = CancellationToken::new();
+        let request = text.map(|text| self.request(text));
+        let (agent, session, token) = (&self.agent, &mut self.session, &cancel);
+        let run = async move {
+            // The sender goes with this future, and with it the end of the updates comes.
+            match request {
+                Some(request) => agent.run(session, &request, &events, token).await,
+                None => agent.resume(session, &events, token).await,
+            }
+        };
+        let mut paced = Paced::new(receiver, pace);
+        let show = async {
+            while let Some(update) = paced.next().await {
+                screen.show(&update)?;
+            }
+            Ok::<(), CliError>(())
+        };
+        let interrupted = async {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                cancel.cancel();
+            }
+            std::future::pending::<()>().await;
+        };
+        let (run, shown) = tokio::select! {
+            done = async { tokio::join!(run, show) } => done,
+            () = interrupted => unreachable!("it never ends"),
+        };
+        shown?;
+        self.felt(paced.experience());
+        self.tell(run)
+    }
+
+    fn request(&self, text: String) -> Request {
+        let catalogue = self.catalogue.text().unwrap_or_default();
+        Request {
+            instructions: format!("{INSTRUCTIONS}\n\n{catalogue}"),
+            facts: self.args.facts.clone(),
+            text,
+        }
+    }
+
+    fn felt(&mut self, felt: &Experience) {
+        self.experience.updates += felt.updates;
+        self.experience.stalls += felt.stalls;
+        self.experience.retries += felt.retries;
+        self.experience.cancels += felt.cancels;
+        self.experience.missed += felt.missed;
+        self.experience.first_text.extend(&felt.first_text);
+    }
+
+    fn tell(&self, run: Result<Run, RunError>) -> Result<(), CliError> {
+        let run = match run {
+            Ok(run) => run,
+            Err(RunError::Session(error)) => return Err(session_error(error)),
+            // It was shown already, and the next request, or the next start, goes on.
+            Err(_) => return Ok(()),
+        };
+        if self.args.json {
+            let (how, text) = match &run.outcome {
+                Outcome::Answered(text) => ("answered", text.clone()),
+                Outcome::LimitReached(limit) => ("limit", format!("{limit:?}").to_lowercase()),
+                Outcome::Cancelled => ("cancelled", String::new()),
+            };
+            self.terminal.json_line(&json!({
+                "version": 1,
+                "outcome": how,
+                "text": text,
+                "messages": self.session.messages().len(),
+                "iterations": run.iterations,
+                "input_tokens": run.usage.input,
+                "output_tokens": run.usage.output,
+                "seconds": run.elapsed.as_secs_f64(),
+            }))?;
+        }
+        Ok(())
+    }
+
+    async fn fork(&mut self, name: &str) -> Result<(), CliError> {
+        let name = match SessionName::new(name) {
+            Ok(name) => name,
+            Err(invalid) => {
+                self.terminal.note(format!("{WARN}{invalid}{WARN:#}"));
+                return Ok(());
+            }
+        };
+        match self.session.fork(name).await {
+            Ok(fork) => {
+                self.session = fork;
+                self.terminal.note(format!("{DIM}now in session {}{DIM:#}", self.session.name()));
+                Ok(())
+            }
+            Err(error @ SessionError::Exists { .. }) => {
+                self.terminal.note(format!("{WARN}{error}{WARN:#}"));
+                Ok(())
+            }
+            Err(error) => Err(session_error(error)),
+        }
+    }
+
+    fn export(&self, path: &str) -> Result<(), CliError> {
+        let written = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .and_then(|mut file| self.session.export(&mut file));
+        match written {
+            Ok(()) => {
+                let messages = self.session.messages().len();
+                self.terminal.note(format!("{DIM}{messages} messages are in {}{DIM:#}", escaped(path)));
+            }
+            Err(error) => {
+                self.terminal.note(format!("{WARN}{} cannot be written: {error}{WARN:#}", escaped(path)));
+            }
+        }
+        Ok(())
+    }
+
+    fn statistics(&self) -> Result<(), CliError> {
+        let spent = self.session.spent();
+        let felt = &self.experience;
+        let first = felt.first_text.iter().max().copied().unwrap_or_default();
+        self.terminal.line(format_args!(
+            "{} tokens read, {} written; {} kB in memory; first text after {first:.1?} at most; {} stalls, {} retries, {} cancels",
+            spent.usage.input,
+            spent.usage.output,
+            spent.bytes / 1000,
+            felt.stalls,
+            felt.retries,
+            felt.cancels,
+        ))?;
+        let mut table = Table::new(["tool", "calls", "succeeded", "failed", "mean"].map(Cell::plain));
+        for (name, record) in self.agent.tools.records().into_iter().filter(|(_, record)| record.calls > 0) {
+            let mean = record.elapsed_mean().unwrap_or_default();
+            table.row([
+                Cell::plain(name),
+                Cell::number(record.calls),
+                Cell::number(record.succeeded),
+                Cell::number(record.failed),
+                Cell::plain(format!("{mean:.1?}")),
+            ]);
+        }
+        if !table.is_empty() {
+            self.terminal.print(table.draw(self.terminal.width()))?;
+        }
+        if let Some(rate) = self.cache.counts().hit_rate() {
+            self.terminal.line(format_args!("texts of skills found in memory: {:.0} %", 100.0 * rate))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_unanswered(messages: &[Message]) -> bool {
+    match messages.iter().rfind(|message| !matches!(message, Message::Fact(_) | Message::System(_))) {
+        None => false,
+        Some(Message::Assistant(reply)) => !reply.calls.is_empty(),
+        Some(_) => true,
+    }
+}
+
+/// Returns the tools: files of a folder, or of memory only; skills; the programs that were named.
+fn registry(
+    args: &ChatArgs,
+    session: &Session,
+    catalogue: &Arc<Catalogue>,
+    cache: &Arc<SkillCache>,
+) -> Result<Arc<Registry>, CliError> {
+    let mut all: Vec<Arc<dyn Tool>> = Vec::new();
+    match &args.folder {
+        Some(folder) => {
+            let files = Folder::open(folder).map_err(|error| {
+                let name = escaped(&folder.to_string_lossy());
+                CliError::new(ErrorKind::Input, format!("{name} cannot be opened")).caused_by(error)
+            })?;
+            all.extend(tools(&Arc::new(files)));
+        }
+        None => {
+            let files = WorkingSet::new(BTreeMap::new());
+            files.restore(session.messages()).map_err(files_error)?;
+            all.extend(tools(&Arc::new(files)));
+        }
+    }
+    all.extend(SkillTools::new(Arc::clone(catalogue), Arc::clone(cache), session.messages()).tools());
+    if let Some(folder) = args.folder.clone().filter(|_| !args.programs.is_empty()) {
+        let programs = args.programs.clone();
+        let commands = Commands { programs, folder, time_max: COMMAND_TIME_MAX, output_bytes_max: 64 * 1024 };
+        all.push(commands.tool());
+    }
+    let registry = Registry::new(all, ToolLimits::default()).expect("no two tools have one name");
+    Ok(Arc::new(registry))
+}
+
+fn files_error(error: FileError) -> CliError {
+    CliError::new(ErrorKind::Internal, "what the session has written cannot be written again")
+        .caused_by(error)
+}
+
+fn session_error(error: SessionError) -> CliError {
+    let kind = match &error {
+        SessionError::Closed { .. } | SessionError::Exists { .. } => ErrorKind::Usage,
+        SessionError::Store { .. }
+        | SessionError::InDoubt { .. }
+        | SessionError::Moved { .. }
+        | SessionError::Unreadable { .. }
+        | SessionError::ShuttingDown { .. } => ErrorKind::Store,
+    };
+    CliError::new(kind, "the session cannot go on")
+        .caused_by(error)
+        .hint("--session names another; the same command goes on with this one")
+}

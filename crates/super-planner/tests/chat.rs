@@ -1,0 +1,146 @@
+//! Drives the real program in a conversation, and kills it in the middle of it, again and again.
+#![expect(clippy::unwrap_used, reason = "all of this file is a test")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use serde_json::Value;
+use state_store::{Random, SqliteStore, SystemClock};
+use super_planner::agent_runtime::model::Message;
+use super_planner::agent_runtime::session::{Session, SessionName};
+
+fn program(folder: &Path, arguments: &[&str]) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_super-planner"));
+    program.env_clear().env("HOME", folder).env("PATH", "/usr/bin:/bin").current_dir(folder);
+    program.args(["chat", "--state", "state.db", "--seed", "5", "--latency", "1ms"]).args(arguments);
+    program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    program
+}
+
+fn talk(folder: &Path, arguments: &[&str], typed: &str) -> Output {
+    let mut child = program(folder, arguments).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn messages(folder: &Path, session: &str) -> Vec<Message> {
+    let store = SqliteStore::open(&folder.join("state.db"), Arc::new(SystemClock)).unwrap();
+    let name = SessionName::new(session).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(Session::open(Arc::new(store), name)).unwrap().messages().to_vec()
+}
+
+#[test]
+fn a_session_goes_on_and_its_tools_work_on_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let work = folder.path().join("work");
+    let skill = folder.path().join("skills/greet");
+    std::fs::create_dir_all(&work).unwrap();
+    std::fs::create_dir_all(&skill).unwrap();
+    std::fs::write(skill.join("SKILL.md"), "---\nname: greet\ndescription: Greets.\n---\nSay hello.")
+        .unwrap();
+    let arguments =
+        ["--folder", "work", "--skills", "skills", "--allow-program", "cat", "--fact", "the key is 7"];
+    let typed = "use greet\\nwrite a.txt with one\n/pin the lock is 8\n/nonsense\n/stats\n";
+    let told = talk(folder.path(), &arguments, typed);
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
+    assert!(text(&told.stdout).contains("Done: 3 calls of tools succeeded."), "{}", text(&told.stdout));
+    assert!(text(&told.stderr).contains("there is no /nonsense"), "{}", text(&told.stderr));
+    assert_eq!(std::fs::read_to_string(work.join("a.txt")).unwrap(), "one");
+
+    let told =
+        talk(folder.path(), &arguments, "run cat a.txt\nread ../state.db\n/fork two\n/export out.jsonl\n");
+    let out = text(&told.stdout);
+    assert!(out.contains("I could not do all of it"), "{out}");
+    let exported = std::fs::read_to_string(folder.path().join("out.jsonl")).unwrap();
+    assert_eq!(exported.lines().count(), messages(folder.path(), "two").len());
+    for part in ["the key is 7", "the lock is 8", "Say hello."] {
+        assert_eq!(exported.matches(part).count(), 1, "{part} in {exported}");
+    }
+    assert!(exported.contains("leads out of its folder"), "{exported}");
+    assert_eq!(messages(folder.path(), "two"), messages(folder.path(), "chat"));
+
+    talk(folder.path(), &[], "/close\n");
+    let told = talk(folder.path(), &[], "hello\n");
+    assert_eq!(told.status.code(), Some(2), "{}", text(&told.stderr));
+    assert!(text(&told.stderr).contains("is closed: fork it"), "{}", text(&told.stderr));
+}
+
+#[test]
+fn answers_are_told_as_json_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = talk(folder.path(), &["--json"], "hello\nlist .\n");
+    let lines: Vec<Value> =
+        text(&told.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!((&lines[0]["outcome"], &lines[1]["iterations"]), (&Value::from("answered"), &Value::from(2)));
+}
+
+/// Types requests until so many are answered, and kills the program a moment later.
+fn talk_and_kill(folder: &Path, first: usize, answers: usize, moment: u64) -> usize {
+    let mut child = program(folder, &["--json", "--latency", "3ms"]).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let typing = std::thread::spawn(move || {
+        for number in first..first + answers + 20 {
+            // Once it is killed nobody reads any more.
+            if writeln!(stdin, "write f{number}.txt with {number}").is_err() {
+                break;
+            }
+        }
+    });
+    let mut acknowledged = 0;
+    for line in stdout.lines().take(answers) {
+        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        assert_eq!(line["outcome"], "answered");
+        acknowledged = usize::try_from(line["messages"].as_u64().unwrap()).unwrap();
+    }
+    // Anywhere between two answers: as long as the process takes for a little work of the same kind.
+    let spin = (0..moment * 20_000).fold(0_u64, |sum, number| std::hint::black_box(sum ^ number));
+    std::hint::black_box(spin);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    typing.join().unwrap();
+    acknowledged
+}
+
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn a_session_that_is_killed_keeps_every_acknowledged_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let rounds = 30 * from_environment("SUPER_PLANNER_TEST_SCALE", 1);
+    let seed = from_environment("SUPER_PLANNER_TEST_SEED", 11);
+    let mut random = Random::new(seed);
+    let (mut before, mut requests, mut unanswered): (Vec<Message>, _, _) = (Vec::new(), 0, 0);
+    for round in 0..rounds {
+        // The answer to a request that was cut off comes first.
+        let answers = 1 + random.below(4);
+        let acknowledged = talk_and_kill(folder.path(), requests, answers, random.below(100) as u64);
+        let now = messages(folder.path(), "chat");
+        assert!(now.len() >= acknowledged, "seed {seed}, round {round}: {} of {acknowledged}", now.len());
+        assert_eq!(now[..before.len()], before, "seed {seed}, round {round}: what was there has changed");
+        requests = now.iter().filter(|message| matches!(message, Message::User(_))).count();
+        unanswered +=
+            usize::from(!matches!(now.last(), Some(Message::Assistant(reply)) if reply.calls.is_empty()));
+        before = now;
+    }
+    // A last start answers what is open, and then every request has been answered once.
+    talk(folder.path(), &[], "/quit\n");
+    let all = messages(folder.path(), "chat");
+    let is_answer =
+        |message: &&Message| matches!(message, Message::Assistant(reply) if reply.calls.is_empty());
+    assert_eq!(all.iter().filter(is_answer).count(), requests, "seed {seed}");
+    assert!(unanswered > 0, "seed {seed}: no kill came in the middle of a request");
+    for (number, message) in all.iter().filter(|message| matches!(message, Message::User(_))).enumerate() {
+        assert_eq!(message, &Message::User(format!("write f{number}.txt with {number}")), "seed {seed}");
+    }
+}
