@@ -121,15 +121,16 @@ impl Tool for SkillTool {
                 Operation::Activate => skills.activate(skill),
                 Operation::Read => {
                     let path = arguments.text("path").expect("the schema requires it");
-                    let path = FilePath::new(path).map_err(|invalid| ToolError(invalid.to_string()))?;
+                    let path =
+                        FilePath::new(path).map_err(|invalid| ToolError::Failed(invalid.to_string()))?;
                     skills.read(skill, &path)
                 }
             };
-            done.map_err(|error| ToolError(error.to_string()))
+            done.map_err(|error| ToolError::Failed(error.to_string()))
         };
         Box::pin(async move {
             let done = tokio::task::spawn_blocking(work).await;
-            done.unwrap_or_else(|error| Err(ToolError(format!("the skills broke: {error}"))))
+            done.unwrap_or_else(|error| Err(ToolError::Failed(format!("the skills broke: {error}"))))
         })
     }
 }

@@ -48,8 +48,15 @@ pub enum Access {
 
 /// Why a tool could not do it, in words for the model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ToolError(pub String);
+pub enum ToolError {
+    /// It cannot be done like that.
+    #[error("{0}")]
+    Failed(String),
+    /// Nothing was done, and the same call may succeed in a moment: it is made again, a few times, before the model hears
+    /// of it.
+    #[error("{0}")]
+    Passing(String),
+}
 
 /// A call that a model wants made.
 #[derive(Debug, Clone, PartialEq, Eq)]

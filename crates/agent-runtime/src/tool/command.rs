@@ -48,7 +48,7 @@ impl Commands {
         let bytes: usize = arguments.iter().map(String::len).sum();
         if arguments.len() > ARGUMENTS_MAX || bytes > ARGUMENT_BYTES_MAX {
             let count = arguments.len();
-            return Err(ToolError(format!("{count} arguments of {bytes} bytes are too many")));
+            return Err(ToolError::Failed(format!("{count} arguments of {bytes} bytes are too many")));
         }
         let mut child = tokio::process::Command::new(program)
             .args(arguments)
@@ -61,7 +61,7 @@ impl Commands {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| ToolError(format!("{program:?} cannot be run: {error}")))?;
+            .map_err(|error| ToolError::Failed(format!("{program:?} cannot be run: {error}")))?;
         let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).map(Group);
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let tails = tokio::spawn(both_tails(out, err, self.output_bytes_max));
@@ -74,9 +74,9 @@ impl Commands {
         };
         match ended {
             Ok(Ok(status)) if status.success() => Ok(output),
-            Ok(Ok(status)) => Err(ToolError(format!("{status}\n{output}"))),
-            Ok(Err(error)) => Err(ToolError(format!("{program:?} was lost: {error}"))),
-            Err(_) => Err(ToolError(format!(
+            Ok(Ok(status)) => Err(ToolError::Failed(format!("{status}\n{output}"))),
+            Ok(Err(error)) => Err(ToolError::Failed(format!("{program:?} was lost: {error}"))),
+            Err(_) => Err(ToolError::Failed(format!(
                 "{program:?} took more than {:?} and was killed\n{output}",
                 self.time_max
             ))),

@@ -13,6 +13,8 @@ pub struct Record {
     pub succeeded: u64,
     /// Calls that ended in any other way.
     pub failed: u64,
+    /// How often a call was made again because it had failed for the moment.
+    pub retries: u64,
     /// The time that all ended calls took together.
     pub elapsed_total: Duration,
     /// The time that the slowest of them took.
@@ -28,6 +30,10 @@ impl Record {
 
     pub(super) fn begin(&mut self) {
         self.calls += 1;
+    }
+
+    pub(super) fn retry(&mut self) {
+        self.retries += 1;
     }
 
     pub(super) fn end(&mut self, status: ToolStatus, elapsed: Duration) {

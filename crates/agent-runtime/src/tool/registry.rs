@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::tool::text::{cut, presentable};
-use crate::tool::{Access, Record, Tool, ToolCall, ToolError, ToolResult, ToolSpec, ToolStatus};
+use crate::tool::{Access, Arguments, Record, Tool, ToolCall, ToolError, ToolResult, ToolSpec, ToolStatus};
 
 /// How much one call may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +20,20 @@ pub struct ToolLimits {
     /// The bytes of its output that the model gets to see; the rest is cut off, and the model is told. Control characters
     /// are written out.
     pub output_bytes_max: usize,
+    /// How often it is made again where it fails for the moment.
+    pub retries_max: u32,
+    /// How long the first wait before that is; each later one is twice the one before.
+    pub retry_after: Duration,
 }
 
 impl Default for ToolLimits {
     fn default() -> Self {
-        Self { time_max: Duration::from_secs(120), output_bytes_max: 64 * 1024 }
+        Self {
+            time_max: Duration::from_secs(120),
+            output_bytes_max: 64 * 1024,
+            retries_max: 3,
+            retry_after: Duration::from_millis(50),
+        }
     }
 }
 
@@ -136,28 +145,53 @@ impl Registered {
         // However this call ends, what the tool has started elsewhere is told to stop.
         let cancel = cancel.child_token();
         let _cancelled_at_the_end = cancel.clone().drop_guard();
-        let tool = Arc::clone(&self.tool);
-        let task = AbortOnDropHandle::new(tokio::spawn(async move { tool.call(arguments, cancel).await }));
-        match timeout(limits.time_max, task).await {
-            Ok(Ok(Ok(text))) => (ToolStatus::Succeeded, text),
-            Ok(Ok(Err(ToolError(text)))) => (ToolStatus::Failed, text),
-            Ok(Err(_broken)) => (ToolStatus::Panicked, "the tool broke".to_owned()),
-            Err(_elapsed) => (
-                ToolStatus::TimedOut,
-                format!("the tool took more than {:?} and was stopped", limits.time_max),
-            ),
+        let ended = timeout(limits.time_max, self.call_patiently(arguments, limits, &cancel)).await;
+        ended.unwrap_or_else(|_| {
+            let text = format!("the tool took more than {:?} and was stopped", limits.time_max);
+            (ToolStatus::TimedOut, text)
+        })
+    }
+
+    /// Makes the call, and makes it again where it fails for the moment.
+    async fn call_patiently(
+        &self,
+        arguments: Arguments,
+        limits: &ToolLimits,
+        cancel: &CancellationToken,
+    ) -> (ToolStatus, String) {
+        let mut retries = 0;
+        loop {
+            let (tool, arguments, cancel) = (Arc::clone(&self.tool), arguments.clone(), cancel.clone());
+            let work = async move { tool.call(arguments, cancel).await };
+            match AbortOnDropHandle::new(tokio::spawn(work)).await {
+                Ok(Ok(text)) => return (ToolStatus::Succeeded, text),
+                Ok(Err(ToolError::Passing(_))) if retries < limits.retries_max => {
+                    sleep(limits.retry_after.saturating_mul(1 << retries.min(20))).await;
+                    retries += 1;
+                    self.note(Record::retry);
+                }
+                Ok(Err(ToolError::Failed(text) | ToolError::Passing(text))) => {
+                    return (ToolStatus::Failed, text);
+                }
+                Err(_broken) => return (ToolStatus::Panicked, "the tool broke".to_owned()),
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
     use crate::BoxFuture;
-    use crate::tool::{Arguments, Kind, Schema};
+    use crate::tool::{Kind, Schema};
 
     /// Behaves as its argument says.
-    struct Moody;
+    #[derive(Default)]
+    struct Moody {
+        hesitations: std::sync::atomic::AtomicU32,
+    }
 
     impl Tool for Moody {
         fn spec(&self) -> ToolSpec {
@@ -186,9 +220,14 @@ mod tests {
                         Ok("cancelled".to_owned())
                     }
                     Some("talks") => Ok("é".repeat(5 << 20)),
-                    Some("sulks") => Err(ToolError("not today ".repeat(1 << 20))),
+                    Some("hesitates") => match self.hesitations.fetch_add(1, Ordering::Relaxed) {
+                        0..=2 => Err(ToolError::Passing("in a moment".to_owned())),
+                        _ => Ok("now".to_owned()),
+                    },
+                    Some("never comes") => Err(ToolError::Passing("in a moment".to_owned())),
+                    Some("sulks") => Err(ToolError::Failed("not today ".repeat(1 << 20))),
                     Some("takes a second") => {
-                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        sleep(Duration::from_secs(1)).await;
                         Ok("here".to_owned())
                     }
                     _ => Ok("fine".to_owned()),
@@ -198,8 +237,9 @@ mod tests {
     }
 
     fn registry() -> Registry {
-        let limits = ToolLimits { time_max: Duration::from_secs(5), output_bytes_max: 1001 };
-        Registry::new([Arc::new(Moody) as Arc<dyn Tool>], limits).unwrap()
+        let limits =
+            ToolLimits { time_max: Duration::from_secs(5), output_bytes_max: 1001, ..ToolLimits::default() };
+        Registry::new([Arc::new(Moody::default()) as Arc<dyn Tool>], limits).unwrap()
     }
 
     fn call(mood: &str) -> ToolCall {
@@ -240,6 +280,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_call_that_fails_for_the_moment_is_made_again() {
+        let registry = registry();
+        let started = Instant::now();
+        assert_eq!(outcome(&registry, "hesitates").await, (ToolStatus::Succeeded, "now".to_owned()));
+        assert_eq!(started.elapsed(), Duration::from_millis(50 + 100 + 200));
+        assert_eq!(outcome(&registry, "never comes").await, (ToolStatus::Failed, "in a moment".to_owned()));
+        assert_eq!(outcome(&registry, "sulks").await.0, ToolStatus::Failed);
+        let (_, record) = registry.records()[0];
+        assert_eq!((record.calls, record.succeeded, record.failed, record.retries), (3, 1, 2, 6));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn each_tool_has_a_record() {
         let registry = registry();
         for mood in ["is fine", "takes a second", "panics", "hangs"] {
@@ -253,6 +305,7 @@ mod tests {
             failed: 2,
             elapsed_total: Duration::from_secs(6),
             elapsed_max: Duration::from_secs(5),
+            ..Record::default()
         };
         assert_eq!(registry.records(), [("moody", expected)]);
         assert_eq!(expected.elapsed_mean(), Some(Duration::from_millis(1500)));
@@ -269,7 +322,7 @@ mod tests {
 
     #[test]
     fn two_tools_of_one_name_are_refused() {
-        let tools = [Arc::new(Moody) as Arc<dyn Tool>, Arc::new(Moody)];
+        let tools = [Arc::new(Moody::default()) as Arc<dyn Tool>, Arc::new(Moody::default())];
         let error = Registry::new(tools, ToolLimits::default()).unwrap_err();
         assert_eq!(error.to_string(), "there are two tools of the name `moody`");
     }

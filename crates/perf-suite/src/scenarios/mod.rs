@@ -1,14 +1,22 @@
 //! What is measured.
 
+mod agent;
 mod loading;
 
+pub use agent::{AgentOverhead, AgentUsers, ManyAgents, SkillTokens};
 pub use loading::Loading;
 
 use crate::scenario::Scenario;
 
 /// Returns every scenario, in the order in which they run.
 pub fn all() -> Vec<Box<dyn Scenario>> {
-    vec![Box::new(Loading)]
+    vec![
+        Box::new(Loading),
+        Box::new(AgentOverhead),
+        Box::new(SkillTokens),
+        Box::new(ManyAgents),
+        Box::new(AgentUsers),
+    ]
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ impl Tool for FileTool {
         };
         Box::pin(async move {
             let done = tokio::task::spawn_blocking(work).await;
-            done.unwrap_or_else(|error| Err(ToolError(format!("the files broke: {error}"))))
+            done.unwrap_or_else(|error| Err(ToolError::Failed(format!("the files broke: {error}"))))
         })
     }
 }
@@ -151,13 +151,14 @@ impl Tool for FileTool {
 fn read(files: &dyn Files, arguments: &Arguments) -> Result<String, ToolError> {
     let path = path_of(arguments)?;
     let content = files.read(&path).map_err(in_words)?;
-    let content = content.ok_or_else(|| ToolError(format!("there is no file `{path}`")))?;
-    let text = String::from_utf8(content)
-        .map_err(|error| ToolError(format!("`{path}` is not text ({} bytes)", error.as_bytes().len())))?;
+    let content = content.ok_or_else(|| ToolError::Failed(format!("there is no file `{path}`")))?;
+    let text = String::from_utf8(content).map_err(|error| {
+        ToolError::Failed(format!("`{path}` is not text ({} bytes)", error.as_bytes().len()))
+    })?;
     let skipped = match arguments.integer("from_line") {
         None => return Ok(text),
         Some(line) => usize::try_from(line.saturating_sub(1))
-            .map_err(|_| ToolError("lines are numbered from 1".to_owned()))?,
+            .map_err(|_| ToolError::Failed("lines are numbered from 1".to_owned()))?,
     };
     Ok(text.split_inclusive('\n').skip(skipped).collect())
 }
@@ -175,7 +176,7 @@ fn search(files: &dyn Files, arguments: &Arguments) -> Result<String, ToolError>
     let folded = |text: &str| if any_case { text.to_lowercase() } else { text.to_owned() };
     let wanted = folded(arguments.text("text").expect("the schema requires it"));
     if wanted.is_empty() {
-        return Err(ToolError("there is nothing to search for".to_owned()));
+        return Err(ToolError::Failed("there is nothing to search for".to_owned()));
     }
     let mut matches = Vec::new();
     for path in files.all(folder_of(arguments)?.as_ref()).map_err(in_words)? {
@@ -220,14 +221,14 @@ fn content_of(arguments: &Arguments) -> Vec<u8> {
 }
 
 fn parse(text: &str) -> Result<FilePath, ToolError> {
-    FilePath::new(text).map_err(|invalid| ToolError(invalid.to_string()))
+    FilePath::new(text).map_err(|invalid| ToolError::Failed(invalid.to_string()))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn in_words(error: FileError) -> ToolError {
     match std::error::Error::source(&error) {
-        Some(cause) => ToolError(format!("{error}: {cause}")),
-        None => ToolError(error.to_string()),
+        Some(cause) => ToolError::Failed(format!("{error}: {cause}")),
+        None => ToolError::Failed(error.to_string()),
     }
 }
 
