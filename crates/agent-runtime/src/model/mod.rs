@@ -1,5 +1,7 @@
 //! What answers: the one place where language models are plugged in.
 
+#[cfg(feature = "http-models")]
+pub mod http;
 mod language_model;
 mod message;
 pub mod scripted;

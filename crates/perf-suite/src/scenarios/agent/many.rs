@@ -75,7 +75,7 @@ impl Scenario for ManyAgents {
                 Unit::Ratio,
                 shares,
             );
-            if !growth.is_empty() && count >= 100 {
+            if !growth.is_empty() && count >= 10 {
                 recorder.record(
                     format!("memory/{count}"),
                     "growth of the resident memory by session, its run and its part of the store included",
