@@ -125,6 +125,13 @@ impl Attempt<'_> {
 
     /// Returns the results in the order of the calls. Dropping it stops the tools.
     async fn call_together(&self, calls: Vec<ToolCall>) -> Vec<Message> {
+        // One alone needs no task beside the one that the registry gives it.
+        let calls = match <[ToolCall; 1]>::try_from(calls) {
+            Ok([call]) => {
+                return vec![call_one(&self.agent.tools, call, self.events, self.stop.cancel()).await];
+            }
+            Err(calls) => calls,
+        };
         let mut running = JoinSet::new();
         for (index, call) in calls.into_iter().enumerate() {
             let (tools, cancel) = (Arc::clone(&self.agent.tools), self.stop.cancel().clone());

@@ -143,6 +143,10 @@ enum Missing {
 }
 
 impl Files for Folder {
+    fn blocks(&self) -> bool {
+        true
+    }
+
     fn read(&self, path: &FilePath) -> Result<Option<Vec<u8>>, FileError> {
         let Some(parent) = self.parent(path, Missing::Leave)? else { return Ok(None) };
         // Without blocking, since opening a pipe waits for its other end.

@@ -18,8 +18,10 @@ use std::fmt;
 
 /// Files below a root. No path leads out of it.
 ///
-/// May be called on a thread that is allowed to block.
 pub trait Files: Send + Sync + fmt::Debug + 'static {
+    /// Returns whether the other methods wait for a disk; they are then called where that holds up nobody.
+    fn blocks(&self) -> bool;
+
     /// Returns the bytes of a file, `None` if there is no file at the path.
     fn read(&self, path: &FilePath) -> Result<Option<Vec<u8>>, FileError>;
 

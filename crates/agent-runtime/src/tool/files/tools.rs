@@ -142,6 +142,9 @@ impl Tool for FileTool {
             Operation::Search => search(&*files, &arguments),
         };
         Box::pin(async move {
+            if !self.files.blocks() {
+                return work();
+            }
             let done = tokio::task::spawn_blocking(work).await;
             done.unwrap_or_else(|error| Err(ToolError::Failed(format!("the files broke: {error}"))))
         })

@@ -71,6 +71,10 @@ impl WorkingSet {
 }
 
 impl Files for WorkingSet {
+    fn blocks(&self) -> bool {
+        false
+    }
+
     fn read(&self, path: &FilePath) -> Result<Option<Vec<u8>>, FileError> {
         if let Some(content) = self.state().changes.get(path) {
             return Ok(Some(content.clone()));
