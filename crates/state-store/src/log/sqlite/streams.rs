@@ -38,10 +38,13 @@ impl StreamList {
             self.numbers.lock().insert(stream.clone(), row.number);
             return Ok(Some(row.clone()));
         }
-        let is_lost = |number: &i64| !rows.iter().any(|row| row.number == *number);
-        if let Some(number) = known.or_else(|| tip.numbers().find(is_lost)) {
-            let reason = format!("the list of streams has lost number {number}");
-            return Err(StoreError::Corrupt { stream: stream.clone(), at: Seq::START, reason });
+        let is_listed = |number: i64| rows.iter().any(|row| row.number == number);
+        for number in known.into_iter().chain(tip.numbers()).filter(|number| !is_listed(*number)) {
+            // Somebody may have added it since the list was read.
+            if self::rows(connection, stream, Some(number))?.is_empty() {
+                let reason = format!("the list of streams has lost number {number}");
+                return Err(StoreError::Corrupt { stream: stream.clone(), at: Seq::START, reason });
+            }
         }
         Ok(None)
     }
@@ -144,4 +147,33 @@ fn mark(number: i64, name: &str, base: i64, base_hash: &[u8]) -> Vec<u8> {
     hasher.update(base_hash);
     hasher.update(name.as_bytes());
     hasher.finalize().as_bytes()[..16].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::{Entry, Seq, SqliteStore, StateStore, StreamName, SystemClock};
+
+    /// Every round adds a stream in each thread while the others look for theirs, which are not there yet.
+    #[test]
+    fn streams_that_are_added_at_the_same_time_are_no_damage() {
+        const THREADS: usize = 8;
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("state.db"), Arc::new(SystemClock)).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let store = &store;
+                scope.spawn(move || {
+                    for round in 0..40 {
+                        let stream = StreamName::new(&format!("{thread}/{round}")).unwrap();
+                        assert_eq!(store.head(&stream).unwrap(), Seq::START);
+                        let entry = Entry { kind: 1, version: 1, body: Vec::new() };
+                        store.begin(&stream, Seq::START).unwrap().commit(vec![entry]).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(store.streams().unwrap().len(), THREADS * 40);
+    }
 }
