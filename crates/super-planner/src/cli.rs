@@ -853,9 +853,16 @@ Examples:
   super-planner chat --session notes --folder . --skills .agents/skills
   echo 'list .' | super-planner chat --folder . --state memory: --json
 
-The model is simulated: it follows plain instructions, which /help tells. Files are in memory, unless --folder names a
-folder; then they are changed for good. After a kill the same command goes on with the request that is not answered.")]
+The simulated model follows plain instructions, which /help tells. Others need a program built with the feature
+http-models, and a key in ANTHROPIC_API_KEY or OPENAI_API_KEY. Files are in memory, unless --folder names a folder; then
+they are changed for good. After a kill the same command goes on with the request that is not answered.")]
 pub struct ChatArgs {
+    /// The model: simulated, anthropic:NAME or openai:NAME
+    #[arg(long, value_name = "MODEL", default_value = "simulated")]
+    pub model: String,
+    /// The address of a server that speaks what the model's maker speaks
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
     /// The session; one that is new begins empty
     #[arg(long, value_name = "NAME", default_value = "chat")]
     pub session: String,

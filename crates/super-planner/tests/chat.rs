@@ -82,6 +82,24 @@ fn answers_are_told_as_json_lines() {
     assert_eq!((&lines[0]["outcome"], &lines[1]["iterations"]), (&Value::from("answered"), &Value::from(2)));
 }
 
+#[test]
+fn a_model_that_is_not_there_is_told_before_anything_is_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (model, told) in [
+        ("oracle", "there is no model `oracle`"),
+        ("anthropic:", "there is no model `anthropic:`"),
+        // Without the feature it is not built in; with it, there is no key.
+        (
+            "openai:x",
+            if cfg!(feature = "http-models") { "OPENAI_API_KEY holds no key" } else { "was built without" },
+        ),
+    ] {
+        let output = talk(folder.path(), &["--model", model], "");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(told), "{}", text(&output.stderr));
+    }
+}
+
 /// Types requests until so many are answered, and kills the program a moment later.
 fn talk_and_kill(folder: &Path, first: usize, answers: usize, moment: u64) -> usize {
     let mut child = program(folder, &["--json", "--latency", "3ms"]).spawn().unwrap();

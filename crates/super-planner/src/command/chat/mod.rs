@@ -2,6 +2,7 @@
 //! was, however it ended.
 
 mod input;
+mod model;
 mod screen;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_runtime::event::{Experience, Pace, Paced, channel};
-use agent_runtime::model::{Message, Simulated, SimulatedProfile};
+use agent_runtime::model::Message;
 use agent_runtime::react::{Options, Outcome, ReAct, Request, Run, RunError};
 use agent_runtime::session::{Session, SessionError, SessionName, Standing};
 use agent_runtime::skill::{Catalogue, SkillCache, SkillTools};
@@ -29,6 +30,7 @@ use crate::table::{Cell, Table};
 use crate::terminal::{DIM, Terminal, WARN};
 
 use input::{Input, Line};
+use model::Chosen;
 use screen::Screen;
 
 const EVENTS_KEPT: usize = 256;
@@ -76,14 +78,9 @@ impl<'a> Chat<'a> {
         }
         let cache = Arc::new(SkillCache::default());
         let registry = registry(args, &session, &catalogue, &cache)?;
-        let profile = SimulatedProfile {
-            seed,
-            latency: args.latency,
-            word_every: args.latency / 10,
-            ..SimulatedProfile::default()
-        };
+        let Chosen { model, counter } = model::choose(args, seed)?;
         let options = Options { seed, ..Options::default() };
-        let agent = ReAct { options, ..ReAct::new(Arc::new(Simulated::new(profile)), registry) };
+        let agent = ReAct { options, counter, ..ReAct::new(model, registry) };
         Ok(Self { args, terminal, session, agent, catalogue, cache, experience: Experience::default() })
     }
 
@@ -126,8 +123,9 @@ impl<'a> Chat<'a> {
         let messages = self.session.messages().len();
         let skills = self.catalogue.skills().len();
         self.terminal.note(format!(
-            "{DIM}session {} with {messages} messages; {skills} skills; the model is simulated; /help tells more{DIM:#}",
-            self.session.name()
+            "{DIM}session {} with {messages} messages; {skills} skills; the model is {}; /help tells more{DIM:#}",
+            self.session.name(),
+            escaped(&self.args.model)
         ));
     }
 
