@@ -3,6 +3,8 @@
 mod call;
 pub mod command;
 pub mod files;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 mod record;
 mod registry;
 mod schema;

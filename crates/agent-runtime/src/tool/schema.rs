@@ -1,13 +1,27 @@
 //! What arguments a tool takes: a flat object of typed properties, which every model understands.
 //!
-//! It is deliberately much less than JSON Schema: lists of texts and choices, but no nesting, no unions, no bounds. A tool that needs more checks it itself.
+//! It is deliberately much less than JSON Schema: lists of texts and choices, but no nesting, no unions, no bounds. A tool
+//! that needs more checks it itself. A schema that comes from elsewhere is shown to the model as it stands; of it the names and
+//! the types of the properties are held to here, and the rest by whoever wrote it.
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 /// The arguments of a tool. A property that is not declared is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Schema {
-    properties: Vec<Property>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schema(Form);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    Own(Vec<Property>),
+    Foreign(Arc<Map<String, Value>>),
+}
+
+impl Default for Schema {
+    fn default() -> Self {
+        Self(Form::Own(Vec::new()))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,15 +69,15 @@ pub enum InvalidArguments {
     #[error("the argument `{name}` is missing")]
     Missing {
         /// Its name.
-        name: &'static str,
+        name: String,
     },
     /// A property has another type.
     #[error("the argument `{name}` must be {expected}")]
     WrongKind {
         /// Its name.
-        name: &'static str,
+        name: String,
         /// The type, in words.
-        expected: &'static str,
+        expected: String,
     },
     /// A property is not known.
     #[error("there is no argument {name:?}")]
@@ -114,47 +128,43 @@ impl Schema {
     }
 
     /// Adds a property that must be there.
+    ///
+    /// # Panics
+    /// If the schema is a foreign one.
     #[must_use]
     pub fn required(self, name: &'static str, kind: Kind, description: &'static str) -> Self {
         self.with(Property { name, kind, presence: Presence::Required, description })
     }
 
     /// Adds a property that may be left out.
+    ///
+    /// # Panics
+    /// If the schema is a foreign one.
     #[must_use]
     pub fn optional(self, name: &'static str, kind: Kind, description: &'static str) -> Self {
         self.with(Property { name, kind, presence: Presence::Optional, description })
     }
 
-    fn with(mut self, property: Property) -> Self {
-        self.properties.push(property);
-        self
+    fn with(self, property: Property) -> Self {
+        let mut properties = match self.0 {
+            Form::Own(properties) => properties,
+            Form::Foreign(_) => panic!("a foreign schema is whole"),
+        };
+        properties.push(property);
+        Self(Form::Own(properties))
+    }
+
+    /// Returns a JSON Schema from elsewhere: of an object.
+    pub fn foreign(schema: Map<String, Value>) -> Self {
+        Self(Form::Foreign(Arc::new(schema)))
     }
 
     /// Returns it as JSON Schema.
     pub fn to_json(&self) -> Value {
-        let properties: Map<String, Value> = self
-            .properties
-            .iter()
-            .map(|property| {
-                let mut object = property.kind.to_json();
-                object.insert("description".to_owned(), json!(property.description));
-                (property.name.to_owned(), Value::Object(object))
-            })
-            .collect();
-        let required: Vec<&str> = self.required_names().collect();
-        json!({
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": false,
-        })
-    }
-
-    fn required_names(&self) -> impl Iterator<Item = &'static str> {
-        self.properties
-            .iter()
-            .filter(|property| property.presence == Presence::Required)
-            .map(|property| property.name)
+        match &self.0 {
+            Form::Own(properties) => own_json(properties),
+            Form::Foreign(schema) => Value::Object((**schema).clone()),
+        }
     }
 
     /// Returns the arguments that a model wrote, if they keep to the schema. No text at all counts as no arguments.
@@ -163,20 +173,92 @@ impl Schema {
         let value = serde_json::from_str(text)
             .map_err(|error| InvalidArguments::NotJson { reason: error.to_string() })?;
         let Value::Object(given) = value else { return Err(InvalidArguments::NotAnObject) };
-        if let Some(name) = self.required_names().find(|name| !given.contains_key(*name)) {
-            return Err(InvalidArguments::Missing { name });
-        }
-        for (name, value) in &given {
-            let Some(property) = self.properties.iter().find(|property| property.name == name) else {
-                return Err(InvalidArguments::Unknown { name: name.chars().take(80).collect() });
-            };
-            if !property.kind.fits(value) {
-                let expected = property.kind.in_words();
-                return Err(InvalidArguments::WrongKind { name: property.name, expected });
-            }
+        match &self.0 {
+            Form::Own(properties) => check_own(properties, &given)?,
+            Form::Foreign(schema) => check_foreign(schema, &given)?,
         }
         Ok(Arguments(given))
     }
+}
+
+fn own_json(properties: &[Property]) -> Value {
+    let described: Map<String, Value> = properties
+        .iter()
+        .map(|property| {
+            let mut object = property.kind.to_json();
+            object.insert("description".to_owned(), json!(property.description));
+            (property.name.to_owned(), Value::Object(object))
+        })
+        .collect();
+    let required: Vec<&str> = required(properties).map(|property| property.name).collect();
+    json!({
+        "type": "object",
+        "properties": described,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+fn required(properties: &[Property]) -> impl Iterator<Item = &Property> {
+    properties.iter().filter(|property| property.presence == Presence::Required)
+}
+
+fn check_own(properties: &[Property], given: &Map<String, Value>) -> Result<(), InvalidArguments> {
+    if let Some(property) = required(properties).find(|property| !given.contains_key(property.name)) {
+        return Err(InvalidArguments::Missing { name: property.name.to_owned() });
+    }
+    for (name, value) in given {
+        let property = properties.iter().find(|property| property.name == name);
+        let property = property.ok_or_else(|| InvalidArguments::Unknown { name: shortened(name) })?;
+        if !property.kind.fits(value) {
+            let expected = property.kind.in_words().to_owned();
+            return Err(InvalidArguments::WrongKind { name: property.name.to_owned(), expected });
+        }
+    }
+    Ok(())
+}
+
+/// Checks what nearly every schema says: which properties there must be, which there are, and the type of each.
+fn check_foreign(schema: &Map<String, Value>, given: &Map<String, Value>) -> Result<(), InvalidArguments> {
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    if let Some(name) = required.filter_map(Value::as_str).find(|name| !given.contains_key(*name)) {
+        return Err(InvalidArguments::Missing { name: shortened(name) });
+    }
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+    for (name, value) in given {
+        match properties.and_then(|properties| properties.get(name)) {
+            Some(property) => {
+                if let Some(kind) = property.get("type").and_then(Value::as_str)
+                    && !is_of_type(value, kind)
+                {
+                    let expected = format!("of the type {}", shortened(kind));
+                    return Err(InvalidArguments::WrongKind { name: shortened(name), expected });
+                }
+            }
+            None if is_closed => return Err(InvalidArguments::Unknown { name: shortened(name) }),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether a value is of a type of JSON Schema; of one that is not known, every value is.
+fn is_of_type(value: &Value, kind: &str) -> bool {
+    match kind {
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|f| f.fract() == 0.0),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        "null" => value.is_null(),
+        _ => true,
+    }
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(80).collect()
 }
 
 /// Arguments that keep to a schema.
@@ -201,6 +283,11 @@ impl Arguments {
     /// Returns a whole number, `None` if it was left out.
     pub fn integer(&self, name: &str) -> Option<i64> {
         self.0.get(name)?.as_i64()
+    }
+
+    /// Returns all of them, as JSON.
+    pub fn into_json(self) -> Map<String, Value> {
+        self.0
     }
 
     /// Returns a truth value, `None` if it was left out.
@@ -268,6 +355,37 @@ mod tests {
         for text in ["{", "{\"path\": \"a\"", "{'path': 'a'}", "path=a", "{} {}", &"[".repeat(100_000)] {
             assert!(matches!(schema().read(text), Err(InvalidArguments::NotJson { .. })));
         }
+    }
+
+    #[test]
+    fn a_foreign_schema_is_shown_as_it_is_and_held_to_as_far_as_it_is_known() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "a": { "type": "string", "maxLength": 3 },
+                "b": { "type": "integer" },
+                "c": { "anyOf": [] },
+            },
+            "required": ["a"],
+            "additionalProperties": false,
+        });
+        let Value::Object(object) = schema.clone() else { panic!("{schema}") };
+        let foreign = Schema::foreign(object);
+        assert_eq!(foreign.to_json(), schema);
+        for text in [r#"{"a": "x"}"#, r#"{"a": "x", "b": 2.0, "c": [1]}"#] {
+            let arguments = foreign.read(text).unwrap();
+            assert_eq!(Value::Object(arguments.into_json()), serde_json::from_str::<Value>(text).unwrap());
+        }
+        for (text, reason) in [
+            ("{}", "the argument `a` is missing"),
+            (r#"{"a": 1}"#, "the argument `a` must be of the type string"),
+            (r#"{"a": "x", "b": 1.5}"#, "the argument `b` must be of the type integer"),
+            (r#"{"a": "x", "d": 1}"#, "there is no argument \"d\""),
+        ] {
+            assert_eq!(foreign.read(text).unwrap_err().to_string(), reason);
+        }
+        let open = Schema::foreign(Map::new());
+        assert!(open.read(r#"{"anything": 1}"#).is_ok() && open.read("[]").is_err());
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn add<'a>(turns: &mut Vec<(&'a str, Vec<Value>)>, role: &'a str, block: Value) 
     }
 }
 
-fn reply_blocks<'a>(reply: &Reply, turns: &mut Vec<(&'a str, Vec<Value>)>) {
+fn reply_blocks(reply: &Reply, turns: &mut Vec<(&str, Vec<Value>)>) {
     // An empty text is refused by the server.
     if !reply.text.is_empty() {
         add(turns, "assistant", text_block(&reply.text));
