@@ -15,7 +15,7 @@ use agent_runtime::session::{Session, SessionName, Shelf};
 use agent_runtime::tool::files::{WorkingSet, tools};
 use agent_runtime::tool::{Registry, ToolLimits};
 use cap::Cap;
-use state_store::{SqliteStore, StateStore, SystemClock};
+use state_store::{MemoryStore, SqliteStore, StateStore, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
@@ -53,20 +53,21 @@ async fn execute(store: &Arc<dyn StateStore>, cycle: usize) {
 fn a_thousand_executions_more_leave_nothing_behind_and_an_idle_session_is_small() {
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let open = |name: &str| -> Arc<dyn StateStore> {
-        Arc::new(SqliteStore::open(&folder.path().join(name), Arc::new(SystemClock)).unwrap())
-    };
     let mut live = Vec::new();
     for cycle in 0..3 {
-        // What the store remembers of its streams is not what is looked for.
-        runtime.block_on(execute(&open(&cycle.to_string()), cycle));
+        // What a store in memory keeps goes with it.
+        let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        runtime.block_on(execute(&store, cycle));
+        drop(store);
         live.push(ALLOCATOR.allocated());
     }
     let growth = live[2].saturating_sub(live[1]);
     println!("live after each thousand executions: {live:?}");
     assert!(growth <= GROWTH_MAX, "{growth} bytes more after the third thousand: {live:?}");
 
-    let (store, text) = (open("idle"), "x".repeat(1000));
+    let store: Arc<dyn StateStore> =
+        Arc::new(SqliteStore::open(&folder.path().join("state.db"), Arc::new(SystemClock)).unwrap());
+    let text = "x".repeat(1000);
     let shelf = Arc::new(Shelf::new(Arc::clone(&store), Duration::ZERO));
     let name = |number| SessionName::new(&format!("idle/{number}")).unwrap();
     let before = ALLOCATOR.allocated();

@@ -854,7 +854,7 @@ Examples:
   echo 'list .' | super-planner chat --folder . --state memory: --json
 
 The simulated model follows plain instructions, which /help tells. Others need a program built with the feature
-http-models, and a key in ANTHROPIC_API_KEY or OPENAI_API_KEY. Files are in memory, unless --folder names a folder; then
+http-models, and a key in ANTHROPIC_API_KEY or OPENAI_API_KEY; --mcp needs the feature mcp. Files are in memory, unless --folder names a folder; then
 they are changed for good. After a kill the same command goes on with the request that is not answered.")]
 pub struct ChatArgs {
     /// The model: simulated, anthropic:NAME or openai:NAME
@@ -875,6 +875,9 @@ pub struct ChatArgs {
     /// A program that the agent may run in that folder, with any arguments; it is not a sandbox
     #[arg(long = "allow-program", value_name = "PROGRAM", requires = "folder")]
     pub programs: Vec<String>,
+    /// An MCP server whose tools the agent may use: a name, and a program with its arguments split at white space
+    #[arg(long, value_name = "NAME=COMMAND")]
+    pub mcp: Vec<String>,
     /// A folder that holds skills
     #[arg(long, value_name = "DIR")]
     pub skills: Vec<PathBuf>,

@@ -83,7 +83,7 @@ fn answers_are_told_as_json_lines() {
 }
 
 #[test]
-fn a_model_that_is_not_there_is_told_before_anything_is_typed() {
+fn what_is_not_there_is_told_before_anything_is_typed() {
     let folder = tempfile::tempdir().unwrap();
     for (model, told) in [
         ("oracle", "there is no model `oracle`"),
@@ -98,6 +98,11 @@ fn a_model_that_is_not_there_is_told_before_anything_is_typed() {
         assert_eq!(output.status.code(), Some(2));
         assert!(text(&output.stderr).contains(told), "{}", text(&output.stderr));
     }
+    // `true` ends before it has said anything.
+    let output = talk(folder.path(), &["--mcp", "t=true"], "");
+    let told = if cfg!(feature = "mcp") { "an MCP server cannot be used" } else { "was built without MCP" };
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains(told), "{}", text(&output.stderr));
 }
 
 /// Types requests until so many are answered, and kills the program a moment later.

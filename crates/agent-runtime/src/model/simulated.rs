@@ -6,13 +6,16 @@
 //! request without any such line is answered at once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
 use state_store::Random;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::BoxFuture;
+use crate::guard::{Rate, TokenBucket};
 use crate::model::{LanguageModel, Message, ModelError, Question, Reply, TokenUsage};
 use crate::skill::{ACTIVATE_SKILL, READ_SKILL_FILE};
 use crate::token::estimate;
@@ -35,6 +38,8 @@ pub struct SimulatedProfile {
     pub overloaded_rate: f64,
     /// How long it asks to be left alone when it is overloaded.
     pub retry_after: Option<Duration>,
+    /// How often it may be asked; beyond that it is overloaded, and says for how long.
+    pub rate_max: Option<Rate>,
     /// The share of questions at which it breaks off: half of them before a reply begins, half of them within it.
     pub unavailable_rate: f64,
 }
@@ -48,6 +53,7 @@ impl Default for SimulatedProfile {
             word_every: Duration::ZERO,
             overloaded_rate: 0.03,
             retry_after: None,
+            rate_max: None,
             unavailable_rate: 0.02,
         }
     }
@@ -62,16 +68,31 @@ impl SimulatedProfile {
 
 /// A simulated model. What it draws depends on how often it was asked, so give each session one of its own where runs have
 /// to repeat.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Simulated {
     profile: SimulatedProfile,
     questions: AtomicU64,
+    bucket: Option<Mutex<TokenBucket>>,
+}
+
+impl Default for Simulated {
+    fn default() -> Self {
+        Self::new(SimulatedProfile::default())
+    }
 }
 
 impl Simulated {
     /// Returns a model that behaves so.
     pub fn new(profile: SimulatedProfile) -> Self {
-        Self { profile, questions: AtomicU64::new(0) }
+        let bucket = profile.rate_max.map(|rate| Mutex::new(TokenBucket::new(rate)));
+        Self { profile, questions: AtomicU64::new(0), bucket }
+    }
+
+    /// Lets a question through, where it may be asked that often.
+    fn admit(&self) -> Result<(), ModelError> {
+        let Some(bucket) = &self.bucket else { return Ok(()) };
+        let taken = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
+        taken.map_err(|wait| ModelError::Overloaded { retry_after: Some(wait) })
     }
 
     fn draw(&self) -> Draw {
@@ -127,6 +148,7 @@ impl LanguageModel for Simulated {
     fn respond<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Reply, ModelError>> {
         let draw = self.draw();
         Box::pin(async move {
+            self.admit()?;
             wait(draw.latency, question.cancel).await?;
             match draw.fate {
                 Fate::Overloaded => {
@@ -290,7 +312,7 @@ fn answer(turn: &[&Message], instructions: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::num::NonZeroU32;
 
     use super::*;
 
@@ -335,7 +357,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reply_is_heard_word_by_word_and_pieces_are_the_whole() {
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let heard = Mutex::new(Vec::new());
         let hear = |piece: &str| heard.lock().unwrap().push((begun.elapsed(), piece.to_owned()));
         let word_every = Duration::from_millis(100);
@@ -348,6 +370,21 @@ mod tests {
         assert_eq!(heard.iter().map(|(_, piece)| piece.as_str()).collect::<String>(), reply.text);
         assert_eq!(heard[0], (Duration::from_millis(500), "There ".to_owned()));
         assert_eq!(heard[3].0, Duration::from_millis(800));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_overloaded_when_it_is_asked_too_often_and_says_for_how_long() {
+        let rate = Rate::per_second(NonZeroU32::new(2).unwrap());
+        let profile = SimulatedProfile { rate_max: Some(rate), ..SimulatedProfile::steady(Duration::ZERO) };
+        let model = Simulated::new(profile);
+        for _ in 0..2 {
+            assert!(ask(&model, "hello", NOTHING_HEARD).await.is_ok());
+        }
+        let wait = Duration::from_millis(500);
+        let turned_away = ModelError::Overloaded { retry_after: Some(wait) };
+        assert_eq!(ask(&model, "hello", NOTHING_HEARD).await, Err(turned_away));
+        tokio::time::advance(wait).await;
+        assert!(ask(&model, "hello", NOTHING_HEARD).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 //! was, however it ended.
 
 mod input;
+mod mcp;
 mod model;
 mod screen;
 
@@ -30,6 +31,7 @@ use crate::table::{Cell, Table};
 use crate::terminal::{DIM, Terminal, WARN};
 
 use input::{Input, Line};
+use mcp::Servers;
 use model::Chosen;
 use screen::Screen;
 
@@ -48,7 +50,8 @@ pub fn run(args: &ChatArgs, config: &Config, terminal: &Terminal) -> Result<Exit
         let name = SessionName::new(&args.session)
             .map_err(|invalid| CliError::new(ErrorKind::Usage, invalid.to_string()))?;
         let session = Session::open(store, name).await.map_err(session_error)?;
-        Chat::begin(args, session, seed, terminal)?.talk().await
+        let servers = Servers::start(args, terminal).await?;
+        Chat::begin(args, session, &servers, seed, terminal)?.talk().await
     });
     // A thread that waits for a line of input must not hold up the end.
     runtime.shutdown_background();
@@ -69,6 +72,7 @@ impl<'a> Chat<'a> {
     fn begin(
         args: &'a ChatArgs,
         session: Session,
+        servers: &Servers,
         seed: u64,
         terminal: &'a Terminal,
     ) -> Result<Self, CliError> {
@@ -77,7 +81,7 @@ impl<'a> Chat<'a> {
             terminal.note(format!("{WARN}warning:{WARN:#} {}", escaped(&warning.to_string())));
         }
         let cache = Arc::new(SkillCache::default());
-        let registry = registry(args, &session, &catalogue, &cache)?;
+        let registry = registry(args, &session, servers, &catalogue, &cache)?;
         let Chosen { model, counter } = model::choose(args, seed)?;
         let options = Options { seed, ..Options::default() };
         let agent = ReAct { options, counter, ..ReAct::new(model, registry) };
@@ -293,10 +297,11 @@ fn is_unanswered(messages: &[Message]) -> bool {
     }
 }
 
-/// Returns the tools: files of a folder, or of memory only; skills; the programs that were named.
+/// Returns the tools: files of a folder, or of memory only; skills; the programs and the servers that were named.
 fn registry(
     args: &ChatArgs,
     session: &Session,
+    servers: &Servers,
     catalogue: &Arc<Catalogue>,
     cache: &Arc<SkillCache>,
 ) -> Result<Arc<Registry>, CliError> {
@@ -321,7 +326,9 @@ fn registry(
         let commands = Commands { programs, folder, time_max: COMMAND_TIME_MAX, output_bytes_max: 64 * 1024 };
         all.push(commands.tool());
     }
-    let registry = Registry::new(all, ToolLimits::default()).expect("no two tools have one name");
+    all.extend(servers.tools());
+    let registry = Registry::new(all, ToolLimits::default())
+        .map_err(|twice| CliError::new(ErrorKind::Usage, twice.to_string()))?;
     Ok(Arc::new(registry))
 }
 
