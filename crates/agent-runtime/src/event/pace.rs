@@ -131,13 +131,12 @@ impl Paced {
     }
 
     fn is_pressing(&self, update: &[Told]) -> bool {
-        let is_first_text =
-            |event: &Event| matches!(event, Event::Text(_)) && self.run.is_none_or(|run| !run.has_text);
+        let is_first_text = self.run.is_none_or(|run| !run.has_text);
         let mut bytes = 0;
         update.iter().any(|told| match told {
             Told::Event(Event::Text(text)) => {
                 bytes += text.len();
-                bytes >= self.pace.bytes_max || is_first_text(&Event::Text(String::new()))
+                is_first_text || bytes >= self.pace.bytes_max
             }
             Told::Event(event) => matches!(
                 event,

@@ -1,6 +1,6 @@
 //! Exact counts, with the vocabularies that OpenAI has published.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tiktoken::CoreBpe;
 
@@ -33,7 +33,7 @@ impl VocabularyName {
 #[derive(Debug)]
 pub struct Vocabulary {
     name: VocabularyName,
-    loaded: std::sync::Arc<OnceLock<Loaded>>,
+    loaded: Arc<OnceLock<Loaded>>,
     until_then: Estimate,
 }
 
@@ -48,8 +48,8 @@ impl std::fmt::Debug for Loaded {
 impl Vocabulary {
     /// Returns a counter that unpacks its vocabulary on a thread of its own, meanwhile.
     pub fn in_background(name: VocabularyName) -> Self {
-        let loaded = std::sync::Arc::new(OnceLock::new());
-        let filled = std::sync::Arc::clone(&loaded);
+        let loaded = Arc::new(OnceLock::new());
+        let filled = Arc::clone(&loaded);
         // Where no thread can be had, it goes on estimating, and says so.
         let _ = std::thread::Builder::new().name("vocabulary".to_owned()).spawn(move || {
             filled.get_or_init(|| Loaded(name.load()));
@@ -60,7 +60,7 @@ impl Vocabulary {
     /// Returns a counter that is exact from the first count on.
     pub fn now(name: VocabularyName) -> Self {
         let loaded = OnceLock::from(Loaded(name.load()));
-        Self { name, loaded: std::sync::Arc::new(loaded), until_then: Estimate::default() }
+        Self { name, loaded: Arc::new(loaded), until_then: Estimate::default() }
     }
 
     /// Returns which vocabulary it is.
