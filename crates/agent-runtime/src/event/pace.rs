@@ -22,6 +22,8 @@ impl Default for Pace {
     }
 }
 
+/// The shortest silence that is felt as a stall, however short the interval is.
+const STALL_MIN: Duration = Duration::from_secs(5);
 /// By how much the interval grows at most for a reader that is slow itself.
 const STRETCH_MAX: u32 = 8;
 
@@ -32,7 +34,7 @@ pub struct Experience {
     pub updates: u64,
     /// How long each run took from its start to the first text, in the order of the runs; those without text have none.
     pub first_text: Vec<Duration>,
-    /// How often nothing was to be seen for more than twice the interval, though a run went on.
+    /// How often nothing was to be seen for twice the interval, and five seconds at least, though a run went on.
     pub stalls: u64,
     /// How often the model had to be asked again.
     pub retries: u64,
@@ -109,10 +111,10 @@ impl Paced {
         Some(update)
     }
 
-    /// Waits for something to tell; counts a stall for each two intervals without.
+    /// Waits for something to tell, and counts stalls.
     async fn wait_for_first(&mut self, update: &mut Vec<Told>) -> Option<()> {
         loop {
-            let stalled_at = Instant::now() + 2 * self.interval;
+            let stalled_at = Instant::now() + (2 * self.interval).max(STALL_MIN);
             tokio::select! {
                 biased;
                 told = self.receiver.next() => {
