@@ -10,5 +10,8 @@ pub(crate) fn run() -> Result<(), StepFailed> {
     Step::cargo().words("fmt --all -- --check").run()?;
     Step::cargo().words("clippy --workspace --all-targets -- -D warnings").run()?;
     Step::cargo().words(PLANTED_BUGS).run()?;
+    Step::cargo()
+        .words("clippy -p agent-runtime -p super-planner --all-features --all-targets -- -D warnings")
+        .run()?;
     Step::cargo().words("doc --workspace --no-deps").variable("RUSTDOCFLAGS", "-D warnings").run()
 }

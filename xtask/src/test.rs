@@ -12,6 +12,10 @@ const PLANTED_BUGS_OF_GIT: &str = "test -p git-ops --features planted-bugs --tes
 /// The same of the store's harnesses.
 const PLANTED_BUGS_OF_STORE: &str = "test -p state-store --features planted-bugs --test faults planted_bugs";
 
+/// Models over HTTP and the tools of MCP servers, which are built in on demand only.
+const AGENTS_WITH_ALL_FEATURES: &str =
+    "test -p agent-runtime -p super-planner --all-features --no-fail-fast --lib --test chat";
+
 pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
     println!(
         "Runs the examples of super-planner, then every unit, integration and documentation test of the workspace,\n\
@@ -23,6 +27,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
     find_or_install_postgresql()?;
     Step::cargo().words("test -p super-planner --examples").run()?;
     Step::cargo().words(WORKSPACE_TESTS).arguments(arguments).run()?;
+    Step::cargo().words(AGENTS_WITH_ALL_FEATURES).arguments(arguments).run()?;
     Step::cargo().words(PLANTED_BUGS_OF_GIT).run()?;
     Step::cargo().words(PLANTED_BUGS_OF_STORE).run()
 }
