@@ -2,8 +2,8 @@
 
 pub mod analyze;
 pub mod bench;
-pub mod compact;
 pub mod chat;
+pub mod compact;
 pub mod completions;
 pub mod config;
 pub mod convert;
