@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use state_store::task::{SnapshotPolicy, State, snapshot};
 use state_store::{Seq, StateStore, StreamName, tables};
@@ -14,12 +15,21 @@ pub(crate) struct Snapshotter {
     policy: SnapshotPolicy,
     /// The place of the last one that was kept or begun.
     last: Seq,
+    /// When that was; for one of an earlier run, when this one began.
+    since: Instant,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Snapshotter {
     pub(crate) fn new(store: Arc<dyn StateStore>, stream: StreamName) -> Self {
-        Self { store, stream, policy: SnapshotPolicy::default(), last: Seq::START, thread: None }
+        Self {
+            store,
+            stream,
+            policy: SnapshotPolicy::default(),
+            last: Seq::START,
+            since: Instant::now(),
+            thread: None,
+        }
     }
 
     /// Finds out where the last snapshot is. One that cannot be read is as good as none.
@@ -32,11 +42,11 @@ impl Snapshotter {
     /// segment; it is copied here and written on another thread.
     pub(crate) fn keep_if_due(&mut self, state: &State) {
         let is_busy = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
-        if is_busy || !self.policy.is_due(state, self.last) {
+        if is_busy || !self.policy.is_due(state, self.last, self.since.elapsed()) {
             return;
         }
         let (store, stream, state) = (Arc::clone(&self.store), self.stream.clone(), state.clone());
-        self.last = state.seq();
+        (self.last, self.since) = (state.seq(), Instant::now());
         let work = move || {
             // Nothing is lost without these: the log is whole, and the next ones are tried in their time. The tables
             // come first, because they go on from the snapshot that is replaced.

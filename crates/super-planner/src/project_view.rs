@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent_coordinator::engine::{Engine, Explanation, Policy};
 use agent_coordinator::{is_at_work, load};
@@ -85,9 +86,10 @@ impl ProjectView {
         }
     }
 
-    /// Returns where the log ends now; cheap enough to poll.
-    pub fn head(&self) -> Result<Seq, CliError> {
-        Ok(self.store.head(&self.stream)?)
+    /// Waits until somebody has appended something, or patience is at an end; returns whether something is new.
+    pub fn wait_for_news(&self, patience: Duration) -> Result<bool, CliError> {
+        let known = self.engine.seq();
+        Ok(self.store.wait(&self.stream, known, patience)?.head > known)
     }
 
     /// Returns the engine.

@@ -1,6 +1,7 @@
 //! Loading the state of a workspace through its snapshot, and keeping a new one.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use crate::log::{Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamName};
 use crate::task::stored::UnreadableSnapshot;
@@ -72,6 +73,8 @@ impl State {
 pub struct SnapshotPolicy {
     /// After that many entries; in a workspace of many tasks after more, because making one costs time by the tasks.
     pub entries: u64,
+    /// After that long, if anything was appended at all.
+    pub age: Duration,
 }
 
 /// In a large workspace, an entry is waited for by so many tasks.
@@ -79,15 +82,16 @@ const TASKS_AN_ENTRY: usize = 4;
 
 impl Default for SnapshotPolicy {
     fn default() -> Self {
-        Self { entries: 10_000 }
+        Self { entries: 10_000, age: Duration::from_secs(600) }
     }
 }
 
 impl SnapshotPolicy {
-    /// Returns whether a snapshot of the state is due, the last one being of `last`.
-    pub fn is_due(&self, state: &State, last: Seq) -> bool {
+    /// Returns whether a snapshot of the state is due, the last one being of `last` and `age` old.
+    pub fn is_due(&self, state: &State, last: Seq, age: Duration) -> bool {
         let tasks: usize = state.projects().iter().map(|project| project.tasks.len()).sum();
-        state.seq().get().saturating_sub(last.get()) >= self.entries.max((tasks / TASKS_AN_ENTRY) as u64)
+        let entries = state.seq().get().saturating_sub(last.get());
+        entries >= self.entries.max((tasks / TASKS_AN_ENTRY) as u64) || (entries > 0 && age >= self.age)
     }
 }
 
@@ -96,4 +100,20 @@ pub fn keep(store: &dyn StateStore, stream: &StreamName, state: &State) -> Resul
     let snapshot: Snapshot = state.to_snapshot();
     store.save_snapshot(stream, &snapshot)?;
     Ok(snapshot.seq)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_due_by_size_or_by_age_and_never_where_nothing_is_new() {
+        let policy = SnapshotPolicy { entries: 10, age: Duration::from_secs(60) };
+        let state = State::at(Seq::new(100), Vec::new(), Vec::new());
+        let is_due = |last, seconds| policy.is_due(&state, Seq::new(last), Duration::from_secs(seconds));
+        assert_eq!(
+            [is_due(90, 0), is_due(91, 0), is_due(99, 60), is_due(100, 600)],
+            [true, false, true, false]
+        );
+    }
 }

@@ -25,7 +25,8 @@ const WAITING_SHOWN: usize = 20;
 const WAITS_EXPLAINED_MAX: usize = 200;
 const BAR_CHARS: usize = 30;
 const TITLE_CHARS_MAX: usize = 32;
-const POLL: Duration = Duration::from_millis(500);
+/// How long nothing new is waited for before times are shown anew.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Shows how far the projects are.
 pub fn run(args: &StatusArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
@@ -72,18 +73,12 @@ fn watch(view: &mut ProjectView, args: &StatusArgs, terminal: &Terminal) -> Resu
         if !status.is_moving {
             return Ok(());
         }
-        while view.head()? == view.engine().seq() && is_anybody_at_work(view) {
-            pause();
+        while !view.wait_for_news(PATIENCE)? && is_anybody_at_work(view) {
             if terminal.is_terminal() && !args.json {
                 break;
             }
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a program that only looks has no timer to wait for")]
-fn pause() {
-    std::thread::sleep(POLL);
 }
 
 /// How far projects are.

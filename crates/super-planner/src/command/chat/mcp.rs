@@ -63,6 +63,6 @@ impl Servers {
 
     /// Returns their tools.
     pub(super) fn tools(&self) -> Vec<Arc<dyn Tool>> {
-        self.0.iter().flat_map(|server| server.tools()).collect()
+        self.0.iter().flat_map(agent_runtime::tool::mcp::McpServer::tools).collect()
     }
 }
