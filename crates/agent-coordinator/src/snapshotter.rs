@@ -69,3 +69,36 @@ impl Drop for Snapshotter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use state_store::task::{Event, Host};
+    use state_store::{MemoryStore, SystemClock, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_snapshot_that_is_due_is_kept_and_the_state_loads_through_it() {
+        let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        let stream = StreamName::workspace();
+        let host = Host { boot: String::new(), pid: 1, started: 1 };
+        let begun = Event::InstanceStarted { id: [1; 16], host, expires_at: Timestamp::default() };
+        store.begin(&stream, Seq::START).unwrap().commit(vec![begun.to_entry(), begun.to_entry()]).unwrap();
+        let state = State::load(&*store, &stream).unwrap();
+
+        let mut snapshots = Snapshotter::new(store.clone(), stream.clone());
+        snapshots.keep_if_due(&state);
+        drop(snapshots);
+        assert_eq!(store.load_snapshot(&stream).unwrap(), None, "it is not due yet");
+
+        let mut snapshots = Snapshotter::new(store.clone(), stream.clone());
+        snapshots.policy = SnapshotPolicy { entries: 2, age: Duration::MAX };
+        snapshots.keep_if_due(&state);
+        drop(snapshots);
+        assert_eq!(store.load_snapshot(&stream).unwrap(), Some(state.to_snapshot()));
+        store.compact(&stream).unwrap();
+        assert_eq!(State::load(&*store, &stream).unwrap().instances(), state.instances());
+    }
+}

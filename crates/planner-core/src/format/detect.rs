@@ -63,6 +63,8 @@ fn json(text: &str, ending: &str) -> Result<Format, ReadError> {
             Err(_) if !is_json(text) => Ok(Format::Json),
             shape => shape,
         },
+        // A map after a map is JSON lines whatever the file is called: YAML has no such thing.
+        Some(end) if text[end..].trim_start().starts_with('{') && is_json(&text[..end]) => Ok(Format::Beads),
         _ if is_yaml_name => Ok(Format::Yaml),
         _ if ending == "jsonl" => Ok(Format::Beads),
         _ if ending != "json" && looks_like_toml(text) => Ok(Format::Toml),

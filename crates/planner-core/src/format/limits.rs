@@ -38,7 +38,7 @@ impl Default for Limits {
             bytes_max: 2 << 30,
             line_bytes_max: 16 << 20,
             depth_max: 100,
-            alias_values_max: 100_000,
+            alias_values_max: 50_000,
             tasks_max: 4_000_000,
             dependencies_max: 40_000_000,
             diagnostics_per_code_max: 100,

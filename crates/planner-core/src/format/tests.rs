@@ -154,6 +154,14 @@ const BEADS: &str = r#"{"id":"bd-1","title":"Epic","status":"closed","issue_type
 "#;
 
 #[test]
+fn json_lines_are_told_by_their_text_whatever_the_file_is_called() {
+    let text = "{\"id\":\"a\",\"status\":\"open\"}\n{\"id\":\"b\",\"status\":\"open\"}\n";
+    for name in ["issues.jsonl", "plan.yaml", "plan.json", "plan"] {
+        assert_eq!(read_text(name, text).format, Format::Beads, "{name}");
+    }
+}
+
+#[test]
 fn beads_issues_are_tasks_by_the_table() {
     let reading = read_text(".beads/issues.jsonl", BEADS);
     assert_eq!(reading.format, Format::Beads);
