@@ -118,6 +118,12 @@ pub fn turn(
     let transaction = store.begin(stream, engine.seq()).map_err(TurnError::NotBegun)?;
     let mut events = follow(engine, transaction.news())?;
     let (now, first) = (transaction.now(), transaction.head());
+    if engine.seq() != first {
+        // A server that went over to a copy of itself may have lost what was there: nothing follows from that.
+        let reason = format!("entries up to {} were there and are lost", engine.seq());
+        let (stream, at) = (stream.clone(), first.plus(1));
+        return Err(TurnError::NotBegun(StoreError::Corrupt { stream, at, reason }));
+    }
     let mut decided = Vec::new();
     let mut answers = Vec::with_capacity(requests.len());
     for request in requests {

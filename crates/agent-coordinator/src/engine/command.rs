@@ -178,6 +178,12 @@ pub struct Decision {
 /// A command was not carried out; nothing has changed but what the refusal says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// The id is that of a request about something else.
+    #[error("request {id:?} was about another task")]
+    OtherRequest {
+        /// Which.
+        id: RequestId,
+    },
     /// There is no such task.
     #[error("there is no {task}")]
     NoSuchTask {

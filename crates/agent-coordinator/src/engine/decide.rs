@@ -17,8 +17,10 @@ impl Engine {
     /// Returns what a request comes to now: where it was accepted before, the answer that was given then.
     pub fn decide_request(&self, request: &Request, now: Timestamp) -> Decision {
         let Some(id) = request.id else { return self.decide(&request.command, now) };
-        if let Some(accepted) = self.state.answers().get(id) {
-            return Decision { events: Vec::new(), answer: Ok(accepted) };
+        if let Some(given) = self.state.answers().get(id) {
+            let is_same = given.task == request.command.task();
+            let answer = if is_same { Ok(given.accepted) } else { Err(Refusal::OtherRequest { id }) };
+            return Decision { events: Vec::new(), answer };
         }
         let mut decision = self.decide(&request.command, now);
         if let Ok(accepted) = decision.answer {

@@ -29,6 +29,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("a snapshot is kept until a newer one is", snapshots),
     ("a snapshot is of the end of a segment", snapshot_at_a_boundary),
     ("what a snapshot covers is dropped when asked", compaction),
+    ("what others have dropped is not written over", compaction_by_others),
 ];
 
 /// Runs every check on a fresh store; `fresh` returns the opener of one.
@@ -285,4 +286,18 @@ fn compaction(open: &Opener) {
     assert_eq!((transaction.head(), transaction.news()), (Seq::new(3), &[][..]));
     transaction.commit(vec![entry("d")]).expect("appended");
     assert_eq!(texts(&*open(), &stream(), 3), ["d"]);
+}
+
+fn compaction_by_others(open: &Opener) {
+    let (store, other) = (open(), open());
+    append(&*store, &stream(), &["a"]);
+    append(&*other, &stream(), &["b"]);
+    other.save_snapshot(&stream(), &snapshot(2, b"ab")).expect("kept");
+    assert_eq!(other.compact(&stream()).expect("dropped"), Seq::new(2));
+    let refused = store.begin(&stream(), Seq::new(1)).map(drop).expect_err("b was dropped unseen");
+    assert!(matches!(refused, StoreError::Compacted { until, .. } if until == Seq::new(2)), "{refused}");
+    let transaction = store.begin(&stream(), Seq::new(2)).expect("free");
+    assert_eq!(transaction.head(), Seq::new(2));
+    assert_eq!(transaction.commit(vec![entry("c")]).expect("appended"), Seq::new(3));
+    assert_eq!(texts(&*other, &stream(), 2), ["c"]);
 }

@@ -52,7 +52,8 @@ impl GroupCommit {
     pub fn start(store: Arc<dyn StateStore>, stream: StreamName) -> std::io::Result<Self> {
         let (requests, incoming) = mpsc::channel();
         let work = move || {
-            let mut head = Seq::START;
+            // What is in the stream already is of no interest. Where it cannot be read, the first append says so.
+            let mut head = store.head(&stream).unwrap_or(Seq::START);
             while let Some(batch) = drain(&incoming) {
                 head = write(&*store, &stream, head, batch);
             }
@@ -104,7 +105,12 @@ fn write(store: &dyn StateStore, stream: &StreamName, known: Seq, batch: Vec<Req
         entries.extend(request.entries);
         waiting.push((entries.len() as u64, request.done));
     }
-    let committed = store.begin(stream, known).map_err(CommitError::Refused).and_then(|transaction| {
+    let begun = match store.begin(stream, known) {
+        // Others have appended and dropped what came after.
+        Err(StoreError::Compacted { until, .. }) => store.begin(stream, until),
+        begun => begun,
+    };
+    let committed = begun.map_err(CommitError::Refused).and_then(|transaction| {
         let head = transaction.head();
         transaction.commit(entries).map(|end| (head, end))
     });

@@ -62,8 +62,8 @@ pub struct Answer {
 
 impl Answers {
     /// Returns the answer that was given to a request.
-    pub fn get(&self, request: RequestId) -> Option<Accepted> {
-        self.by_request.get(&request).map(|answer| answer.accepted)
+    pub fn get(&self, request: RequestId) -> Option<Answer> {
+        self.by_request.get(&request).copied()
     }
 
     /// Returns how many there are.
@@ -133,13 +133,13 @@ mod tests {
         answers.keep(request, Answer { accepted: Accepted::Project(ProjectKey(3)), ..answer });
         answers.forget(at(1000));
         assert_eq!(
-            answers.get(request),
+            answers.get(request).map(|answer| answer.accepted),
             Some(Accepted::Done),
             "the first answer stays, while the task goes on"
         );
         answers.end(TASK, at(1000));
         answers.forget(at(1024));
-        assert_eq!(answers.get(request), Some(Accepted::Done));
+        assert_eq!(answers.get(request).map(|answer| answer.accepted), Some(Accepted::Done));
         answers.forget(at(1025));
         assert!(answers.is_empty());
         assert_eq!(answers, Answers::default(), "nothing of it is left");

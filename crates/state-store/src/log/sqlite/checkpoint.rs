@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -15,6 +16,9 @@ const BYTES_BETWEEN: u64 = 4 << 20;
 
 /// From this length on, a log is begun anew, which keeps writers waiting for a moment; up to it, they only copy.
 const LOG_PAGES_MAX: i64 = 16_384;
+
+/// How long a checkpoint waits for others.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Copies the log of one store, from time to time, on a thread and a connection of its own.
 #[derive(Debug)]
@@ -76,7 +80,9 @@ impl Shared {
     fn copy(&self, path: &std::path::Path) {
         let mut connection = self.connection.lock();
         if connection.is_none() {
-            *connection = opening::connect(path).ok();
+            // It holds the lock of the writers while it waits for readers, so it hardly waits.
+            let is_patient = |connection: &Connection| connection.busy_timeout(PATIENCE).is_ok();
+            *connection = opening::connect(path).ok().filter(is_patient);
         }
         let Some(connection) = connection.as_ref() else { return };
         let pages = run(connection, "PRAGMA wal_checkpoint(PASSIVE)");

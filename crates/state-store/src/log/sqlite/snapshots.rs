@@ -52,18 +52,19 @@ impl SqliteStore {
         snapshot: &Snapshot,
     ) -> Result<(), SnapshotError> {
         let no_boundary = || SnapshotError::NoBoundary { stream: stream.clone(), at: snapshot.seq };
-        let (row, chain, last) = self
+        let (row, end, last) = self
             .under_lock(stream, |writer| {
                 let row = self.find_stream(&writer.connection, stream)?;
                 let Some(row) = row else { return Ok(None) };
                 let end = segments::end_at(&writer.connection, &row, snapshot.seq)?;
                 let last = snapshot_row(&writer.connection, &row, Which::Last)?;
-                Ok(end.map(|end| (row, end.hash, last)))
+                Ok(Some((row, end, last)))
             })?
             .ok_or_else(no_boundary)?;
         if last.as_ref().is_some_and(|last| last.seq >= snapshot.seq) {
             return Ok(());
         }
+        let chain = end.ok_or_else(no_boundary)?.hash;
         // Told from the parts of anybody else who makes one at the same time.
         let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), snapshot.seq);
         let generation = (random >> (PART_BITS + 2)) as i64;
@@ -80,8 +81,10 @@ impl SqliteStore {
         self.under_lock(stream, |writer| {
             execute(
                 &writer.connection,
+                // Whoever kept one at the same time may have dropped parts of this one: theirs stays then.
                 "INSERT INTO snapshots (key, seq, chain, kind, version, generation, parts, hash)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+                 WHERE (SELECT count(*) FROM snapshot_parts WHERE key >> 20 = ?6) = ?7
                  ON CONFLICT (key) DO UPDATE SET seq = ?2, chain = ?3, kind = ?4, version = ?5,
                      generation = ?6, parts = ?7, hash = ?8 WHERE seq < ?2",
                 params![

@@ -70,24 +70,18 @@ impl<'a> SqliteTransaction<'a> {
 
     /// Reads on from where this store has read the stream before or, where more is wanted, from `after`.
     fn read_on(&mut self, after: Seq) -> Result<(), StoreError> {
-        let (known, tip) = match self.writer.ends.get(&self.stream) {
-            Some((row, end)) => (Some((row.clone(), *end)), None),
-            None => {
-                // Read before the log: it never knows of more than that.
-                let found = self.store.find_stream(&self.writer.connection, &self.stream)?;
-                let Some(row) = found else { return Ok(()) };
-                let tip = self.store.tip().end(row.number);
-                let end = segments::end_before(&self.writer.connection, &row, after)?;
-                (Some((row, end)), tip)
-            }
+        // The row is looked at each time: another process may have dropped what was read here before.
+        let found = self.store.find_stream(&self.writer.connection, &self.stream)?;
+        let Some(row) = found else { return Ok(()) };
+        self.store.check_kept(&row, after)?;
+        let known = self.writer.ends.get(&self.stream).map(|(_, end)| *end);
+        let known = known.filter(|end| row.base.head <= end.head && end.head <= after);
+        // Read before the log: it never knows of more than that.
+        let tip = if known.is_none() { self.store.tip().end(row.number) } else { None };
+        let end = match known {
+            Some(end) => end,
+            None => segments::end_before(&self.writer.connection, &row, after)?,
         };
-        let Some((row, mut end)) = known else { return Ok(()) };
-        if after < end.head {
-            let row = self.store.find_stream(&self.writer.connection, &self.stream)?;
-            let Some(row) = row else { return Ok(()) };
-            self.store.check_kept(&row, after)?;
-            end = segments::end_before(&self.writer.connection, &row, after)?;
-        }
         if is_planted(PlantedBug::ExpectedSeqIgnored) && self.writer.ends.contains_key(&self.stream) {
             (self.row, self.end) = (Some(row), end);
             return Ok(());
