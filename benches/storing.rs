@@ -257,7 +257,7 @@ fn write_history(folder: &Path, tasks: usize) -> Outcome<()> {
         std::fs::copy(folder.join(format!("state.db{ending}")), folder.join(format!("snapshot.db{ending}")))?;
     }
     let store = SqliteStore::open(&folder.join("snapshot.db"), Arc::new(SystemClock))?;
-    snapshot::keep(&store, &stream, &State::load(&store, &stream)?)?;
+    snapshot::keep(&store, &stream, &State::load(&store, &stream)?.state)?;
     Ok(())
 }
 
@@ -267,7 +267,7 @@ fn open_once(way: &str, path: &Path) -> Outcome<()> {
     let begun = Instant::now();
     let state = match way {
         "plain" => read_plain(path)?,
-        _ => State::load(&SqliteStore::open(path, Arc::new(SystemClock))?, &StreamName::workspace())?,
+        _ => State::load(&SqliteStore::open(path, Arc::new(SystemClock))?, &StreamName::workspace())?.state,
     };
     let elapsed = begun.elapsed();
     let resident = resident_bytes()?.saturating_sub(before);

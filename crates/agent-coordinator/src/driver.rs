@@ -263,8 +263,9 @@ impl<const N: usize> From<[Command; N]> for Waiting {
 impl<E: AgentExecutor> Driver<E> {
     /// Loads the log, records this coordinator, and takes over from those that are gone.
     fn begin(&mut self) -> Result<(), DriverError> {
-        turn::load(&mut self.engine, &*self.store, &self.stream).map_err(DriverError::Store)?;
-        self.snapshots.begin();
+        let snapshot =
+            turn::load(&mut self.engine, &*self.store, &self.stream).map_err(DriverError::Store)?;
+        self.snapshots.begin(snapshot);
         self.take_turn([Command::Begin { host: host::current() }].into())?;
         let mut gone = Waiting::default();
         gone.extend(self.gone());

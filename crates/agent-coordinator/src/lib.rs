@@ -23,4 +23,4 @@ pub use hindrance::Hindrance;
 pub use host::is_at_work;
 pub use metrics::Metrics;
 pub use process::ProcessLimits;
-pub use turn::{RecordedEvent, Turn, TurnError, load, replay, turn};
+pub use turn::{RecordedEvent, Turn, TurnError, load, turn};

@@ -32,10 +32,9 @@ impl Snapshotter {
         }
     }
 
-    /// Finds out where the last snapshot is. One that cannot be read is as good as none.
-    pub(crate) fn begin(&mut self) {
-        let last = self.store.load_snapshot(&self.stream).ok().flatten();
-        self.last = last.map_or(Seq::START, |last| last.seq);
+    /// Takes note of where the last snapshot is that can be read.
+    pub(crate) fn begin(&mut self, last: Seq) {
+        self.last = last;
     }
 
     /// Begins to keep a snapshot of the state, if one is due and none is being made. The state is at the end of a
@@ -86,7 +85,7 @@ mod tests {
         let host = Host { boot: String::new(), pid: 1, started: 1 };
         let begun = Event::InstanceStarted { id: [1; 16], host, expires_at: Timestamp::default() };
         store.begin(&stream, Seq::START).unwrap().commit(vec![begun.to_entry(), begun.to_entry()]).unwrap();
-        let state = State::load(&*store, &stream).unwrap();
+        let state = State::load(&*store, &stream).unwrap().state;
 
         let mut snapshots = Snapshotter::new(store.clone(), stream.clone());
         snapshots.keep_if_due(&state);
@@ -99,6 +98,6 @@ mod tests {
         drop(snapshots);
         assert_eq!(store.load_snapshot(&stream).unwrap(), Some(state.to_snapshot()));
         store.compact(&stream).unwrap();
-        assert_eq!(State::load(&*store, &stream).unwrap().instances(), state.instances());
+        assert_eq!(State::load(&*store, &stream).unwrap().state.instances(), state.instances());
     }
 }

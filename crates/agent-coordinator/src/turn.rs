@@ -5,11 +5,9 @@
 //! what is due; append everything as one segment; give the lock back. Only then are effects carried out and answers
 //! given, so that nobody is told of something that a crash could undo.
 
-use std::ops::ControlFlow;
-
 use state_store::log::CommitError;
 use state_store::task::stored::UnreadableSnapshot;
-use state_store::task::{Accepted, Event, LoadError, State, UnfitEvent};
+use state_store::task::{Accepted, Event, LoadError, State, UnfitEvent, replay};
 use state_store::{Recorded, Seq, StateStore, StoreError, StreamName, Timestamp};
 
 use crate::engine::{Effect, Engine, Refusal, Request};
@@ -80,32 +78,17 @@ impl From<LoadError> for TurnError {
     }
 }
 
-/// Brings an engine up to the end of the log, without the lock; a new one through the last snapshot.
-pub fn load(engine: &mut Engine, store: &dyn StateStore, stream: &StreamName) -> Result<(), TurnError> {
-    if engine.seq() == Seq::START {
-        engine.set(State::load(store, stream)?);
-        return Ok(());
+/// Brings an engine up to the end of the log, without the lock; a new one through the last snapshot. Returns the place
+/// that it was read on from.
+pub fn load(engine: &mut Engine, store: &dyn StateStore, stream: &StreamName) -> Result<Seq, TurnError> {
+    let known = engine.seq();
+    if known == Seq::START {
+        let loaded = State::load(store, stream)?;
+        engine.set(loaded.state);
+        return Ok(loaded.snapshot);
     }
-    replay(store, stream, engine.seq(), |recorded| engine.apply_recorded(recorded).map(drop))
-}
-
-/// Hands each entry after `after` to `apply`, in order, until one does not fit.
-pub fn replay(
-    store: &dyn StateStore,
-    stream: &StreamName,
-    after: Seq,
-    mut apply: impl FnMut(&Recorded) -> Result<(), UnfitEvent>,
-) -> Result<(), TurnError> {
-    let mut unfit = Ok(());
-    let mut visit = |recorded: Recorded| match apply(&recorded) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(source) => {
-            unfit = Err(TurnError::Unfit { at: recorded.seq, source });
-            ControlFlow::Break(())
-        }
-    };
-    store.read(stream, after, &mut visit).map_err(TurnError::NotBegun)?;
-    unfit
+    replay(store, stream, known, |recorded| engine.apply_recorded(recorded).map(drop))?;
+    Ok(known)
 }
 
 /// Carries out a batch of requests and whatever is due.

@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::log::{ChainHash, Provenance, Snapshot, StreamEnd};
+use crate::log::{ChainHash, Provenance, Snapshot, StreamEnd, try_read};
 use crate::task::stored::UnreadableSnapshot;
 use crate::task::{BrokenInvariant, State, UnfitEvent};
 use crate::{Recorded, Seq, StateStore, StoreError, StreamName};
@@ -134,12 +134,9 @@ impl Walk {
     fn whole(&mut self, store: &dyn StateStore, stream: &StreamName) -> Result<StreamEnd, Problem> {
         let end = store.end(stream)?;
         self.begin(store, stream)?;
-        let mut problem = Ok(());
-        store.read(stream, self.head, &mut |recorded| {
-            problem = self.take(&recorded);
-            if problem.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        try_read(store, stream, self.head, |recorded| {
+            self.take(&recorded).map(|()| ControlFlow::Continue(()))
         })?;
-        problem?;
         if self.head < end.head {
             let (at, reason) = (self.head.plus(1), format!("it ended with {} a moment ago", end.head));
             return Err(StoreError::Corrupt { stream: stream.clone(), at, reason }.into());

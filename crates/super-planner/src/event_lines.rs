@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use agent_coordinator::{Handle, RecordedEvent};
+use state_store::log::try_read;
 use state_store::{Recorded, Seq, StateStore, StreamName};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -46,13 +47,14 @@ impl Lines {
     /// Reads on in the log, and tells what is there if that is wanted.
     fn catch_up(&mut self, store: &dyn StateStore, is_told: bool) -> Result<(), CliError> {
         let known = self.history.state().seq();
-        let mut told = Ok(());
-        let mut visit = |recorded: Recorded| {
-            told = if is_told { self.tell(&recorded) } else { self.follow(&recorded).map(drop) };
-            if told.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        };
-        store.read(&StreamName::workspace(), known, &mut visit)?;
-        told
+        try_read(store, &StreamName::workspace(), known, |recorded| {
+            if is_told {
+                self.tell(&recorded)?;
+            } else {
+                drop(self.follow(&recorded)?);
+            }
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     fn tell(&mut self, recorded: &Recorded) -> Result<(), CliError> {

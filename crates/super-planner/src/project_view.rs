@@ -63,7 +63,8 @@ impl ProjectView {
 
     /// Reads what others have appended since.
     pub fn read_on(&mut self) -> Result<(), CliError> {
-        Ok(load(&mut self.engine, &*self.store, &self.stream)?)
+        load(&mut self.engine, &*self.store, &self.stream)?;
+        Ok(())
     }
 
     /// Returns when the latest attempt of a task was handed out.

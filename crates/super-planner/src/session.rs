@@ -274,7 +274,8 @@ impl Session {
 
 /// Returns the state that the store holds, before anything is done with it.
 fn look(store: &dyn StateStore) -> Result<State, SessionError> {
-    State::load(store, &StreamName::workspace()).map_err(|error| SessionError::Log(error.into()))
+    let loaded = State::load(store, &StreamName::workspace());
+    loaded.map(|loaded| loaded.state).map_err(|error| SessionError::Log(error.into()))
 }
 
 /// Returns the project that the plan is already, if it is: with the same tasks, and where its results have landed.

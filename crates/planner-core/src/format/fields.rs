@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::node::{Member, Node, NodeValue, Span};
 
 /// The names of a task's own fields, which its kept fields must not have.
-const TASK_FIELDS: [&str; 11] = [
+pub(crate) const TASK_FIELDS: [&str; 11] = [
     "id",
     "title",
     "description",

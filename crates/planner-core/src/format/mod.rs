@@ -44,7 +44,7 @@ pub use superplanner::{PROJECT_RULES, STATE_RULES};
 pub use taskmaster::TASKMASTER_RULES;
 
 pub(crate) use backlog::description as backlog_description;
-pub(crate) use fields::name_in_file;
+pub(crate) use fields::{TASK_FIELDS, name_in_file};
 pub(crate) use markdown::slug;
 pub(crate) use node::Span;
 pub(crate) use reader::TaskPlaces;

@@ -6,27 +6,14 @@ use serde_json::Value;
 
 use super::Written;
 use super::foreign::losses;
+use crate::format::TASK_FIELDS;
 use crate::{Landing, Plan, Standing, Task, When};
-
-const COLUMNS: [&str; 11] = [
-    "id",
-    "title",
-    "description",
-    "parent",
-    "dependencies",
-    "priority",
-    "effort",
-    "capabilities",
-    "check",
-    "landing",
-    "standing",
-];
 
 pub(super) fn write(plan: &Plan) -> Written {
     let extra: BTreeSet<&str> =
         plan.tasks.iter().flat_map(|task| task.extra.keys().map(String::as_str)).collect();
     let mut text =
-        COLUMNS.iter().copied().chain(extra.iter().copied()).map(cell).collect::<Vec<_>>().join(",");
+        TASK_FIELDS.iter().copied().chain(extra.iter().copied()).map(cell).collect::<Vec<_>>().join(",");
     text.push('\n');
     for task in &plan.tasks {
         let own = own_cells(task);

@@ -37,5 +37,5 @@ pub use postgres::{
 pub use seq::Seq;
 pub use snapshot::Snapshot;
 pub use sqlite::{OpenError, SQLITE_FORMAT_VERSION, SqliteStore};
-pub use store::{Entry, Recorded, StateStore, Transaction};
+pub use store::{Entry, Recorded, StateStore, Transaction, try_read};
 pub use stream_name::{InvalidStreamName, StreamName};

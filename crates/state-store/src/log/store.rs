@@ -104,6 +104,25 @@ pub trait StateStore: Send + Sync + fmt::Debug {
     }
 }
 
+/// Visits the committed entries after `after`, in order, until the visitor breaks or fails: [`StateStore::read`] for a
+/// visitor that has errors of its own.
+pub fn try_read<E: From<StoreError>>(
+    store: &dyn StateStore,
+    stream: &StreamName,
+    after: Seq,
+    mut visit: impl FnMut(Recorded) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
+    let mut outcome = Ok(());
+    store.read(stream, after, &mut |recorded| match visit(recorded) {
+        Ok(flow) => flow,
+        Err(error) => {
+            outcome = Err(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    outcome
+}
+
 /// The write lock of a stream. Dropping it appends nothing.
 #[must_use = "dropping a transaction appends nothing and gives the lock back"]
 pub trait Transaction {

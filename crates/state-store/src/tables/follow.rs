@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use super::TableStep;
 use super::rows::{AgentRow, HistoryRow, LeaseHolder, TaskRow};
+use crate::log::try_read;
 use crate::task::{AgentKey, Event, LoadError, Moment, ProjectKey, ReplayError, State, TaskKey, UnfitEvent};
 use crate::{Recorded, Seq, StateStore, StoreError, StreamName};
 
@@ -42,16 +43,14 @@ pub fn bring_up(store: &dyn StateStore) -> Result<Option<Seq>, TablesError> {
         }
         Err(error) => return Err(error.into()),
     };
-    let mut outcome = Ok(());
-    store.read(&stream, follower.state.seq(), &mut |recorded| {
-        outcome = follower.take(&recorded);
-        if outcome.is_ok() && !follower.is_overtaken {
-            ControlFlow::Continue(())
-        } else {
+    try_read(store, &stream, follower.state.seq(), |recorded| {
+        follower.take(&recorded)?;
+        Ok::<_, TablesError>(if follower.is_overtaken {
             ControlFlow::Break(())
-        }
+        } else {
+            ControlFlow::Continue(())
+        })
     })?;
-    outcome?;
     follower.step()?;
     Ok(Some(follower.shown))
 }

@@ -3,7 +3,7 @@
 use crate::Timestamp;
 use crate::task::{
     AgentKey, AgentRecord, InstanceKey, InstanceRecord, InstanceStatus, LateResult, Project, ProjectKey,
-    State, TaskKey, TaskRecord, TaskState,
+    State, TaskKey, TaskRecord,
 };
 
 /// What differs between two states of one workspace, in the order of the keys.
@@ -88,18 +88,8 @@ fn changes<'s, K, T>(
 /// Returns the record as if its lease had not been prolonged.
 fn without_expiry(record: &TaskRecord) -> TaskRecord {
     let mut record = record.clone();
-    match &mut record.state {
-        TaskState::Assigned(lease)
-        | TaskState::Running(lease)
-        | TaskState::Verifying { lease, .. }
-        | TaskState::Landing { lease, .. } => lease.expires_at = Timestamp::default(),
-        TaskState::Pending
-        | TaskState::Completed(_)
-        | TaskState::Backoff { .. }
-        | TaskState::InConflict(_)
-        | TaskState::OnHold
-        | TaskState::Failed { .. }
-        | TaskState::Cancelled(_) => {}
+    if let Some(lease) = record.state.lease_mut() {
+        lease.expires_at = Timestamp::default();
     }
     record
 }

@@ -319,11 +319,7 @@ impl TaskRecord {
     /// Counts the tokens up to `to` as handed out; a lease goes on under the last of them.
     fn raise_token(&mut self, to: FencingToken) {
         self.last_token = self.last_token.max(to);
-        if let TaskState::Assigned(lease)
-        | TaskState::Running(lease)
-        | TaskState::Verifying { lease, .. }
-        | TaskState::Landing { lease, .. } = &mut self.state
-        {
+        if let Some(lease) = self.state.lease_mut() {
             lease.token = lease.token.max(to);
         }
     }

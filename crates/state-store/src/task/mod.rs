@@ -32,7 +32,7 @@ pub use lease::{FencingToken, Lease};
 pub use moment::{Moment, ReplayError};
 pub use project::{Handover, Project, ProjectSettings, TaskRecord};
 pub use request::{ANSWERS_KEPT, Accepted, Answer, Answers, RequestId};
-pub use snapshot::{LoadError, SnapshotPolicy};
+pub use snapshot::{LoadError, Loaded, SnapshotPolicy, replay};
 pub use state::{CancelReason, Completion, FailureReason, StateName, TaskState};
 pub use stored::{EVENT_KIND, EVENT_VERSION, UnreadableEvent};
 pub use transition::{AfterFailure, IllegalTransition, Lost, Transition};

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::log::try_read;
 use crate::task::{LoadError, State, UnfitEvent};
 use crate::{Recorded, Seq, StateStore, StoreError, StreamName, Timestamp};
 
@@ -56,22 +57,22 @@ impl Moment {
         after: Seq,
         apply: &mut dyn FnMut(&Recorded) -> Result<(), UnfitEvent>,
     ) -> Result<Seq, ReplayError> {
-        let (mut reached, mut unfit) = (after, Ok(()));
+        let mut reached = after;
         if self.is_at(reached) {
             return Ok(reached);
         }
-        store.read(stream, after, &mut |recorded| {
+        try_read(store, stream, after, |recorded| {
             if !self.includes(&recorded) {
-                return ControlFlow::Break(());
+                return Ok(ControlFlow::Break(()));
             }
-            if let Err(source) = apply(&recorded) {
-                unfit = Err(LoadError::Unfit { at: recorded.seq, source });
-                return ControlFlow::Break(());
-            }
+            apply(&recorded).map_err(|source| LoadError::Unfit { at: recorded.seq, source })?;
             reached = recorded.seq;
-            if self.is_at(reached) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            Ok::<_, ReplayError>(if self.is_at(reached) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
         })?;
-        unfit?;
         match self {
             Self::At(asked) if reached < *asked => Err(ReplayError::Beyond { asked: *asked, head: reached }),
             Self::At(_) | Self::Time(_) => Ok(reached),

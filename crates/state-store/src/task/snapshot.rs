@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::log::{Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamName};
+use crate::log::{Recorded, Seq, SnapshotError, StateStore, StoreError, StreamName, try_read};
 use crate::task::stored::UnreadableSnapshot;
 use crate::task::{State, UnfitEvent};
 
@@ -33,18 +33,28 @@ pub enum LoadError {
     },
 }
 
+/// A state that was loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The state at the end of the stream.
+    pub state: State,
+    /// The place of the snapshot that it was loaded through; [`Seq::START`] where all was read.
+    pub snapshot: Seq,
+}
+
 impl State {
     /// Returns the state at the end of a stream: what its last snapshot holds, and what was appended since.
     ///
     /// A snapshot that cannot be read is no loss as long as the entries that it covers are there: they are read instead.
-    pub fn load(store: &dyn StateStore, stream: &StreamName) -> Result<Self, LoadError> {
+    pub fn load(store: &dyn StateStore, stream: &StreamName) -> Result<Loaded, LoadError> {
         let snapshot = store.load_snapshot(stream).unwrap_or(None);
         let mut state = match snapshot.as_ref().map(Self::from_snapshot) {
             Some(Ok(state)) => state,
             Some(Err(_)) | None => Self::base(store, stream)?,
         };
+        let snapshot = state.seq();
         state.read_on(store, stream)?;
-        Ok(state)
+        Ok(Loaded { state, snapshot })
     }
 
     /// Returns the state before the first entry of a stream that is kept: from here on, the log tells everything.
@@ -55,17 +65,21 @@ impl State {
 
     /// Applies what was appended to a stream since.
     pub fn read_on(&mut self, store: &dyn StateStore, stream: &StreamName) -> Result<(), LoadError> {
-        let (after, mut unfit) = (self.seq(), Ok(()));
-        let mut visit = |recorded: Recorded| match self.apply_recorded(&recorded) {
-            Ok(_) => ControlFlow::Continue(()),
-            Err(source) => {
-                unfit = Err(LoadError::Unfit { at: recorded.seq, source });
-                ControlFlow::Break(())
-            }
-        };
-        store.read(stream, after, &mut visit)?;
-        unfit
+        replay(store, stream, self.seq(), |recorded| self.apply_recorded(recorded).map(drop))
     }
+}
+
+/// Hands each entry after `after` to `apply`, in order, until one does not fit.
+pub fn replay(
+    store: &dyn StateStore,
+    stream: &StreamName,
+    after: Seq,
+    mut apply: impl FnMut(&Recorded) -> Result<(), UnfitEvent>,
+) -> Result<(), LoadError> {
+    try_read(store, stream, after, |recorded| {
+        apply(&recorded).map_err(|source| LoadError::Unfit { at: recorded.seq, source })?;
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// When a new snapshot is worth its while.
@@ -97,7 +111,7 @@ impl SnapshotPolicy {
 
 /// Keeps a snapshot of a state that is as far as the end of a segment.
 pub fn keep(store: &dyn StateStore, stream: &StreamName, state: &State) -> Result<Seq, SnapshotError> {
-    let snapshot: Snapshot = state.to_snapshot();
+    let snapshot = state.to_snapshot();
     store.save_snapshot(stream, &snapshot)?;
     Ok(snapshot.seq)
 }

@@ -201,6 +201,23 @@ impl TaskState {
         }
     }
 
+    /// Returns the same lease, to be changed.
+    pub(super) fn lease_mut(&mut self) -> Option<&mut Lease> {
+        match self {
+            Self::Assigned(lease)
+            | Self::Running(lease)
+            | Self::Verifying { lease, .. }
+            | Self::Landing { lease, .. } => Some(lease),
+            Self::Pending
+            | Self::Completed(_)
+            | Self::Backoff { .. }
+            | Self::InConflict(_)
+            | Self::OnHold
+            | Self::Failed { .. }
+            | Self::Cancelled(_) => None,
+        }
+    }
+
     /// Returns the lease of an attempt that keeps an agent busy: from its assignment to its report.
     pub fn occupying_lease(&self) -> Option<&Lease> {
         match self {

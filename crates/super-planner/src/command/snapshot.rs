@@ -17,7 +17,7 @@ pub fn run(args: &SnapshotArgs, config: &Config, terminal: &Terminal) -> Result<
     let location = StateLocation::find(&args.place, config)?;
     let store = location.open_existing()?;
     let stream = StreamName::workspace();
-    let state = State::load(&*store, &stream)?;
+    let state = State::load(&*store, &stream)?.state;
     // First, because they go on from the snapshot that is replaced.
     let tables = tables::bring_up(&*store).map_err(|error| match error {
         TablesError::Replay(error) => CliError::from(error),

@@ -6,13 +6,13 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use agent_coordinator::{Metrics, TurnError, replay};
+use agent_coordinator::{Metrics, TurnError};
 use planner_core::analysis::{BoundReason, makespan_lower_bound};
 use planner_core::{AgentProfile, Effort, Plan, TaskIndex};
 use serde::Serialize;
 use state_store::task::{
     AfterFailure, Completion, Event, FencingToken, InstanceKey, InstanceRecord, InstanceStatus, Landed,
-    Lease, Lost, Project, ProjectKey, State, TaskKey, TaskState, Transition, UnfitEvent,
+    Lease, Lost, Project, ProjectKey, State, TaskKey, TaskState, Transition, UnfitEvent, replay,
 };
 use state_store::{Recorded, StateStore, StreamName, Timestamp};
 

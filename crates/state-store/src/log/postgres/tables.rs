@@ -27,6 +27,9 @@ const TABLES: &str = r#"
     CREATE TABLE super_planner.segments (
         stream bigint NOT NULL, first_seq bigint NOT NULL, count bigint NOT NULL, at bigint NOT NULL,
         hash bytea NOT NULL, body bytea NOT NULL, PRIMARY KEY (stream, first_seq));
+"#;
+
+const SNAPSHOTS: &str = r#"
     CREATE TABLE super_planner.snapshots (
         stream bigint NOT NULL, is_base boolean NOT NULL, seq bigint NOT NULL, chain bytea NOT NULL,
         kind integer NOT NULL, version integer NOT NULL, hash bytea NOT NULL, body bytea NOT NULL,
@@ -38,10 +41,6 @@ const UPGRADE_FROM_1: &str = r#"
     ALTER TABLE super_planner.streams ADD COLUMN base bigint NOT NULL DEFAULT 0;
     ALTER TABLE super_planner.streams
         ADD COLUMN base_hash bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex');
-    CREATE TABLE super_planner.snapshots (
-        stream bigint NOT NULL, is_base boolean NOT NULL, seq bigint NOT NULL, chain bytea NOT NULL,
-        kind integer NOT NULL, version integer NOT NULL, hash bytea NOT NULL, body bytea NOT NULL,
-        PRIMARY KEY (stream, is_base));
 "#;
 
 /// What is in the schema of ours.
@@ -82,6 +81,7 @@ async fn make(client: &Client) -> Result<Found, tokio_postgres::Error> {
     let found = look(client).await?;
     if matches!(found, Found::Format(found) if found < POSTGRES_FORMAT_VERSION) {
         client.batch_execute(UPGRADE_FROM_1).await?;
+        client.batch_execute(SNAPSHOTS).await?;
         let update = "UPDATE super_planner.format SET version = $1";
         client.execute(update, &[&POSTGRES_FORMAT_VERSION]).await?;
         client.batch_execute("COMMIT").await?;
@@ -96,6 +96,7 @@ async fn make(client: &Client) -> Result<Found, tokio_postgres::Error> {
         client.batch_execute("CREATE SCHEMA super_planner").await?;
     }
     client.batch_execute(TABLES).await?;
+    client.batch_execute(SNAPSHOTS).await?;
     client
         .execute("INSERT INTO super_planner.format (version) VALUES ($1)", &[&POSTGRES_FORMAT_VERSION])
         .await?;

@@ -19,34 +19,30 @@ const APPLICATION_ID: i64 = 0x5350_6c6e;
 /// The first SQLite without the bug that could lose a write-ahead log when it was reset.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
-/// The list of streams has no index: one that is damaged would hide a stream. It is short, and read whole.
+/// The tables that every format has had.
+const SEGMENTS: &str = "
+    CREATE TABLE segments (
+        key INTEGER PRIMARY KEY, count INTEGER NOT NULL, at INTEGER NOT NULL, hash BLOB NOT NULL, body BLOB NOT NULL);
+";
+
+/// The tables of format 2. The list of streams has no index: one that is damaged would hide a stream. It is short, and
+/// read whole.
 const TABLES: &str = "
     CREATE TABLE store (id INTEGER NOT NULL);
     CREATE TABLE streams (
         number INTEGER PRIMARY KEY, name TEXT NOT NULL, base INTEGER NOT NULL, base_hash BLOB NOT NULL,
         mark BLOB NOT NULL);
-    CREATE TABLE segments (
-        key INTEGER PRIMARY KEY, count INTEGER NOT NULL, at INTEGER NOT NULL, hash BLOB NOT NULL, body BLOB NOT NULL);
     CREATE TABLE snapshots (
         key INTEGER PRIMARY KEY, seq INTEGER NOT NULL, chain BLOB NOT NULL, kind INTEGER NOT NULL,
         version INTEGER NOT NULL, generation INTEGER NOT NULL, parts INTEGER NOT NULL, hash BLOB NOT NULL);
     CREATE TABLE snapshot_parts (key INTEGER PRIMARY KEY, body BLOB NOT NULL);
 ";
 
-/// Format 1 had `streams (number, name UNIQUE)` and the same segments.
-const UPGRADE_FROM_1: &str = "
-    CREATE TABLE store (id INTEGER NOT NULL);
-    ALTER TABLE streams RENAME TO streams_1;
-    CREATE TABLE streams (
-        number INTEGER PRIMARY KEY, name TEXT NOT NULL, base INTEGER NOT NULL, base_hash BLOB NOT NULL,
-        mark BLOB NOT NULL);
-    INSERT INTO streams SELECT number, name, 0, zeroblob(32), x'' FROM streams_1;
-    DROP TABLE streams_1;
-    CREATE TABLE snapshots (
-        key INTEGER PRIMARY KEY, seq INTEGER NOT NULL, chain BLOB NOT NULL, kind INTEGER NOT NULL,
-        version INTEGER NOT NULL, generation INTEGER NOT NULL, parts INTEGER NOT NULL, hash BLOB NOT NULL);
-    CREATE TABLE snapshot_parts (key INTEGER PRIMARY KEY, body BLOB NOT NULL);
-";
+/// Format 1 had `streams (number, name UNIQUE)`. Done before the tables are made, and after.
+const UPGRADE_FROM_1: [&str; 2] = [
+    "ALTER TABLE streams RENAME TO streams_1",
+    "INSERT INTO streams SELECT number, name, 0, zeroblob(32), x'' FROM streams_1; DROP TABLE streams_1",
+];
 
 /// Why a file cannot be opened as a store.
 #[derive(Debug, thiserror::Error)]
@@ -212,12 +208,14 @@ pub(super) fn prepare_tables(connection: &mut Connection, path: &Path) -> Result
 }
 
 fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
-    let older = match count_tables(connection)? {
-        0 => None,
-        _ => Some(pragma(connection, "user_version")?),
-    };
-    connection.execute_batch(if older.is_none() { TABLES } else { UPGRADE_FROM_1 })?;
-    if older.is_some() {
+    if count_tables(connection)? == 0 {
+        connection.execute_batch(TABLES)?;
+        connection.execute_batch(SEGMENTS)?;
+    } else {
+        let [before, after] = UPGRADE_FROM_1;
+        connection.execute_batch(before)?;
+        connection.execute_batch(TABLES)?;
+        connection.execute_batch(after)?;
         streams::mark_all(connection)?;
     }
     // Told from every other store, so that what lies beside one is not taken for another's.

@@ -153,7 +153,6 @@ impl SqliteStore {
                 }
                 _ => row.base,
             };
-            writer.ends.remove(stream);
             Ok(Some((row.number, base.head)))
         })?;
         let Some((number, base)) = covered else { return Ok(Seq::START) };

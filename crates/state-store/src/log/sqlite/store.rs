@@ -51,7 +51,7 @@ pub struct SqliteStore {
 pub(super) struct Writer {
     pub(super) connection: Connection,
     /// How far each stream has been read and checked here.
-    pub(super) ends: HashMap<StreamName, (StreamRow, StreamEnd)>,
+    pub(super) ends: HashMap<StreamName, StreamEnd>,
     /// Whether what an earlier process may have left unflushed has been made durable.
     is_settled: bool,
 }

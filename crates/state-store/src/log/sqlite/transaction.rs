@@ -74,7 +74,7 @@ impl<'a> SqliteTransaction<'a> {
         let found = self.store.find_stream(&self.writer.connection, &self.stream)?;
         let Some(row) = found else { return Ok(()) };
         self.store.check_kept(&row, after)?;
-        let known = self.writer.ends.get(&self.stream).map(|(_, end)| *end);
+        let known = self.writer.ends.get(&self.stream).copied();
         let known = known.filter(|end| row.base.head <= end.head && end.head <= after);
         // Read before the log: it never knows of more than that.
         let tip = if known.is_none() { self.store.tip().end(row.number) } else { None };
@@ -92,27 +92,25 @@ impl<'a> SqliteTransaction<'a> {
             std::ops::ControlFlow::Continue(())
         })?;
         self.store.check_tip(&row, tip, end)?;
-        self.writer.ends.insert(self.stream.clone(), (row.clone(), end));
+        self.writer.ends.insert(self.stream.clone(), end);
         (self.row, self.end, self.news) = (Some(row), end, news);
         Ok(())
     }
 
-    fn insert(&mut self, segment: &NewSegment) -> rusqlite::Result<StreamRow> {
-        let row = match self.row.take() {
-            Some(row) => row,
-            None => {
-                let number = streams::add(&self.writer.connection, &self.stream)?;
-                StreamRow { number, name: self.stream.clone(), base: StreamEnd::START }
-            }
+    /// Writes the segment, and the stream if it is new; returns the stream's number.
+    fn insert(&self, segment: &NewSegment) -> rusqlite::Result<i64> {
+        let number = match &self.row {
+            Some(row) => row.number,
+            None => streams::add(&self.writer.connection, &self.stream)?,
         };
-        segments::insert(&self.writer.connection, row.number, segment)?;
-        Ok(row)
+        segments::insert(&self.writer.connection, number, segment)?;
+        Ok(number)
     }
 
     /// Notes what is durable now.
-    fn note(&mut self, row: StreamRow, segment: &NewSegment) {
-        self.store.tip().note(row.number, segment.end());
-        self.writer.ends.insert(self.stream.clone(), (row, segment.end()));
+    fn note(&mut self, number: i64, segment: &NewSegment) {
+        self.store.tip().note(number, segment.end());
+        self.writer.ends.insert(self.stream.clone(), segment.end());
         self.store.note_commit(segment.body.len());
     }
 }
@@ -143,7 +141,7 @@ impl Transaction for SqliteTransaction<'_> {
         if is_planted(PlantedBug::FullDiskSwallowed) && inserted.as_ref().is_err_and(is_full) {
             return Ok(segment.end().head);
         }
-        let row = inserted.map_err(|source| match source.sqlite_error_code() {
+        let number = inserted.map_err(|source| match source.sqlite_error_code() {
             Some(ErrorCode::ConstraintViolation) => {
                 CommitError::Conflict { expected: self.end.head, found: self.end.head.plus(1) }
             }
@@ -153,7 +151,7 @@ impl Transaction for SqliteTransaction<'_> {
         match run(&self.writer.connection, "COMMIT") {
             Ok(()) => {
                 self.is_open = false;
-                self.note(row, &segment);
+                self.note(number, &segment);
                 Ok(segment.end().head)
             }
             Err(source) if is_full(&source) && is_planted(PlantedBug::FullDiskSwallowed) => {
