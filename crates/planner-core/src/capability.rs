@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ecow::EcoVec;
 use serde::{Deserialize, Serialize};
 
 /// One ability, such as `rust` or `database`; compared as written. Cheap to clone.
@@ -34,10 +35,10 @@ impl fmt::Debug for Capability {
     }
 }
 
-/// A set of abilities, sorted and without repeats.
+/// A set of abilities, sorted and without repeats. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<Capability>", into = "Vec<Capability>")]
-pub struct CapabilitySet(Vec<Capability>);
+pub struct CapabilitySet(EcoVec<Capability>);
 
 impl CapabilitySet {
     /// Returns whether every ability of `required` is in this set.
@@ -71,13 +72,13 @@ impl From<Vec<Capability>> for CapabilitySet {
         capabilities.retain(|capability| !capability.as_str().is_empty());
         capabilities.sort_unstable();
         capabilities.dedup();
-        Self(capabilities)
+        Self(capabilities.into())
     }
 }
 
 impl From<CapabilitySet> for Vec<Capability> {
     fn from(set: CapabilitySet) -> Self {
-        set.0
+        set.0.into_iter().collect()
     }
 }
 

@@ -1,19 +1,19 @@
 //! The name of a task: short, printable, and never a way out of a folder.
 
 use std::fmt;
-use std::sync::Arc;
 
+use ecow::EcoString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest id in bytes.
 pub const TASK_ID_BYTES_MAX: usize = 256;
 
-/// The id of a task, unique within its plan. Cheap to clone.
+/// The id of a task, unique within its plan. Cheap to clone: a short one is held in place, a longer one shared.
 ///
 /// Ids end up in commit trailers, file names and terminals, so one holds no control character, no surrounding white
 /// space and no `..` path component.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId(Arc<str>);
+pub struct TaskId(EcoString);
 
 /// Why a text cannot be the id of a task.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

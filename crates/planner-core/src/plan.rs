@@ -126,10 +126,10 @@ mod tests {
                     priority: Priority::ALL[priority],
                     effort: effort.map(Effort::from_millis),
                     capabilities: names.iter().map(|name| Capability::new(name)).collect::<Vec<_>>().into(),
-                    check: rest.0,
+                    check: rest.0.map(Box::new),
                     landing: if rest.1 { Landing::None } else { Landing::Git },
                     standing: rest.2,
-                    extra: rest.3,
+                    extra: rest.3.into_iter().collect(),
                 },
             )
     }

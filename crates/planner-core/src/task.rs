@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CapabilitySet, Effort, Priority, TaskId};
+use crate::{CapabilitySet, Effort, KeptFields, Priority, TaskId};
 
 /// A task as its plan asks for it. A task that others name as their parent is a *group*.
 ///
@@ -36,7 +36,7 @@ pub struct Task {
     pub capabilities: CapabilitySet,
     /// The command that proves it done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub check: Option<Check>,
+    pub check: Option<Box<Check>>,
     /// Where its result goes.
     #[serde(default)]
     pub landing: Landing,
@@ -45,7 +45,7 @@ pub struct Task {
     pub standing: Standing,
     /// The fields of its file that have no meaning here, kept as they were; none has the name of a field above.
     #[serde(default, flatten)]
-    pub extra: serde_json::Map<String, serde_json::Value>,
+    pub extra: KeptFields,
 }
 
 impl Task {
@@ -63,7 +63,7 @@ impl Task {
             check: None,
             landing: Landing::default(),
             standing: Standing::default(),
-            extra: serde_json::Map::new(),
+            extra: KeptFields::default(),
         }
     }
 

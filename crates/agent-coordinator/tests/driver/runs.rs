@@ -96,7 +96,7 @@ async fn a_result_whose_check_fails_goes_back_with_the_output() {
         command: ["grep", "-q", "good", "result.txt"].map(str::to_owned).to_vec(),
         timeout_seconds: None,
     };
-    let tasks = vec![Task { check: Some(check), ..task("a", &[]) }];
+    let tasks = vec![Task { check: Some(Box::new(check)), ..task("a", &[]) }];
     let project = add(&running, plan(tasks), world.settings(), 1).await;
     settle(&running, project).await;
     let attempts =

@@ -193,9 +193,9 @@ fn task(
     }
     task.standing = standing(reader, &fields, folder, done);
     task.extra = fields.rest_of_task();
-    task.extra.insert("file".to_owned(), Value::String(file.path.clone()));
+    task.extra.insert("file", Value::String(file.path.clone()));
     if !body.trim().is_empty() {
-        task.extra.insert("body".to_owned(), Value::String(body.to_owned()));
+        task.extra.insert("body", Value::String(body.to_owned()));
     }
     reader.add(task, places)
 }

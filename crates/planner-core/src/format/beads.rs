@@ -147,7 +147,7 @@ impl<'t> Tables<'t> {
         let tables = [("labels", self.labels.remove(id)), ("comments", self.comments.remove(id))];
         for (field, values) in tables {
             if let Some(values) = values {
-                task.extra.insert(field.to_owned(), Value::Array(values));
+                task.extra.insert(field, Value::Array(values));
             }
         }
     }
@@ -169,10 +169,9 @@ fn drop_lost_parents(reader: &mut Reader<'_>) {
             let relation = take_record(task, &parent).unwrap_or_else(
                 || serde_json::json!({"issue_id": id, "depends_on_id": parent, "type": "parent-child"}),
             );
-            if let Value::Array(relations) =
-                task.extra.entry("relations").or_insert_with(|| Value::Array(Vec::new()))
-            {
-                relations.push(relation);
+            match task.extra.get_mut("relations") {
+                Some(Value::Array(relations)) => relations.push(relation),
+                _ => task.extra.insert("relations", Value::Array(vec![relation])),
             }
             reader.warning("lost-parent", span, "left out", || {
                 format!(
@@ -243,7 +242,7 @@ fn entry<'t>(reader: &mut Reader<'_>, node: Node<'t>, tables: &mut Tables<'t>) -
     tables.complete(&mut task);
     for (field, values) in [("relations", relations), ("records", records)] {
         if !values.is_empty() {
-            task.extra.insert(field.to_owned(), Value::Array(values));
+            task.extra.insert(field, Value::Array(values));
         }
     }
     reader.add(task, places)

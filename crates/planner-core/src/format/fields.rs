@@ -1,10 +1,12 @@
 //! The fields of a map, taken out one after the other; what nobody takes is kept as it was.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
 use super::node::{Member, Node, NodeValue, Span};
+use crate::KeptFields;
 
 /// The names of a task's own fields, which its kept fields must not have.
 pub(crate) const TASK_FIELDS: [&str; 11] = [
@@ -78,24 +80,23 @@ impl<'t> Fields<'t> {
     }
 
     /// Returns what was left, to be kept with a task.
-    pub(super) fn rest_of_task(self) -> Map<String, Value> {
-        self.rest(&TASK_FIELDS)
+    pub(super) fn rest_of_task(self) -> KeptFields {
+        self.rest(&TASK_FIELDS).collect()
     }
 
     /// Returns what was left, to be kept with a plan.
     pub(super) fn rest_of_plan(self) -> Map<String, Value> {
-        self.rest(&PLAN_FIELDS)
+        self.rest(&PLAN_FIELDS).map(|(key, value)| (key.into_owned(), value)).collect()
     }
 
     /// A foreign field that has the name of one of ours is kept as `source_NAME`.
-    fn rest(self, ours: &[&str]) -> Map<String, Value> {
-        let rest = self.members.into_iter().map(|member| {
+    fn rest(self, ours: &[&str]) -> impl Iterator<Item = (Cow<'t, str>, Value)> {
+        self.members.into_iter().map(|member| {
             let key = match ours.contains(&member.key.as_ref()) {
-                true => format!("source_{}", member.key),
-                false => member.key.into_owned(),
+                true => format!("source_{}", member.key).into(),
+                false => member.key,
             };
             (key, member.node.into_json())
-        });
-        rest.collect()
+        })
     }
 }

@@ -158,7 +158,7 @@ fn task<'n>(
     let capabilities = fields.take(&["capabilities"]);
     places.capabilities = capabilities.as_ref().map(|node| node.span);
     task.capabilities = reader.capabilities(capabilities, "capabilities");
-    task.check = fields.take(&["check"]).and_then(|node| reader.check(node));
+    task.check = fields.take(&["check"]).and_then(|node| reader.check(node)).map(Box::new);
     task.landing = landing(reader, fields.take(&["landing"]));
     task.standing = standing(reader, fields.take(&["standing", "status"]));
     reader.misspelt(&fields, Owner::Task, Some(task.id.as_str()));

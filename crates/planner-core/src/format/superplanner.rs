@@ -126,7 +126,7 @@ fn state_task(reader: &mut Reader<'_>, mut fields: Fields<'_>, id: Node<'_>) -> 
         reader.dependencies(fields.take(&["depends_on"]), "depends_on");
     let command = fields.take(&["test_command"]);
     let is_blank = |node: &Node<'_>| matches!(&node.value, NodeValue::Text(text) if text.trim().is_empty());
-    task.check = command.filter(|node| !is_blank(node)).and_then(|node| reader.check(node));
+    task.check = command.filter(|node| !is_blank(node)).and_then(|node| reader.check(node)).map(Box::new);
     task.standing = standing(reader, &fields, "state");
     task.extra = fields.rest_of_task();
     reader.add(task, places)

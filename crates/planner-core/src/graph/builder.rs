@@ -1,29 +1,28 @@
 //! From a plan to its graph, or to the list of everything that is wrong with it.
 
-use std::collections::HashMap;
-
 use super::csr::{Csr, Edge};
 use super::cycle::find_cycles;
 use super::hierarchy::{Hierarchy, parent_cycles};
 use super::task_graph::{Ignored, IgnoredReason, Node, NodeIndex, TaskGraph, TaskIndex};
 use super::{Defect, Origin};
-use crate::{Plan, Standing, Task, TaskId, When};
+use crate::id_table::{IdTable, Repeat};
+use crate::{Plan, Standing, Task, When};
 
 pub(super) fn build(plan: &Plan) -> Result<TaskGraph, Vec<Defect>> {
     let mut defects = Vec::new();
     let by_id = index_ids(plan, &mut defects);
-    let hierarchy = hierarchy(plan, &by_id, &mut defects);
+    let excluded: Vec<bool> = plan.tasks.iter().map(is_excluded).collect();
+    let hierarchy = hierarchy(plan, &by_id, &excluded, &mut defects);
     let layout = Layout::new(plan, &hierarchy);
     let mut ignored = Vec::new();
-    let dependencies = resolve(plan, &by_id, &hierarchy, &mut ignored, &mut defects);
-
-    let mut edges = layout.edges(hierarchy.parents(), &dependencies);
-    edges.sort_unstable();
-    edges.dedup();
-    let successors = Csr::of_sorted(layout.nodes.len(), &edges);
-    let mut backward: Vec<Edge> = edges.iter().map(|edge| edge.reversed()).collect();
-    backward.sort_unstable();
-    let predecessors = Csr::of_sorted(layout.nodes.len(), &backward);
+    let mut edges = layout.member_edges(hierarchy.parents());
+    edges.reserve_exact(plan.tasks.iter().map(|task| task.dependencies.len()).sum());
+    let resolving =
+        Resolving { plan, by_id: &by_id, excluded: &excluded, hierarchy: &hierarchy, layout: &layout };
+    resolving.add_dependencies(&mut edges, &mut ignored, &mut defects);
+    let successors = Csr::of(layout.nodes.len(), &edges);
+    drop(edges);
+    let predecessors = successors.reversed();
 
     let order = topological_order(&successors, &predecessors);
     if order.len() < layout.nodes.len() {
@@ -51,25 +50,26 @@ fn is_excluded(task: &Task) -> bool {
     matches!(task.standing, Standing::Excluded(_))
 }
 
-fn index_ids(plan: &Plan, defects: &mut Vec<Defect>) -> HashMap<TaskId, TaskIndex> {
-    let mut by_id: HashMap<TaskId, TaskIndex> = HashMap::with_capacity(plan.tasks.len());
-    for (index, task) in plan.tasks.iter().enumerate() {
-        let second = TaskIndex::from_usize(index);
-        let first = *by_id.entry(task.id.clone()).or_insert(second);
-        if first != second {
-            defects.push(Defect::DuplicateId { id: task.id.clone(), first, second });
-        }
-    }
+fn index_ids(plan: &Plan, defects: &mut Vec<Defect>) -> IdTable {
+    let (by_id, repeats) = IdTable::of(plan.tasks.iter().map(|task| &task.id));
+    defects.extend(repeats.into_iter().map(|Repeat { first, second }| Defect::DuplicateId {
+        id: plan.tasks[second as usize].id.clone(),
+        first: TaskIndex(first),
+        second: TaskIndex(second),
+    }));
     by_id
 }
 
 /// Returns the forest of effective parents: excluded tasks have none and are nobody's.
-fn hierarchy(plan: &Plan, by_id: &HashMap<TaskId, TaskIndex>, defects: &mut Vec<Defect>) -> Hierarchy {
+fn hierarchy(plan: &Plan, by_id: &IdTable, excluded: &[bool], defects: &mut Vec<Defect>) -> Hierarchy {
+    if plan.tasks.iter().all(|task| task.parent.is_none()) {
+        return Hierarchy::default();
+    }
     let mut written: Vec<Option<TaskIndex>> = Vec::with_capacity(plan.tasks.len());
     for (index, task) in plan.tasks.iter().enumerate() {
         let parent = task.parent.as_ref().and_then(|parent| {
-            let known = by_id.get(parent).copied();
-            if known.is_none() && !is_excluded(task) {
+            let known = by_id.place(parent.as_str()).map(TaskIndex);
+            if known.is_none() && !excluded[index] {
                 defects.push(Defect::UnknownParent {
                     task: TaskIndex::from_usize(index),
                     id: task.id.clone(),
@@ -86,13 +86,12 @@ fn hierarchy(plan: &Plan, by_id: &HashMap<TaskId, TaskIndex>, defects: &mut Vec<
         written[tasks[0].index()] = None;
         defects.push(Defect::ParentCycle { tasks, ids });
     }
-    Hierarchy::new(pass_over_excluded(plan, written))
+    Hierarchy::new(pass_over_excluded(excluded, written))
 }
 
 /// Gives each task its nearest ancestor that is not excluded. Every excluded chain is walked once: what has been found
 /// is written into it.
-fn pass_over_excluded(plan: &Plan, written: Vec<Option<TaskIndex>>) -> Vec<Option<TaskIndex>> {
-    let excluded: Vec<bool> = plan.tasks.iter().map(is_excluded).collect();
+fn pass_over_excluded(excluded: &[bool], written: Vec<Option<TaskIndex>>) -> Vec<Option<TaskIndex>> {
     let mut nearest = written;
     let mut chain = Vec::new();
     for start in 0..nearest.len() {
@@ -112,56 +111,56 @@ fn pass_over_excluded(plan: &Plan, written: Vec<Option<TaskIndex>>) -> Vec<Optio
         }
     }
     for (parent, excluded) in nearest.iter_mut().zip(excluded) {
-        if excluded {
+        if *excluded {
             *parent = None;
         }
     }
     nearest
 }
 
-/// A dependency that becomes an edge.
-struct Resolved {
-    task: TaskIndex,
-    on: TaskIndex,
-    when: When,
+/// What it takes to tell which dependencies become edges.
+struct Resolving<'p> {
+    plan: &'p Plan,
+    by_id: &'p IdTable,
+    excluded: &'p [bool],
+    hierarchy: &'p Hierarchy,
+    layout: &'p Layout,
 }
 
-fn resolve(
-    plan: &Plan,
-    by_id: &HashMap<TaskId, TaskIndex>,
-    hierarchy: &Hierarchy,
-    ignored: &mut Vec<Ignored>,
-    defects: &mut Vec<Defect>,
-) -> Vec<Resolved> {
-    let mut resolved = Vec::with_capacity(plan.tasks.iter().map(|task| task.dependencies.len()).sum());
-    for (index, from) in plan.tasks.iter().enumerate().filter(|(_, task)| !is_excluded(task)) {
-        let task = TaskIndex::from_usize(index);
-        for (position, dependency) in from.dependencies.iter().enumerate() {
-            let without_edge = |reason| Ignored { task, position, reason };
-            match by_id.get(&dependency.on).copied() {
-                None => defects.push(Defect::UnknownDependency {
-                    task,
-                    id: from.id.clone(),
-                    position,
-                    on: dependency.on.clone(),
-                }),
-                Some(on) if on == task => {
-                    defects.push(Defect::SelfDependency { task, id: from.id.clone(), position });
+impl Resolving<'_> {
+    fn add_dependencies(&self, edges: &mut Vec<Edge>, ignored: &mut Vec<Ignored>, defects: &mut Vec<Defect>) {
+        for (index, from) in self.plan.tasks.iter().enumerate().filter(|(index, _)| !self.excluded[*index]) {
+            let task = TaskIndex::from_usize(index);
+            for (position, dependency) in from.dependencies.iter().enumerate() {
+                let without_edge = |reason| Ignored { task, position, reason };
+                match self.by_id.place(dependency.on.as_str()).map(TaskIndex) {
+                    None => defects.push(Defect::UnknownDependency {
+                        task,
+                        id: from.id.clone(),
+                        position,
+                        on: dependency.on.clone(),
+                    }),
+                    Some(on) if on == task => {
+                        defects.push(Defect::SelfDependency { task, id: from.id.clone(), position });
+                    }
+                    Some(on) if self.excluded[on.index()] => {
+                        ignored.push(without_edge(IgnoredReason::OnExcluded));
+                    }
+                    Some(on) if self.hierarchy.is_ancestor(on, task) => {
+                        ignored.push(without_edge(IgnoredReason::OwnAncestor));
+                    }
+                    Some(on) if self.hierarchy.is_ancestor(task, on) => {
+                        ignored.push(without_edge(IgnoredReason::OwnDescendant));
+                    }
+                    Some(on) => edges.push(Edge {
+                        from: self.layout.finish(on),
+                        to: self.layout.start(task),
+                        when: dependency.when,
+                    }),
                 }
-                Some(on) if is_excluded(&plan.tasks[on.index()]) => {
-                    ignored.push(without_edge(IgnoredReason::OnExcluded));
-                }
-                Some(on) if hierarchy.is_ancestor(on, task) => {
-                    ignored.push(without_edge(IgnoredReason::OwnAncestor));
-                }
-                Some(on) if hierarchy.is_ancestor(task, on) => {
-                    ignored.push(without_edge(IgnoredReason::OwnDescendant));
-                }
-                Some(on) => resolved.push(Resolved { task, on, when: dependency.when }),
             }
         }
     }
-    resolved
 }
 
 /// Which nodes stand for which task.
@@ -197,31 +196,19 @@ impl Layout {
         }
     }
 
-    fn edges(&self, parents: &[Option<TaskIndex>], dependencies: &[Resolved]) -> Vec<Edge> {
-        let members = parents.iter().flatten().count();
-        let mut edges = Vec::with_capacity(2 * members + dependencies.len());
+    fn member_edges(&self, parents: &[Option<TaskIndex>]) -> Vec<Edge> {
+        let mut edges = Vec::with_capacity(2 * parents.iter().flatten().count());
         for (index, parent) in parents.iter().enumerate() {
             let Some(group) = *parent else { continue };
             let child = TaskIndex::from_usize(index);
             edges.push(Edge { from: self.start(group), to: self.start(child), when: When::Completed });
             edges.push(Edge { from: self.finish(child), to: self.finish(group), when: When::Completed });
         }
-        edges.extend(dependencies.iter().map(|dependency| Edge {
-            from: self.finish(dependency.on),
-            to: self.start(dependency.task),
-            when: dependency.when,
-        }));
         edges
     }
 
     /// Returns where the plan says that there is an edge: derived when a cycle is told, not kept for every edge.
-    fn origin(
-        &self,
-        plan: &Plan,
-        by_id: &HashMap<TaskId, TaskIndex>,
-        from: NodeIndex,
-        to: NodeIndex,
-    ) -> Origin {
+    fn origin(&self, plan: &Plan, by_id: &IdTable, from: NodeIndex, to: NodeIndex) -> Origin {
         let (from, to) = (self.nodes[from.index()], self.nodes[to.index()]);
         match (from, to) {
             (Node::GroupStart(_), _) => Origin::Parent { child: to.task() },
@@ -230,7 +217,7 @@ impl Layout {
                 let position = plan.tasks[to.task().index()]
                     .dependencies
                     .iter()
-                    .position(|dependency| by_id.get(&dependency.on) == Some(&from.task()))
+                    .position(|dependency| by_id.place(dependency.on.as_str()) == Some(from.task().0))
                     .expect("every other edge comes from a dependency");
                 Origin::Dependency { task: to.task(), position }
             }
@@ -249,11 +236,11 @@ fn topological_order(successors: &Csr, predecessors: &Csr) -> Vec<NodeIndex> {
     let mut next = 0;
     while let Some(node) = order.get(next).copied() {
         next += 1;
-        for (successor, _) in successors.of(node) {
-            let waits = &mut waits_for[successor.index()];
+        for target in successors.of_node(node) {
+            let waits = &mut waits_for[target.node().index()];
             *waits -= 1;
             if *waits == 0 {
-                order.push(*successor);
+                order.push(target.node());
             }
         }
     }

@@ -122,15 +122,16 @@ impl<'g> Search<'g> {
                     open.push(node);
                 }
                 let mut descended = false;
-                for (place, (successor, _)) in self.successors.of(node).iter().enumerate().skip(next) {
-                    if !self.is_member(*successor) || Some((node, *successor)) == without {
+                for (place, target) in self.successors.of_node(node).iter().enumerate().skip(next) {
+                    let successor = target.node();
+                    if !self.is_member(successor) || Some((node, successor)) == without {
                         continue;
                     }
                     match self.order[successor.index()] {
                         UNSEEN => {
                             // Come back to this same edge, which then takes over what the successor reached.
                             calls.push((node, place + 1));
-                            calls.push((*successor, 0));
+                            calls.push((successor, 0));
                             descended = true;
                             break;
                         }
@@ -190,15 +191,16 @@ impl<'g> Search<'g> {
             }
             let mut next_frontier = Vec::new();
             for node in frontier {
-                for (successor, _) in self.successors.of(node) {
+                for target in self.successors.of_node(node) {
+                    let successor = target.node();
                     self.steps_left = self.steps_left.saturating_sub(1);
-                    if *successor == start {
+                    if successor == start {
                         return Some(self.walk_back(start, node));
                     }
-                    if self.is_member(*successor) && self.stamp[successor.index()] != self.round {
+                    if self.is_member(successor) && self.stamp[successor.index()] != self.round {
                         self.stamp[successor.index()] = self.round;
                         self.came_from[successor.index()] = node;
-                        next_frontier.push(*successor);
+                        next_frontier.push(successor);
                     }
                 }
             }

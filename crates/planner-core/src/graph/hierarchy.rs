@@ -2,8 +2,8 @@
 
 use super::task_graph::TaskIndex;
 
-/// A forest over the tasks of a plan.
-#[derive(Debug)]
+/// A forest over the tasks of a plan; nothing at all where there are no groups, which is most plans.
+#[derive(Debug, Default)]
 pub(super) struct Hierarchy {
     parents: Vec<Option<TaskIndex>>,
     has_children: Vec<bool>,
@@ -15,6 +15,9 @@ pub(super) struct Hierarchy {
 impl Hierarchy {
     /// Returns the forest; `parents` has no cycle.
     pub(super) fn new(parents: Vec<Option<TaskIndex>>) -> Self {
+        if parents.iter().all(Option::is_none) {
+            return Self::default();
+        }
         let count = parents.len();
         let mut first_child: Vec<Option<TaskIndex>> = vec![None; count];
         let mut next_sibling: Vec<Option<TaskIndex>> = vec![None; count];
@@ -52,7 +55,7 @@ impl Hierarchy {
     }
 
     pub(super) fn is_group(&self, task: TaskIndex) -> bool {
-        self.has_children[task.index()]
+        self.has_children.get(task.index()).is_some_and(|has_children| *has_children)
     }
 
     pub(super) fn parents(&self) -> &[Option<TaskIndex>] {
@@ -65,6 +68,9 @@ impl Hierarchy {
 
     /// Returns whether `ancestor` is above `task`; a task is not above itself.
     pub(super) fn is_ancestor(&self, ancestor: TaskIndex, task: TaskIndex) -> bool {
+        if self.parents.is_empty() {
+            return false;
+        }
         let (ancestor, task) = (ancestor.index(), task.index());
         self.enter[ancestor] < self.enter[task] && self.leave[task] <= self.leave[ancestor]
     }

@@ -10,6 +10,7 @@ use petgraph::visit::{
     NodeCompactIndexable, NodeCount, NodeIndexable, VisitMap, Visitable,
 };
 
+use super::csr::Target;
 use super::task_graph::{NodeIndex, TaskGraph};
 use crate::When;
 
@@ -82,10 +83,19 @@ impl Visitable for TaskGraph {
 }
 
 /// The nodes at the other ends of a node's edges.
-pub type Neighbors<'g> = Map<Iter<'g, (NodeIndex, When)>, fn(&(NodeIndex, When)) -> NodeIndex>;
+#[derive(Debug, Clone)]
+pub struct Neighbors<'g>(Iter<'g, Target>);
 
-fn target(edge: &(NodeIndex, When)) -> NodeIndex {
-    edge.0
+impl Iterator for Neighbors<'_> {
+    type Item = NodeIndex;
+
+    fn next(&mut self) -> Option<NodeIndex> {
+        self.0.next().map(|target| target.node())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
 }
 
 impl<'g> IntoNeighbors for &'g TaskGraph {
@@ -104,7 +114,7 @@ impl<'g> IntoNeighborsDirected for &'g TaskGraph {
             Direction::Outgoing => &self.successors,
             Direction::Incoming => &self.predecessors,
         };
-        adjacency.of(node).iter().map(target)
+        Neighbors(adjacency.of_node(node).iter())
     }
 }
 

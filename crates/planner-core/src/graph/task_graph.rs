@@ -1,10 +1,9 @@
 //! The graph of a plan's tasks.
 
-use std::collections::HashMap;
-
 use super::csr::Csr;
 use super::{Defect, Digraph, builder};
-use crate::{Plan, TaskId, When};
+use crate::id_table::IdTable;
+use crate::{Plan, When};
 
 /// A task's position in [`Plan::tasks`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,7 +16,7 @@ impl TaskIndex {
     }
 
     pub(crate) fn from_usize(index: usize) -> Self {
-        Self(u32::try_from(index).expect("the limits keep plans below 2^31 tasks"))
+        Self(u32::try_from(index).expect("a plan of 2^30 tasks fits into no memory"))
     }
 }
 
@@ -32,7 +31,7 @@ impl NodeIndex {
     }
 
     pub(crate) fn from_usize(index: usize) -> Self {
-        Self(u32::try_from(index).expect("two nodes a task, and below 2^31 tasks"))
+        Self(u32::try_from(index).expect("two nodes a task, and a plan of 2^30 tasks fits into no memory"))
     }
 }
 
@@ -84,11 +83,12 @@ pub struct TaskGraph {
     pub(super) nodes: Vec<Node>,
     /// By task: the leaf's node, or the group's start.
     pub(super) starts: Vec<NodeIndex>,
+    /// By task; empty where there are no groups.
     pub(super) parents: Vec<Option<TaskIndex>>,
     pub(super) successors: Csr,
     pub(super) predecessors: Csr,
     pub(super) order: Vec<NodeIndex>,
-    pub(super) by_id: HashMap<TaskId, TaskIndex>,
+    pub(super) by_id: IdTable,
     pub(super) ignored: Vec<Ignored>,
 }
 
@@ -157,17 +157,17 @@ impl TaskGraph {
 
     /// Returns the group that the task belongs to; excluded groups are passed over.
     pub fn parent_of(&self, task: TaskIndex) -> Option<TaskIndex> {
-        self.parents[task.index()]
+        self.parents.get(task.index()).copied().flatten()
     }
 
     /// Returns what waits for the node.
     pub fn successors(&self, node: NodeIndex) -> impl ExactSizeIterator<Item = (NodeIndex, When)> + '_ {
-        self.successors.of(node).iter().copied()
+        self.successors.of_node(node).iter().map(|target| target.both())
     }
 
     /// Returns what the node waits for.
     pub fn predecessors(&self, node: NodeIndex) -> impl ExactSizeIterator<Item = (NodeIndex, When)> + '_ {
-        self.predecessors.of(node).iter().copied()
+        self.predecessors.of_node(node).iter().map(|target| target.both())
     }
 
     /// Returns how many edges end in the node.
@@ -182,7 +182,7 @@ impl TaskGraph {
 
     /// Returns the task of that id.
     pub fn task_index(&self, id: &str) -> Option<TaskIndex> {
-        self.by_id.get(id).copied()
+        self.by_id.place(id).map(TaskIndex)
     }
 
     /// Returns the nodes and edges as a graph of plain numbers, each edge once.

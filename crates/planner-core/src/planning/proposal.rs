@@ -233,7 +233,7 @@ impl Building<'_> {
                 true => vec![format!("{}: somebody else has looked at it and found it done", task.title)],
                 false => part.acceptance,
             };
-            task.extra.insert("acceptance".to_owned(), acceptance.into());
+            task.extra.insert("acceptance", acceptance.into());
             if part.compound {
                 let keys = group.keys.iter().cloned().chain([part.key]).collect();
                 let path = group.path.iter().cloned().chain([task.title.clone()]).collect();

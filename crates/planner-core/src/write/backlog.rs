@@ -70,7 +70,7 @@ fn path(task: &Task) -> String {
 }
 
 fn front_matter(task: &Task, status: &str) -> Map<String, Value> {
-    let mut front = kept_fields(&task.extra, &["file", "body", "status"]);
+    let mut front = kept_fields(task.extra.iter(), &["file", "body", "status"]);
     let mut set = |key: &str, value: Value| drop(front.insert(key.to_owned(), value));
     set("id", json!(task.id));
     set("title", json!(task.title));

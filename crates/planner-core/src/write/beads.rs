@@ -21,15 +21,15 @@ pub(super) fn write(plan: &Plan) -> Written {
 }
 
 fn issue(task: &Task) -> Map<String, Value> {
-    let mut issue = kept_fields(&task.extra, &["relations", "records"]);
+    let mut issue = kept_fields(task.extra.iter(), &["relations", "records"]);
     let set = |issue: &mut Map<String, Value>, key: &str, value: Value| issue.insert(key.to_owned(), value);
     set(&mut issue, "id", json!(task.id));
     set(&mut issue, "title", json!(task.title));
     if !task.description.is_empty() {
         set(&mut issue, "description", json!(task.description));
     }
-    let kind_tells = task.extra.contains_key("issue_type") && matches!(task.standing, Standing::Excluded(_));
-    if !(kind_tells && task.extra.contains_key("status")) {
+    let kind_tells = task.extra.contains("issue_type") && matches!(task.standing, Standing::Excluded(_));
+    if !(kind_tells && task.extra.contains("status")) {
         set(&mut issue, "status", json!(status(task, "status", BEADS_RULES).unwrap_or("open")));
     }
     let class = Priority::ALL.iter().position(|class| *class == task.priority);

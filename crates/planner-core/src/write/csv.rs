@@ -10,14 +10,13 @@ use crate::format::TASK_FIELDS;
 use crate::{Landing, Plan, Standing, Task, When};
 
 pub(super) fn write(plan: &Plan) -> Written {
-    let extra: BTreeSet<&str> =
-        plan.tasks.iter().flat_map(|task| task.extra.keys().map(String::as_str)).collect();
+    let extra: BTreeSet<&str> = plan.tasks.iter().flat_map(|task| task.extra.names()).collect();
     let mut text =
         TASK_FIELDS.iter().copied().chain(extra.iter().copied()).map(cell).collect::<Vec<_>>().join(",");
     text.push('\n');
     for task in &plan.tasks {
         let own = own_cells(task);
-        let others = extra.iter().map(|key| match task.extra.get(*key) {
+        let others = extra.iter().map(|key| match task.extra.get(key) {
             None => String::new(),
             Some(Value::String(text)) => text.clone(),
             Some(value) => value.to_string(),

@@ -83,7 +83,7 @@ fn attributes(task: &Task) -> String {
     if let Some(check) = &task.check {
         set("check", &check.command.join(" "));
     }
-    for (key, value) in &task.extra {
+    for (key, value) in task.extra.iter() {
         match value {
             Value::String(text) => set(key, text),
             other => set(key, &other.to_string()),

@@ -70,8 +70,11 @@ pub(super) fn status<'r>(task: &'r Task, field: &str, rules: &'r [StatusRule]) -
 }
 
 /// Returns the kept fields under the names that they had, without those of `own`.
-pub(super) fn kept_fields(extra: &Map<String, Value>, own: &[&str]) -> Map<String, Value> {
-    let kept = extra.iter().filter(|(key, _)| !own.contains(&key.as_str()));
+pub(super) fn kept_fields<'f>(
+    extra: impl Iterator<Item = (&'f str, &'f Value)>,
+    own: &[&str],
+) -> Map<String, Value> {
+    let kept = extra.filter(|(key, _)| !own.contains(key));
     kept.map(|(key, value)| (name_in_file(key).to_owned(), value.clone())).collect()
 }
 

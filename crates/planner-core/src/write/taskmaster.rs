@@ -30,7 +30,8 @@ pub(super) fn write(plan: &Plan) -> Written {
         }
     }
     tasks.reverse();
-    let mut inner = kept_fields(&plan.extra, &["tag", "other_tags"]);
+    let mut inner =
+        kept_fields(plan.extra.iter().map(|(key, value)| (key.as_str(), value)), &["tag", "other_tags"]);
     inner.insert("tasks".to_owned(), Value::Array(tasks));
     let file = match plan.extra.get("tag").and_then(Value::as_str) {
         Some(tag) => {
@@ -47,7 +48,7 @@ pub(super) fn write(plan: &Plan) -> Written {
 
 fn entry(task: &Task, parent: Option<&TaskId>, subtasks: Vec<Value>) -> Value {
     let own = ["id", "dependencies", "source_id", "source_dependencies", "status"];
-    let mut entry: Map<String, Value> = kept_fields(&task.extra, &own);
+    let mut entry: Map<String, Value> = kept_fields(task.extra.iter(), &own);
     let id = task.extra.get("source_id").cloned().unwrap_or_else(|| short(&task.id, parent));
     entry.insert("id".to_owned(), id);
     entry.insert("title".to_owned(), json!(task.title));

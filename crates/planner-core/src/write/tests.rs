@@ -116,7 +116,7 @@ proptest! {
         let mut task = crate::Task::new(TaskId::new("a").expect("it is one"));
         task.title = title.trim().to_owned();
         task.description = description;
-        task.extra.insert("note".to_owned(), kept.into());
+        task.extra.insert("note", kept.into());
         prop_assume!(!task.title.is_empty());
         let plan = Plan { name: "x".to_owned(), description: String::new(), agents: Vec::new(), tasks: vec![task], extra: serde_json::Map::new() };
         for format in [Format::Yaml, Format::Json, Format::Toml, Format::Beads, Format::Taskmaster, Format::Dot, Format::Csv] {

@@ -6,6 +6,7 @@ use planner_core::{
     AgentProfile, Capability, Check, Dependency, Effort, Landing, Plan, Priority, Standing, Task, TaskId,
     When,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::parts::{StoredCapabilities, StoredExclusion, both_ways};
@@ -114,8 +115,6 @@ impl From<StoredStanding> for Standing {
     }
 }
 
-type Extra = serde_json::Map<String, serde_json::Value>;
-
 impl<'a> StoredPlan<'a> {
     pub(super) fn new(plan: &'a Plan) -> Self {
         let places: HashMap<&TaskId, u32> = plan.tasks.iter().map(|task| &task.id).zip(0..).collect();
@@ -130,7 +129,7 @@ impl<'a> StoredPlan<'a> {
             name: &plan.name,
             description: &plan.description,
             agents: agents.collect(),
-            extra: extra_to_text(&plan.extra),
+            extra: extra_to_text(&plan.extra, plan.extra.is_empty()),
             capabilities: numbers.names,
             tasks,
         }
@@ -200,7 +199,7 @@ impl<'a> StoredTask<'a> {
             check: task.check.as_ref().map(|check| (check.command.clone(), check.timeout_seconds)),
             landing: task.landing.into(),
             standing: (&task.standing).into(),
-            extra: extra_to_text(&task.extra),
+            extra: extra_to_text(&task.extra, task.extra.is_empty()),
         }
     }
 
@@ -227,7 +226,7 @@ impl<'a> StoredTask<'a> {
             priority: self.priority.into(),
             effort: self.effort_ms.map(Effort::from_millis),
             capabilities: capabilities.into(),
-            check: self.check.map(|(command, timeout_seconds)| Check { command, timeout_seconds }),
+            check: self.check.map(|(command, timeout_seconds)| Box::new(Check { command, timeout_seconds })),
             landing: self.landing.into(),
             standing: self.standing.into(),
             extra: extra_from_text(&self.extra)?,
@@ -235,16 +234,17 @@ impl<'a> StoredTask<'a> {
     }
 }
 
-fn extra_to_text(extra: &Extra) -> String {
-    if extra.is_empty() {
+/// Returns the fields as a JSON object, or an empty text where there are none.
+fn extra_to_text<E: Serialize>(extra: &E, is_empty: bool) -> String {
+    if is_empty {
         return String::new();
     }
     serde_json::to_string(extra).expect("the keys are texts, and the values have a JSON form")
 }
 
-fn extra_from_text(text: &str) -> Result<Extra, String> {
+fn extra_from_text<E: DeserializeOwned + Default>(text: &str) -> Result<E, String> {
     if text.is_empty() {
-        return Ok(Extra::new());
+        return Ok(E::default());
     }
     serde_json::from_str(text).map_err(|error| format!("the fields of others cannot be read: {error}"))
 }
