@@ -327,6 +327,24 @@ mod tests {
     }
 
     #[test]
+    fn a_driver_merges_what_lines_cannot() {
+        let test = TestRepository::new(&[("numbers.lock", "1\n"), ("other", "1\n")]);
+        let script = "echo $(($(cat $2) + $(cat $3) - $(cat $1))) > $2";
+        let words = ["sh", "-c", script, "sum", "{base}", "{ours}", "{theirs}"].map(str::to_owned);
+        let driver = Resolution::Driver(crate::MergeDriver::new(words.to_vec()).unwrap());
+        let policy = MergePolicy::new(vec![("**.lock".parse().unwrap(), driver)]);
+        let mut writer = test.writer().with_policy(policy);
+        let set =
+            |path: &str, number: u32| commit_request(test.first, &[write(path, &format!("{number}\n"))]);
+        let answers = writer.commit(&[set("numbers.lock", 5), set("numbers.lock", 11)]).unwrap();
+        assert!(answers.iter().all(|answer| matches!(answer, Ok(Preparation::Commit { .. }))), "{answers:?}");
+        assert_eq!(test.git(&["show", "work:numbers.lock"]).1, "15\n");
+        let answers = writer.commit(&[set("other", 5), set("other", 11)]).unwrap();
+        assert!(matches!(answers[1], Ok(Preparation::Conflict(_))), "{answers:?}");
+        test.check_invariants();
+    }
+
+    #[test]
     fn a_mode_is_an_edit() {
         let test = TestRepository::new(&[("a", "a")]);
         let edit = Edit::SetMode { path: path("a"), mode: crate::FileMode::Executable };

@@ -11,11 +11,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use git2::{ObjectType, Oid};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
 use crate::change::{Edit, FileMode};
+use crate::file_stamp::FileStamp;
 use crate::object::{ObjectError, Objects};
-use crate::object_cache::ObjectCache;
 use crate::path::{DEPTH_MAX, InvalidPath, RepoPath};
 use crate::tree::{self, Item};
 
@@ -137,16 +137,20 @@ pub(crate) fn export(objects: &Objects<'_>, tree: Oid, folder: &Path) -> Result<
             std::fs::create_dir_all(parent).map_err(|source| failed(parent, source))?;
         }
         let content = objects.blob(item.id)?;
-        let permissions =
-            if FileMode::from_raw(item.mode) == Some(FileMode::Executable) { 0o777 } else { 0o666 };
-        let file = OpenOptions::new().write(true).create_new(true).mode(permissions).open(&target);
-        let written = file.and_then(|mut file| file.write_all(&content));
-        written.map_err(|source| failed(&target, source))?;
+        write_file(&target, &content, item.mode).map_err(|source| failed(&target, source))?;
         exported.files += 1;
         exported.bytes += content.len() as u64;
         Ok::<(), DirectoryError>(())
     })?;
     Ok(exported)
+}
+
+/// Writes a new file, and returns it still open.
+pub(crate) fn write_file(path: &Path, content: &[u8], mode: u32) -> io::Result<File> {
+    let permissions = if FileMode::from_raw(mode) == Some(FileMode::Executable) { 0o777 } else { 0o666 };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(permissions).open(path)?;
+    file.write_all(content)?;
+    Ok(file)
 }
 
 /// Calls `visit` for every file of a tree, and for everything else that is not a folder.
@@ -192,27 +196,38 @@ fn usable(path: &[u8], item: Item) -> Result<(RepoPath, Item), Skipped> {
     Ok((path, item))
 }
 
-/// Returns the edits that turn a tree into what a folder holds.
+/// A file that a folder was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) item: Item,
+    /// What its file looked like then; `None` where only its content can tell whether it is still the same.
+    pub(crate) stamp: Option<FileStamp>,
+}
+
+/// Returns every file of a tree.
+pub(crate) fn files_of(objects: &Objects<'_>, tree: Oid) -> Result<BTreeMap<RepoPath, Given>, ObjectError> {
+    let mut files = BTreeMap::new();
+    walk(objects, tree, &mut |found| {
+        files.extend(found.ok().map(|(path, item)| (path, Given { item, stamp: None })));
+        Ok::<(), ObjectError>(())
+    })?;
+    Ok(files)
+}
+
+/// Returns the edits that turn what a folder was given into what it holds.
 pub(crate) fn changes(
     repository: &git2::Repository,
-    known: &ObjectCache,
-    tree: Oid,
+    given: &BTreeMap<RepoPath, Given>,
     folder: &Path,
     bytes_max: u64,
 ) -> Result<DirectoryChanges, DirectoryError> {
-    let objects = Objects::open(repository, known)?;
-    let mut tracked = BTreeMap::new();
-    walk(&objects, tree, &mut |found| {
-        tracked.extend(found.ok());
-        Ok::<(), ObjectError>(())
-    })?;
     let ignore = ignore_rules(repository, folder)
         .map_err(|source| DirectoryError::Ignore { path: folder.to_owned(), source })?;
     let mut comparison = Comparison {
         repository,
         ignore,
         root: folder,
-        tracked: &tracked,
+        given,
         seen: BTreeSet::new(),
         writes: BTreeMap::new(),
         skipped: Vec::new(),
@@ -223,7 +238,7 @@ pub(crate) fn changes(
     comparison.folder(&root.map_err(|error| failed(folder, error.into()))?, "", 0)?;
     let Comparison { seen, writes, mut skipped, .. } = comparison;
     skipped.sort_by(|a, b| a.path.cmp(&b.path));
-    let deleted = tracked.keys().filter(|path| !seen.contains(*path) && !is_hidden(path, &skipped));
+    let deleted = given.keys().filter(|path| !seen.contains(*path) && !is_hidden(path, &skipped));
     let deletions = deleted.map(|path| Edit::Delete { path: path.clone() });
     let writes = writes.into_iter().map(|(path, (content, mode))| Edit::Write { path, content, mode });
     Ok(DirectoryChanges { edits: deletions.chain(writes).collect(), skipped })
@@ -250,7 +265,7 @@ struct Comparison<'a> {
     repository: &'a git2::Repository,
     ignore: git2::Repository,
     root: &'a Path,
-    tracked: &'a BTreeMap<RepoPath, Item>,
+    given: &'a BTreeMap<RepoPath, Given>,
     seen: BTreeSet<RepoPath>,
     writes: BTreeMap<RepoPath, (Vec<u8>, FileMode)>,
     skipped: Vec<Skipped>,
@@ -297,6 +312,10 @@ impl Comparison<'_> {
         };
         match kind {
             FileType::Directory => self.folder(&opened(OFlags::DIRECTORY)?, path.as_str(), depth + 1),
+            FileType::RegularFile if self.is_untouched(path, &stat) => {
+                self.seen.insert(path.clone());
+                Ok(())
+            }
             FileType::RegularFile => self.file(File::from(opened(OFlags::empty())?), path),
             FileType::Symlink => {
                 self.skip(path, SkippedBecause::Link);
@@ -309,6 +328,11 @@ impl Comparison<'_> {
         }
     }
 
+    fn is_untouched(&self, path: &RepoPath, stat: &Stat) -> bool {
+        let stamp = self.given.get(path).and_then(|given| given.stamp);
+        stamp.is_some_and(|stamp| stamp == FileStamp::of(stat))
+    }
+
     fn file(&mut self, file: File, path: &RepoPath) -> Result<(), DirectoryError> {
         let place = self.root.join(path.as_str());
         let io = |source| failed(&place, source);
@@ -319,8 +343,8 @@ impl Comparison<'_> {
         }
         let executable = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o100 != 0;
         let mode = if executable { FileMode::Executable } else { FileMode::Regular };
-        let tracked = self.tracked.get(path).copied();
-        let same_size = tracked.is_some_and(|item| self.stored_size(item) == Some(metadata.len()));
+        let given = self.given.get(path).map(|given| given.item);
+        let same_size = given.is_some_and(|item| self.stored_size(item) == Some(metadata.len()));
         let cost = metadata.len().saturating_add(path.as_str().len() as u64);
         if !same_size && cost > self.bytes_left {
             return Err(self.too_large());
@@ -330,7 +354,7 @@ impl Comparison<'_> {
         self.seen.insert(path.clone());
         let id = Oid::hash_object(ObjectType::Blob, &content)
             .map_err(|source| ObjectError::Write { kind: "blob", source })?;
-        if tracked.is_some_and(|item| item.id == id && FileMode::from_raw(item.mode) == Some(mode)) {
+        if given.is_some_and(|item| item.id == id && FileMode::from_raw(item.mode) == Some(mode)) {
             return Ok(());
         }
         let cost = content.len() as u64 + path.as_str().len() as u64;
@@ -344,11 +368,11 @@ impl Comparison<'_> {
         u64::try_from(size).ok()
     }
 
-    /// A path that is in the tree, or has something below it there, is never ignored.
+    /// A path that was given, or has something below it that was, is never ignored.
     fn is_ignored(&self, path: &RepoPath, is_folder: bool) -> Result<bool, DirectoryError> {
         let below = format!("{path}/");
         let known = self
-            .tracked
+            .given
             .range(path.clone()..)
             .take_while(|(found, _)| found.as_str().starts_with(path.as_str()));
         if known.into_iter().any(|(found, _)| found == path || found.as_str().starts_with(&below)) {
@@ -378,7 +402,7 @@ fn usable_name(prefix: &str, name: &[u8]) -> Result<RepoPath, Skipped> {
     RepoPath::new(&path).map_err(|invalid| Skipped { path, because: SkippedBecause::UnsafePath(invalid) })
 }
 
-fn failed(path: &Path, source: io::Error) -> DirectoryError {
+pub(crate) fn failed(path: &Path, source: io::Error) -> DirectoryError {
     DirectoryError::Io { path: path.to_owned(), source }
 }
 
@@ -387,6 +411,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;
+    use crate::object_cache::ObjectCache;
     use crate::testing::*;
     use crate::tree::{MODE_FILE, MODE_FOLDER, TreeEntry};
 

@@ -15,7 +15,8 @@
 //! - What is acknowledged is flushed: objects, refs and the folders that hold them. Objects come before the refs that
 //!   reach them. What failed is not repaired but written anew.
 //! - Branches only ever move to a descendant, and one is deleted only when that is asked for.
-//! - Nothing that a repository contains is executed: no hooks, no filters, no merge drivers, no attributes.
+//! - Nothing that a repository contains is executed: no hooks, no filters, no merge drivers, no attributes. The one program
+//!   that is started is a [`MergeDriver`] of the caller's.
 //! - Conflict markers are never committed; a [`Conflict`] is data.
 //! - Names, times and messages come from the caller. The crate reads no clock that ends up in an object.
 //! - Git may work beside us at any time: its locks are honoured, ours are left by no dead process for long, and objects
@@ -23,17 +24,21 @@
 
 mod branch;
 mod change;
+mod checkout;
 mod commit;
 mod commit_queue;
 mod commit_request;
 mod conflict;
 mod directory;
 mod durability;
+mod file_stamp;
 mod history;
 mod id;
 mod landing;
+mod landing_check;
 mod lock;
 mod merge;
+mod merge_driver;
 mod merge_policy;
 mod message;
 mod name;
@@ -55,6 +60,8 @@ mod testing;
 mod tree;
 mod tree_edit;
 mod working_copy;
+mod worktree_home;
+mod worktree_pool;
 mod writer;
 
 pub use branch::{CreateBranchError, DeleteBranchError};
@@ -66,7 +73,9 @@ pub use directory::{DirectoryChanges, DirectoryError, Exported, Skipped, Skipped
 pub use history::LoggedCommit;
 pub use id::{BlobId, CommitId, InvalidId};
 pub use landing::{LandRequest, Preparation, Prepared, PublishError};
+pub use landing_check::{CheckVerdict, Checked};
 pub use lock::LockError;
+pub use merge_driver::{InvalidDriver, MergeDriver};
 pub use merge_policy::{InvalidPattern, MergePolicy, PathPattern, Resolution};
 pub use message::{Message, Signature};
 pub use name::{BranchName, InvalidBranchName};
@@ -78,4 +87,6 @@ pub use reference::{MoveRefError, ReadRefError};
 pub use repository::{InitError, OpenError, ReadError, Repository};
 pub use snapshot::{Listing, Snapshot};
 pub use working_copy::{AdvanceError, WorkingCopy};
+pub use worktree_home::WorktreeFolder;
+pub use worktree_pool::{Worktree, WorktreeError, WorktreeOptions, WorktreePool};
 pub use writer::{WriteError, Writer};

@@ -7,6 +7,7 @@
 use git2::{FileFavor, MergeFileInput, MergeFileOptions, Oid};
 
 use crate::conflict::{ConflictedPath, Version};
+use crate::merge_driver::MergeDriver;
 use crate::merge_policy::{MergePolicy, Resolution};
 use crate::object::{ObjectError, Objects};
 use crate::path::DEPTH_MAX;
@@ -148,7 +149,42 @@ impl Merge<'_> {
                 }
                 _ => Ok(FileOutcome::Conflict),
             },
+            Resolution::Driver(driver) => match (ours, theirs) {
+                (Some(ours), Some(theirs)) if ours.is_file() && ours.mode == theirs.mode => {
+                    self.driven(path, base, [ours, theirs], driver)
+                }
+                _ => Ok(FileOutcome::Conflict),
+            },
         }
+    }
+
+    /// Has a program merge the contents of two files of one mode.
+    fn driven(
+        &self,
+        path: &[u8],
+        base: Option<Item>,
+        [ours, theirs]: [Item; 2],
+        driver: &MergeDriver,
+    ) -> Result<FileOutcome, ObjectError> {
+        let [base, ours_content, theirs] = self.contents(base, [ours, theirs])?;
+        let merged = driver.merge(path, [&base, &ours_content, &theirs]);
+        let merged = merged.map_err(|source| ObjectError::MergeDriver {
+            path: String::from_utf8_lossy(path).into_owned(),
+            source,
+        })?;
+        match merged {
+            Some(content) => Ok(FileOutcome::Becomes(Node::fresh(ours.mode, content)?)),
+            None => Ok(FileOutcome::Conflict),
+        }
+    }
+
+    /// Returns what three files hold; one that is none holds nothing.
+    fn contents(&self, base: Option<Item>, [ours, theirs]: [Item; 2]) -> Result<[Vec<u8>; 3], ObjectError> {
+        let base = match base.filter(|item| item.is_file()) {
+            Some(item) => self.objects.blob(item.id)?,
+            None => Vec::new(),
+        };
+        Ok([base, self.objects.blob(ours.id)?, self.objects.blob(theirs.id)?])
     }
 
     /// Merges mode and content of two items of one type that both differ from the base.
@@ -186,14 +222,9 @@ impl Merge<'_> {
         [ours, theirs]: [Item; 2],
         favor: FileFavor,
     ) -> Result<FileOutcome, ObjectError> {
-        let base = match base.filter(|item| item.is_file()) {
-            Some(item) => self.objects.blob(item.id)?,
-            None => Vec::new(),
-        };
-        let texts = [&*base, &*self.objects.blob(ours.id)?, &*self.objects.blob(theirs.id)?];
-        let merged = merge_text(texts, favor).map_err(|source| ObjectError::MergeFile {
-            path: String::from_utf8_lossy(path).into_owned(),
-            source,
+        let [base, ours_content, theirs] = self.contents(base, [ours, theirs])?;
+        let merged = merge_text([&base, &ours_content, &theirs], favor).map_err(|source| {
+            ObjectError::MergeFile { path: String::from_utf8_lossy(path).into_owned(), source }
         })?;
         match merged {
             Some(content) => Ok(FileOutcome::Becomes(Node::fresh(ours.mode, content)?)),

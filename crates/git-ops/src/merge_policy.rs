@@ -5,6 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::merge_driver::MergeDriver;
+
 /// How conflicts are resolved, by path. By default none is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MergePolicy {
@@ -12,7 +14,7 @@ pub struct MergePolicy {
 }
 
 /// What becomes of a path in conflict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
     /// It is left to an agent: the result does not land, and the conflict is data.
     Return,
@@ -23,6 +25,8 @@ pub enum Resolution {
     /// Of a text in which both changed the same lines, both versions of these lines are kept, the branch's first. Fit for
     /// lists of lines; any other conflict is left to an agent.
     Union,
+    /// A program merges two files of one mode; what it cannot merge, and any other conflict, is left to an agent.
+    Driver(MergeDriver),
 }
 
 /// Which paths a rule is for: a path in which `*` stands for anything but `/`, and `**` for anything.
@@ -51,9 +55,23 @@ impl MergePolicy {
         Self { rules }
     }
 
-    pub(crate) fn resolution_of(&self, path: &[u8]) -> Resolution {
+    pub(crate) fn resolution_of(&self, path: &[u8]) -> &Resolution {
         let rule = self.rules.iter().find(|(pattern, _)| matches(pattern.0.as_bytes(), path));
-        rule.map_or(Resolution::Return, |(_, resolution)| *resolution)
+        rule.map_or(&Resolution::Return, |(_, resolution)| resolution)
+    }
+}
+
+impl PathPattern {
+    /// Returns the pattern that is for every path.
+    #[must_use]
+    pub fn all() -> Self {
+        Self("**".to_owned())
+    }
+
+    /// Returns whether the pattern is for a path.
+    #[must_use]
+    pub fn is_for(&self, path: &str) -> bool {
+        matches(self.0.as_bytes(), path.as_bytes())
     }
 }
 
@@ -117,8 +135,8 @@ mod tests {
         let rule = |text: &str, resolution| (text.parse().unwrap(), resolution);
         let policy =
             MergePolicy::new(vec![rule("a/keep", Resolution::Return), rule("a/**", Resolution::Ours)]);
-        assert_eq!(policy.resolution_of(b"a/keep"), Resolution::Return);
-        assert_eq!(policy.resolution_of(b"a/\xff"), Resolution::Ours);
-        assert_eq!(policy.resolution_of(b"b"), Resolution::Return);
+        assert_eq!(policy.resolution_of(b"a/keep"), &Resolution::Return);
+        assert_eq!(policy.resolution_of(b"a/\xff"), &Resolution::Ours);
+        assert_eq!(policy.resolution_of(b"b"), &Resolution::Return);
     }
 }

@@ -79,6 +79,15 @@ pub enum ObjectError {
         #[source]
         source: std::io::Error,
     },
+    /// The program that merges two files could not be run.
+    #[error("the merge driver for {path:?} cannot be run")]
+    MergeDriver {
+        /// Their path.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// Two files could not be merged.
     #[error("cannot merge the content of {path:?}")]
     MergeFile {

@@ -83,6 +83,7 @@ impl Snapshot {
     /// is `.git` at the top. Links and everything else that is not a file are reported and left out. More than
     /// `bytes_max` of new and changed content is an error.
     pub fn edits_from_dir(&self, folder: &Path, bytes_max: u64) -> Result<DirectoryChanges, DirectoryError> {
-        directory::changes(&self.repository, &self.known, self.tree, folder, bytes_max)
+        let given = directory::files_of(&Objects::open(&self.repository, &self.known)?, self.tree)?;
+        directory::changes(&self.repository, &given, folder, bytes_max)
     }
 }

@@ -102,6 +102,8 @@ verifying -- adopt -> verifying
 landing -- intend to land -> landing
 landing -- land -> completed
 landing -- conflict -> in conflict
+landing -- fail -> backoff
+landing -- fail -> failed
 landing -- adopt -> landing
 backoff -- hold -> on hold
 backoff -- resume -> pending

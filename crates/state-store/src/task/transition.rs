@@ -247,12 +247,13 @@ pub fn next(
             Ok(S::Completed(Completion::Attempt { lease: *lease, landed: *landed, at }))
         }
         (S::Landing { .. }, T::Conflict { conflict, .. }) => Ok(S::InConflict(Box::new(conflict.clone()))),
-        (S::Assigned(_) | S::Running(_) | S::Verifying { .. }, T::Fail { reason, then, .. }) => {
-            Ok(match then {
-                AfterFailure::Retry(until) => S::Backoff { until: *until },
-                AfterFailure::GiveUp => S::Failed { reason: reason.clone() },
-            })
-        }
+        (
+            S::Assigned(_) | S::Running(_) | S::Verifying { .. } | S::Landing { .. },
+            T::Fail { reason, then, .. },
+        ) => Ok(match then {
+            AfterFailure::Retry(until) => S::Backoff { until: *until },
+            AfterFailure::GiveUp => S::Failed { reason: reason.clone() },
+        }),
         (S::Assigned(_) | S::Running(_), T::Lose { .. }) => Ok(S::Pending),
         (S::Pending | S::Backoff { .. } | S::InConflict(_), T::Hold) => Ok(S::OnHold),
         (S::OnHold | S::Backoff { .. }, T::Resume) => Ok(S::Pending),
