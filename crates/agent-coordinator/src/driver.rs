@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use git_ops::{BranchName, CommitId, CommitQueue, Message, Repository, Signature, Snapshot};
+use git_ops::{BranchName, CommitId, CommitQueue, Repository, Signature, WorktreePool};
 use state_store::log::StateStore;
 use state_store::task::{
     Accepted, Event, FailureReason, FencingToken, InstanceKey, InstanceStatus, Intent, Lease, Project,
@@ -26,11 +26,12 @@ use crate::handle::{CommandError, Handle, Input, ShutDown};
 use crate::hindrance::Hindrance;
 use crate::host;
 use crate::landing::{Git, Lander, Landing, chain};
+use crate::landing_rules::{LandingRules, Origin};
 use crate::metrics::Metrics;
 use crate::process::ProcessLimits;
 use crate::snapshotter::Snapshotter;
 use crate::turn::{self, RecordedEvent, TurnError};
-use crate::verification::{self, Verdict};
+use crate::verification::{self, CheckedFiles, Verdict};
 
 /// How soon another process's append is seen.
 const POLL: Duration = Duration::from_millis(50);
@@ -64,6 +65,10 @@ pub struct Coordinator<E> {
     pub repository: Option<Repository>,
     /// Who signs the commits.
     pub author: Signature,
+    /// How results come to their branch.
+    pub landing: LandingRules,
+    /// Where checks work.
+    pub worktrees: WorktreePool,
     /// What a check may use.
     pub check_limits: ProcessLimits,
     /// How many checks run at once.
@@ -149,6 +154,8 @@ impl<E: AgentExecutor> Coordinator<E> {
             check_limits: self.check_limits,
             attempt_time: self.attempt_time,
             author: self.author,
+            landing: self.landing,
+            worktrees: self.worktrees,
             shut_down: None,
             hindrance: None,
             has_orphans: false,
@@ -170,13 +177,22 @@ impl<E: AgentExecutor> Coordinator<E> {
     }
 
     fn start_lander(&self, repository: &Repository, handle: &Handle) -> Result<Git, DriverError> {
-        let queue = CommitQueue::start(repository).map_err(|error| Hindrance {
+        let started = CommitQueue::start_with(repository, self.landing.conflicts.clone());
+        let queue = started.map_err(|error| Hindrance {
             what: "the repository cannot be written to".to_owned(),
             reason: chain(&error),
         })?;
         let (landings, waiting) = mpsc::channel();
-        let (repository, author, handle) = (repository.clone(), self.author.clone(), handle.clone());
-        let lander = Lander { repository, queue: queue.clone(), author, handle };
+        let lander = Lander {
+            repository: repository.clone(),
+            queue: queue.clone(),
+            author: self.author.clone(),
+            rules: self.landing.clone(),
+            check_limits: self.check_limits,
+            worktrees: self.worktrees.clone(),
+            runtime: tokio::runtime::Handle::current(),
+            handle: handle.clone(),
+        };
         let thread = std::thread::Builder::new().name("landing".to_owned());
         thread.spawn(move || lander.run(&waiting)).map_err(DriverError::Thread)?;
         Ok(Git { queue, landings })
@@ -199,6 +215,8 @@ struct Driver<E> {
     check_limits: ProcessLimits,
     attempt_time: Duration,
     author: Signature,
+    landing: LandingRules,
+    worktrees: WorktreePool,
     shut_down: Option<ShutDown>,
     /// What keeps work from being done.
     hindrance: Option<Hindrance>,
@@ -541,12 +559,13 @@ impl<E: AgentExecutor> Driver<E> {
         };
         let (checks, limits, handle) = (Arc::clone(&self.checks), self.check_limits, self.handle.clone());
         let (repository, branch, token) = (self.repository.clone(), self.branch(task)?, lease.token);
+        let worktrees = self.worktrees.clone();
         self.runtime.spawn(async move {
             // The semaphore is never closed.
             let _permit = checks.acquire_owned().await;
             let files = repository.map(|repository| files_to_check(&repository, branch.as_ref(), result));
             let verdict = match files.transpose() {
-                Ok(files) => verification::verify(&check, files.flatten(), limits).await,
+                Ok(files) => verification::verify(&check, files.flatten(), worktrees, limits).await,
                 Err(reason) => Verdict::Unable(reason),
             };
             match verdict {
@@ -574,18 +593,14 @@ impl<E: AgentExecutor> Driver<E> {
     ) -> Result<Landing, Hindrance> {
         let project = self.project(task);
         let asked = &project.plan.tasks[task.task as usize];
-        let agent =
-            self.engine.state().agent(lease.agent).map(|agent| agent.name.clone()).unwrap_or_default();
-        let message = Message {
-            subject: format!("{}: {}", asked.id, asked.title),
-            body: asked.description.clone(),
-            trailers: vec![
-                ("Task".to_owned(), asked.id.to_string()),
-                ("Project".to_owned(), project.name.clone()),
-                ("Agent".to_owned(), agent),
-                ("Attempt".to_owned(), lease.attempt.to_string()),
-            ],
-        };
+        let agent = self.engine.state().agent(lease.agent).map_or("", |agent| &agent.name);
+        let message = self.landing.message(&Origin {
+            project: &project.name,
+            task: asked,
+            agent,
+            attempt: lease.attempt,
+            is_checked: project.settings.checks,
+        });
         let branch = self.branch(task)?.ok_or_else(|| Hindrance {
             what: format!("the result of {} cannot be landed", asked.id),
             reason: "its project has no branch any more".to_owned(),
@@ -611,12 +626,12 @@ fn files_to_check(
     repository: &Repository,
     branch: Option<&BranchName>,
     result: Option<CommitId>,
-) -> Result<Option<Snapshot>, String> {
+) -> Result<Option<CheckedFiles>, String> {
     let tip = |branch| repository.tip(branch).map_err(|error| chain(&error));
     let commit = match (result, branch) {
         (Some(result), _) => Some(result),
         (None, Some(branch)) => tip(branch)?,
         (None, None) => None,
     };
-    commit.map(|commit| repository.snapshot(commit).map_err(|error| chain(&error))).transpose()
+    Ok(commit.map(|commit| CheckedFiles { repository: repository.clone(), commit }))
 }

@@ -4,20 +4,28 @@
 //! Landing is prepare (commits written and flushed, nothing moved), intents in the log, publish (the branch is moved by
 //! compare-and-swap), landed in the log. A crash in between is resolved by looking whether an intended commit is on the
 //! branch; if none is, preparing again gives the same ids.
+//!
+//! Where the rules name a check, it is run between preparing and the intents, on the files that the branch is about to hold.
+//! A result that does not pass it fails its attempt, as one whose own check fails does, and the others of its batch land.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
 use git_ops::{
-    BranchName, CommitId, CommitQueue, LandRequest, Message, Preparation, Prepared, PublishError, Repository,
-    Signature,
+    BranchName, CheckVerdict, Checked, CommitId, CommitQueue, LandRequest, Message, Preparation, Prepared,
+    PublishError, Repository, Signature, WorktreePool,
 };
+use planner_core::Check;
 use state_store::Timestamp;
-use state_store::task::{CommitHash, ConflictRecord, FencingToken, Intent, Landed, TaskKey};
+use state_store::task::{CommitHash, ConflictRecord, FailureReason, FencingToken, Intent, Landed, TaskKey};
+use tokio::sync::oneshot;
 
 use crate::engine::Command;
 use crate::handle::{CommandError, Handle, Input};
 use crate::hindrance::Hindrance;
+use crate::landing_rules::LandingRules;
+use crate::process::ProcessLimits;
+use crate::verification::{self, CheckedFiles, Verdict};
 
 /// How often a batch is tried again when somebody else has moved the branch or holds a lock.
 const TRIES: u32 = 20;
@@ -49,7 +57,21 @@ pub(crate) struct Lander {
     pub(crate) repository: Repository,
     pub(crate) queue: CommitQueue,
     pub(crate) author: Signature,
+    pub(crate) rules: LandingRules,
+    pub(crate) check_limits: ProcessLimits,
+    pub(crate) worktrees: WorktreePool,
+    /// Where checks run.
+    pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) handle: Handle,
+}
+
+/// What of a batch the check lets through.
+struct Passed {
+    prepared: Prepared,
+    /// The landings whose commits these are.
+    now: Vec<Landing>,
+    /// Those that are prepared anew, without the one that did not pass.
+    later: Vec<Landing>,
 }
 
 /// The landings whose intents are durable.
@@ -82,7 +104,8 @@ impl Lander {
 
     /// Lands a batch on a branch, or says why that is not possible.
     fn land(&self, branch: &BranchName, mut landings: Vec<Landing>) -> Result<(), String> {
-        for _ in 0..TRIES {
+        let mut tries = 0;
+        while tries < TRIES {
             landings = self.settle_intended(branch, landings)?;
             if landings.is_empty() {
                 return Ok(());
@@ -90,27 +113,78 @@ impl Lander {
             let prepared = self.queue.prepare(branch.clone(), self.requests(&landings));
             let prepared = prepared.map_err(|error| chain(&error))?;
             landings = self.settle_without_commit(landings, &prepared);
-            match self.record_intents(landings, &prepared) {
-                Intended::All(all) => landings = all,
-                Intended::Only(some) => {
-                    // What is prepared holds the commits of the others too, so it is prepared again.
-                    landings = some;
-                    continue;
-                }
-            }
-            if landings.is_empty() {
-                return Ok(());
-            }
-            match self.queue.publish(prepared) {
-                Ok(()) => {
-                    self.tell_landed(&landings);
-                    return Ok(());
-                }
-                Err(PublishError::TipMoved { .. }) => {}
-                Err(error) => return Err(chain(&error)),
-            }
+            let Passed { prepared, now, later } = self.check(branch, prepared, landings)?;
+            let open = self.publish(prepared, now)?;
+            tries += u32::from(!open.is_empty());
+            landings = open.into_iter().chain(later).collect();
         }
         Err(format!("the branch was moved by others {TRIES} times while results were being landed"))
+    }
+
+    /// Publishes commits whose intents are recorded, and returns the landings that have to be prepared again.
+    fn publish(&self, prepared: Prepared, landings: Vec<Landing>) -> Result<Vec<Landing>, String> {
+        let landings = match self.record_intents(landings, &prepared) {
+            Intended::All(all) => all,
+            // What is prepared holds the commits of the others too, so it is prepared again.
+            Intended::Only(some) => return Ok(some),
+        };
+        if landings.is_empty() {
+            return Ok(landings);
+        }
+        match self.queue.publish(prepared) {
+            Ok(()) => {
+                self.tell_landed(&landings);
+                Ok(Vec::new())
+            }
+            Err(PublishError::TipMoved { .. }) => Ok(landings),
+            Err(error) => Err(chain(&error)),
+        }
+    }
+
+    /// Runs the check of the rules, if there is one, and fails the attempt whose result does not pass.
+    fn check(
+        &self,
+        branch: &BranchName,
+        prepared: Prepared,
+        mut landings: Vec<Landing>,
+    ) -> Result<Passed, String> {
+        let Some(check) = &self.rules.check else {
+            return Ok(Passed { prepared, now: landings, later: Vec::new() });
+        };
+        match prepared.checked(|commit| self.verdict(check, commit))? {
+            Checked::All(prepared) => Ok(Passed { prepared, now: landings, later: Vec::new() }),
+            Checked::UpTo { before, culprit: _, reason } => {
+                let mut later = landings.split_off(commits(&before).count());
+                let culprit = later.drain(..1).collect();
+                // While the check ran, another coordinator may have come to land it.
+                for Landing { task, token, .. } in self.settle_intended(branch, culprit)? {
+                    let reason = FailureReason::Check(format!("with what is on {branch}, {reason}"));
+                    self.handle.send(Command::Fail { task, token, reason });
+                }
+                Ok(Passed { prepared: before, now: landings, later })
+            }
+            Checked::Base { reason } => Err(format!("as it is, without any result, {reason}")),
+        }
+    }
+
+    /// Runs the check on the files of a commit. Ends early where the coordinator does.
+    fn verdict(&self, check: &Check, commit: CommitId) -> Result<CheckVerdict, String> {
+        let files = CheckedFiles { repository: self.repository.clone(), commit };
+        let (check, worktrees, limits) = (check.clone(), self.worktrees.clone(), self.check_limits);
+        let ended = self.handle.ended.clone();
+        let (reply, answer) = oneshot::channel();
+        self.runtime.spawn(async move {
+            tokio::select! {
+                verdict = verification::verify(&check, Some(files), worktrees, limits) => drop(reply.send(verdict)),
+                () = ended.cancelled() => {}
+            }
+        });
+        match answer.blocking_recv() {
+            Ok(Verdict::Passed { .. }) => Ok(CheckVerdict::Passes),
+            Ok(Verdict::Failed(output)) => Ok(CheckVerdict::Fails(output)),
+            Ok(Verdict::Unable(reason)) => Err(reason),
+            Err(_) => Err("the coordinator has ended".to_owned()),
+        }
     }
 
     fn requests(&self, landings: &[Landing]) -> Vec<LandRequest> {
@@ -175,14 +249,8 @@ impl Lander {
 
     /// Records what the landings are about to become, and returns those for which that is durable.
     fn record_intents(&self, mut landings: Vec<Landing>, prepared: &Prepared) -> Intended {
-        let commits = prepared.items.iter().filter_map(|item| match item {
-            Preparation::Commit { id, merged, .. } => {
-                Some(Intent { commit: CommitHash(*id.as_bytes()), merged: *merged })
-            }
-            Preparation::Empty | Preparation::Conflict(_) => None,
-        });
         let mut intents = Vec::new();
-        for (landing, intent) in landings.iter_mut().zip(commits) {
+        for (landing, intent) in landings.iter_mut().zip(commits(prepared)) {
             landing.intents.push(intent);
             intents.push((landing.task, landing.token, intent));
         }
@@ -201,6 +269,16 @@ impl Lander {
     fn tell(&self, landing: &Landing, landed: Landed) {
         self.handle.send(Command::Land { task: landing.task, token: landing.token, landed });
     }
+}
+
+/// Returns what the results that need a commit become, in order.
+fn commits(prepared: &Prepared) -> impl Iterator<Item = Intent> {
+    prepared.items.iter().filter_map(|item| match item {
+        Preparation::Commit { id, merged, .. } => {
+            Some(Intent { commit: CommitHash(*id.as_bytes()), merged: *merged })
+        }
+        Preparation::Empty | Preparation::Conflict(_) => None,
+    })
 }
 
 /// Returns an error with its causes, on one line.

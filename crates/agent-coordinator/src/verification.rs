@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use git_ops::Snapshot;
+use git_ops::{CommitId, PathPattern, Repository, WorktreePool};
 use planner_core::Check;
 
+use crate::landing::chain;
 use crate::process::{self, End, ProcessLimits, Program};
 
 /// What a check came to.
@@ -21,28 +22,46 @@ pub(crate) enum Verdict {
     Unable(String),
 }
 
-/// Runs a check in a folder of its own that holds the files, and only them.
-pub(crate) async fn verify(check: &Check, files: Option<Snapshot>, limits: ProcessLimits) -> Verdict {
+/// The files that a check is run on.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckedFiles {
+    pub(crate) repository: Repository,
+    pub(crate) commit: CommitId,
+}
+
+/// Runs a check in a folder that holds the files, and only them.
+pub(crate) async fn verify(
+    check: &Check,
+    files: Option<CheckedFiles>,
+    worktrees: WorktreePool,
+    limits: ProcessLimits,
+) -> Verdict {
     let begin = Instant::now();
-    let folder = match tempfile::Builder::new().prefix("super-planner-check-").tempdir() {
-        Ok(folder) => folder,
-        Err(error) => return Verdict::Unable(format!("no folder to run it in: {error}")),
-    };
-    if let Some(files) = files {
-        let target = folder.path().to_owned();
-        let exported =
-            tokio::task::spawn_blocking(move || files.export_to(&target).map_err(|error| error.to_string()));
-        match exported.await {
-            Ok(Ok(_)) => {}
-            Ok(Err(text)) => return Verdict::Unable(format!("the files could not be written: {text}")),
-            Err(panic) => return Verdict::Unable(format!("the files could not be written: {panic}")),
+    let lent = tokio::task::spawn_blocking(move || match files {
+        Some(CheckedFiles { repository, commit }) => {
+            worktrees.lend(&repository, commit, &[PathPattern::all()])
         }
-    }
+        None => worktrees.lend_empty(),
+    });
+    let worktree = match lent.await {
+        Ok(Ok(worktree)) => worktree,
+        Ok(Err(error)) => {
+            return Verdict::Unable(format!("there is no folder to run it in: {}", chain(&error)));
+        }
+        Err(panic) => return Verdict::Unable(format!("there is no folder to run it in: {panic}")),
+    };
     let limits = ProcessLimits { time: check.timeout().unwrap_or(limits.time), ..limits };
-    let program =
-        Program { command: &check.command, folder: folder.path(), variables: Vec::new(), input: Vec::new() };
+    let program = Program {
+        command: &check.command,
+        folder: worktree.path(),
+        variables: Vec::new(),
+        input: Vec::new(),
+    };
     let command = check.command.join(" ");
-    match process::run(program, limits).await {
+    let finished = process::run(program, limits).await;
+    // Giving it back means reading its folder, which is not for a thread of the runtime; nobody waits for it.
+    drop(tokio::task::spawn_blocking(move || drop(worktree)));
+    match finished {
         Ok(finished) => match finished.end {
             End::Exit(Some(0)) => Verdict::Passed { took_ms: begin.elapsed().as_millis() as u64 },
             End::Exit(Some(code)) => {

@@ -11,11 +11,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use agent_coordinator::{LandingRules, MessageStyle};
+use git_ops::{PathPattern, WorktreeOptions};
 use planner_core::{Diagnostic, Source};
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{CliError, ErrorKind};
 use crate::escape::escaped;
+use crate::landing_config::{self, ConflictRule};
 use crate::nearest::nearest;
 use crate::state_location;
 
@@ -49,6 +52,18 @@ pub struct Config {
     pub seed: Setting<Option<u64>>,
     /// What of the program's own log goes to standard error.
     pub log: Setting<String>,
+    /// What the files of the branch must pass with a result, before it lands.
+    pub landing_check: Setting<Option<Vec<String>>>,
+    /// What the first line of a commit looks like.
+    pub landing_message: Setting<MessageStyle>,
+    /// What becomes of conflicts, by path.
+    pub landing_conflicts: Setting<Vec<ConflictRule>>,
+    /// Where the folders are that agents and checks work in; `None` is a folder of the user's among the temporary ones.
+    pub worktrees_folder: Setting<Option<String>>,
+    /// How many bytes these may hold together.
+    pub worktrees_bytes_max: Setting<u64>,
+    /// Which files agents are shown; all of them where there is no pattern.
+    pub worktrees_paths: Setting<Vec<PathPattern>>,
 }
 
 /// The file of the settings.
@@ -156,8 +171,12 @@ const SETTINGS: [(&str, &str); 9] = [
     ("seed", "SUPER_PLANNER_SEED"),
     ("log", "SUPER_PLANNER_LOG"),
 ];
-const TRUSTED: &str = "trusted";
-const CHECKS: &str = "checks";
+/// The tables of the file with the settings in each; these are set there alone.
+const TABLES: [(&str, &[&str]); 3] = [
+    ("checks", &["trusted"]),
+    ("landing", &["check", "message", "conflicts"]),
+    ("worktrees", &["folder", "bytes_max", "paths"]),
+];
 
 impl Config {
     /// Returns the settings: from the file that is named, or the default one if there is one, and the environment.
@@ -189,6 +208,27 @@ impl Config {
         layers.config(file)
     }
 
+    /// Returns how results come to their branch.
+    pub fn landing_rules(&self) -> LandingRules {
+        let check = self.landing_check.value.clone();
+        LandingRules {
+            check: check.map(|command| planner_core::Check { command, timeout_seconds: None }),
+            conflicts: landing_config::policy(&self.landing_conflicts.value),
+            message: self.landing_message.value.clone(),
+        }
+    }
+
+    /// Returns what the folders may use that agents and checks work in.
+    pub fn worktree_options(&self) -> WorktreeOptions {
+        let default = WorktreeOptions::default();
+        WorktreeOptions {
+            folder: self.worktrees_folder.value.as_ref().map_or(default.folder, PathBuf::from),
+            bytes_max: self.worktrees_bytes_max.value,
+            paths: self.worktrees_paths.value.clone(),
+            ..WorktreeOptions::default()
+        }
+    }
+
     /// Returns all settings in the order of their documentation.
     pub fn shown(&self) -> Vec<ShownSetting> {
         fn one<T>(
@@ -210,6 +250,14 @@ impl Config {
             one("seed", &self.seed, |value| serde_json::json!(value)),
             one("log", &self.log, |value| serde_json::json!(value)),
             one("checks.trusted", &self.trusted_checks, |value| serde_json::json!(value)),
+            one("landing.check", &self.landing_check, |value| serde_json::json!(value)),
+            one("landing.message", &self.landing_message, |value| serde_json::json!(value.to_string())),
+            one("landing.conflicts", &self.landing_conflicts, |value| serde_json::json!(value)),
+            one("worktrees.folder", &self.worktrees_folder, |value| serde_json::json!(value)),
+            one("worktrees.bytes_max", &self.worktrees_bytes_max, |value| serde_json::json!(value)),
+            one("worktrees.paths", &self.worktrees_paths, |value| {
+                value.iter().map(ToString::to_string).collect()
+            }),
         ]
     }
 }
@@ -244,11 +292,12 @@ fn read_file(path: &Path) -> Result<String, CliError> {
     String::from_utf8(bytes).map_err(|error| unreadable("is no UTF-8 text".to_owned()).caused_by(error))
 }
 
-/// What the file says, as text with its place.
+/// What the file says, with its place.
 #[derive(Default)]
 struct Written {
     values: BTreeMap<&'static str, (String, Range<usize>)>,
-    trusted: Option<(Vec<TrustedCheck>, Range<usize>)>,
+    /// What the tables hold, by the name of the table and that in it.
+    tables: BTreeMap<(&'static str, &'static str), (serde_json::Value, Range<usize>)>,
 }
 
 impl Written {
@@ -260,12 +309,13 @@ impl Written {
         let mut written = Self::default();
         for (key, value) in table.into_inner() {
             let (name, place) = (key.get_ref().as_ref(), key.span());
-            if name == CHECKS {
-                written.read_checks(value.get_ref(), &value.span(), source)?;
+            if let Some(&(known, settings)) = TABLES.iter().find(|(known, _)| *known == name) {
+                written.read_table((known, settings), value.get_ref(), &value.span(), source)?;
                 continue;
             }
             let Some((known, _)) = SETTINGS.iter().find(|(known, _)| *known == name) else {
-                let names = SETTINGS.iter().map(|(known, _)| *known).chain([CHECKS]);
+                let tables = TABLES.iter().map(|(known, _)| *known);
+                let names = SETTINGS.iter().map(|(known, _)| *known).chain(tables);
                 return Err(unknown(source, name, place, &nearest(name, names, 1)));
             };
             let text = match value.get_ref() {
@@ -282,40 +332,56 @@ impl Written {
         Ok(written)
     }
 
-    fn read_checks(
+    fn read_table(
         &mut self,
+        (table, settings): (&'static str, &'static [&'static str]),
         value: &DeValue<'_>,
         place: &Range<usize>,
         source: &Source,
     ) -> Result<(), CliError> {
-        let Some(table) = value.as_table() else {
-            let help = Some("write [checks] on a line of its own, and its settings below".to_owned());
-            return Err(refused(source, "wrong-type", "`checks` is a table".to_owned(), place.clone(), help));
+        let Some(entries) = value.as_table() else {
+            let help = Some(format!("write [{table}] on a line of its own, and its settings below"));
+            return Err(refused(source, "wrong-type", format!("`{table}` is a table"), place.clone(), help));
         };
-        for (key, value) in table {
+        for (key, value) in entries {
             let name = key.get_ref().as_ref();
-            if name != TRUSTED {
-                return Err(unknown(source, name, key.span(), &nearest(name, [TRUSTED], 1)));
-            }
-            let checks = trusted(value.get_ref()).map_err(|message| {
-                let help = "for example: trusted = [[\"cargo\", \"test\"], [\"make\", \"*\"]]".to_owned();
-                refused(source, "bad-value", message, value.span(), Some(help))
-            })?;
-            self.trusted = Some((checks, value.span()));
+            let Some(known) = settings.iter().find(|known| **known == name) else {
+                return Err(unknown(source, name, key.span(), &nearest(name, settings.iter().copied(), 1)));
+            };
+            self.tables.insert((table, known), (plain(value.get_ref()), value.span()));
         }
         Ok(())
     }
 }
 
-fn trusted(value: &DeValue<'_>) -> Result<Vec<TrustedCheck>, String> {
-    let shape = || "`checks.trusted` is a list of commands, each a list of words".to_owned();
+/// Returns a value without its places. What cannot be a setting, such as a date, is null.
+fn plain(value: &DeValue<'_>) -> serde_json::Value {
+    match value {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Integer(number) if number.radix() == 10 => {
+            number.as_str().parse::<i64>().map_or(serde_json::Value::Null, Into::into)
+        }
+        DeValue::Boolean(is_so) => (*is_so).into(),
+        DeValue::Array(values) => values.iter().map(|value| plain(value.get_ref())).collect(),
+        DeValue::Table(entries) => {
+            entries.iter().map(|(key, value)| (key.get_ref().to_string(), plain(value.get_ref()))).collect()
+        }
+        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_) => serde_json::Value::Null,
+    }
+}
+
+fn trusted(value: &serde_json::Value) -> Result<Vec<TrustedCheck>, String> {
+    let shape = || {
+        "a list of commands, each a list of words: trusted = [[\"cargo\", \"test\"], [\"make\", \"*\"]]"
+            .to_owned()
+    };
     let commands = value.as_array().ok_or_else(shape)?;
     commands
         .iter()
         .map(|command| {
-            let words = command.get_ref().as_array().ok_or_else(shape)?;
+            let words = command.as_array().ok_or_else(shape)?;
             let words: Option<Vec<String>> =
-                words.iter().map(|word| Some(word.get_ref().as_str()?.to_owned())).collect();
+                words.iter().map(|word| Some(word.as_str()?.to_owned())).collect();
             TrustedCheck::new(words.ok_or_else(shape)?)
         })
         .collect()
@@ -324,7 +390,10 @@ fn trusted(value: &DeValue<'_>) -> Result<Vec<TrustedCheck>, String> {
 fn unknown(source: &Source, name: &str, place: Range<usize>, near: &[&str]) -> CliError {
     let help = match near.first() {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("settings are {}, and checks.{TRUSTED}", SETTINGS.map(|(known, _)| known).join(", ")),
+        None => {
+            let tables = TABLES.map(|(table, settings)| format!("[{table}] {}", settings.join(", ")));
+            format!("settings are {}; {}", SETTINGS.map(|(known, _)| known).join(", "), tables.join("; "))
+        }
     };
     refused(source, "unknown-setting", format!("there is no setting `{}`", escaped(name)), place, Some(help))
 }
@@ -356,10 +425,6 @@ struct Layers<'a> {
 
 impl Layers<'_> {
     fn config(self, file: ConfigFile) -> Result<Config, CliError> {
-        let trusted_checks = match &self.written.trusted {
-            None => Setting { value: Vec::new(), origin: Origin::Default },
-            Some((checks, place)) => Setting { value: checks.clone(), origin: self.origin_in_file(place) },
-        };
         let agents = const { NonZeroU32::new(8).expect("8 is not 0") };
         Ok(Config {
             file,
@@ -369,12 +434,28 @@ impl Layers<'_> {
             failures_max: self.pick("failures_max", 3, |text| whole(text).map(NonZeroU32::get))?,
             branch: self.pick("branch", "planner/{project}".to_owned(), filled)?,
             state: self.pick("state", None, |text| filled(text).map(Some))?,
-            trusted_checks,
+            trusted_checks: self.pick_in("checks", "trusted", Vec::new(), trusted)?,
             check_timeout: self.pick("check_timeout", Duration::from_secs(600), length)?,
             seed: self.pick("seed", None, |text| {
                 text.parse().map(Some).map_err(|_| "a whole number from 0 on".to_owned())
             })?,
             log: self.pick("log", "warn".to_owned(), filled)?,
+            landing_check: self.pick_in("landing", "check", None, landing_config::check)?,
+            landing_message: self.pick_in(
+                "landing",
+                "message",
+                MessageStyle::default(),
+                landing_config::message,
+            )?,
+            landing_conflicts: self.pick_in("landing", "conflicts", Vec::new(), landing_config::conflicts)?,
+            worktrees_folder: self.pick_in("worktrees", "folder", None, landing_config::folder)?,
+            worktrees_bytes_max: self.pick_in(
+                "worktrees",
+                "bytes_max",
+                WorktreeOptions::default().bytes_max,
+                landing_config::bytes,
+            )?,
+            worktrees_paths: self.pick_in("worktrees", "paths", Vec::new(), landing_config::paths)?,
         })
     }
 
@@ -403,6 +484,24 @@ impl Layers<'_> {
             return Ok(Setting { value, origin: self.origin_in_file(place) });
         }
         Ok(Setting { value: default, origin: Origin::Default })
+    }
+
+    /// Returns the value of a setting of a table; `parse` says what is expected where it cannot take what is there.
+    fn pick_in<T>(
+        &self,
+        table: &'static str,
+        name: &'static str,
+        default: T,
+        parse: impl Fn(&serde_json::Value) -> Result<T, String>,
+    ) -> Result<Setting<T>, CliError> {
+        let Some((value, place)) = self.written.tables.get(&(table, name)) else {
+            return Ok(Setting { value: default, origin: Origin::Default });
+        };
+        let value = parse(value).map_err(|expected| {
+            let message = format!("`{table}.{name}` is not {}", escaped(&expected));
+            refused(self.source, "bad-value", message, place.clone(), None)
+        })?;
+        Ok(Setting { value, origin: self.origin_in_file(place) })
     }
 
     fn origin_in_file(&self, place: &Range<usize>) -> Origin {
@@ -476,6 +575,19 @@ mod tests {
             "[checks]\ntrusted = [['*']]",
             "[checks]\ntrusted = [[]]",
             "[checks]\ntrusted = ['cargo test']",
+            "landing = 1",
+            "[landing]\ncheck = 'cargo test'",
+            "[landing]\ncheck = []",
+            "[landing]\nmessage = '{titel}'",
+            "[[landing.conflicts]]\npaths = '**.lock'",
+            "[[landing.conflicts]]\npaths = '**.lock'\nresolve = 'mine'",
+            "[[landing.conflicts]]\npaths = '**.lock'\nresolve = 'ours'\ndriver = ['d', '{ours}', '{theirs}']",
+            "[[landing.conflicts]]\npaths = '**.lock'\ndriver = ['d']",
+            "[[landing.conflicts]]\npaths = ''\nresolve = 'ours'",
+            "[worktrees]\nbytes_max = 0",
+            "[worktrees]\nbytes_max = 1999-01-01",
+            "[worktrees]\nfolder = 'relative'",
+            "[worktrees]\npaths = 'src'",
             "agents = ",
             "agents = 1\nagents = 2",
         ] {
@@ -496,6 +608,38 @@ mod tests {
         };
         assert!(allows("cargo test") && allows("make check") && allows("make check all"));
         assert!(!allows("cargo test --all") && !allows("cargo") && !allows("make") && !allows("make *"));
+    }
+
+    #[test]
+    fn how_results_land_is_set_in_tables() {
+        let text = "
+            [landing]
+            check = ['cargo', 'test']
+            message = '{type}: {title}'
+            [[landing.conflicts]]
+            paths = 'CHANGELOG.md'
+            resolve = 'union'
+            [[landing.conflicts]]
+            paths = '**.lock'
+            driver = ['lock-merge', '{base}', '{ours}', '{theirs}']
+            [worktrees]
+            folder = '/var/agents'
+            bytes_max = 5_000_000
+            paths = ['src/**']
+        ";
+        let config = load(text, &[]).unwrap();
+        let rules = config.landing_rules();
+        assert_eq!(rules.check.unwrap().command, ["cargo", "test"]);
+        assert_eq!(rules.message.to_string(), "{type}: {title}");
+        assert_ne!(rules.conflicts, git_ops::MergePolicy::default());
+        assert_eq!(config.landing_conflicts.origin, Origin::File { line: 5 });
+        let options = config.worktree_options();
+        assert_eq!((options.folder, options.bytes_max), (PathBuf::from("/var/agents"), 5_000_000));
+        let shown = serde_json::to_string(&config.landing_conflicts.value).unwrap();
+        assert_eq!(
+            shown,
+            r#"[{"paths":"CHANGELOG.md","resolve":"union"},{"paths":"**.lock","driver":["lock-merge","{base}","{ours}","{theirs}"]}]"#
+        );
     }
 
     #[test]

@@ -114,13 +114,16 @@ pub fn verify(project: &Project, agents: &[AgentRecord], history: &[LoggedCommit
                     continue;
                 };
                 let agent = agents.get(lease.agent.index()).map(|agent| agent.name.clone());
+                let check = project.plan.tasks[index.0 as usize].check.as_ref();
+                let check = check.filter(|_| project.settings.checks).map(|check| check.command.join(" "));
                 let expected = [
                     ("Task", id.to_owned()),
                     ("Project", project.name.clone()),
                     ("Agent", agent.unwrap_or_default()),
                     ("Attempt", lease.attempt.to_string()),
                 ];
-                found.extend(expected.into_iter().filter_map(|(key, value)| differing(logged, key, value)));
+                let expected = expected.into_iter().chain(check.map(|check| ("Check", check)));
+                found.extend(expected.filter_map(|(key, value)| differing(logged, key, value)));
             }
             // It may have landed without anybody having been able to say so yet.
             TaskState::Landing { intents, .. } => {

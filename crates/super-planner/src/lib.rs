@@ -19,6 +19,7 @@ pub mod escape;
 mod event_lines;
 pub mod history;
 pub mod landed;
+pub mod landing_config;
 mod local_time;
 pub mod logging;
 pub mod moment;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use agent_coordinator::engine::{AgentSpec, Policy, Refusal};
-use agent_coordinator::{CommandError, DriverError, ProcessLimits, ShutDown};
-use git_ops::{BranchName, Repository};
+use agent_coordinator::{CommandError, DriverError, LandingRules, ProcessLimits, ShutDown};
+use git_ops::{BranchName, Repository, WorktreePool};
 use planner_core::Plan;
 use state_store::StateStore;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,8 @@ pub(crate) struct Run {
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) run_checks: bool,
     pub(crate) policy: Policy,
+    pub(crate) landing: LandingRules,
+    pub(crate) worktrees: WorktreePool,
     pub(crate) check_limits: ProcessLimits,
     pub(crate) executor: Agents,
     /// How many times faster than planned the agents work; `None` where they are real.
@@ -103,6 +105,8 @@ impl Run {
             target: self.target,
             run_checks: self.run_checks,
             policy: self.policy,
+            landing: self.landing,
+            worktrees: self.worktrees,
             check_limits: self.check_limits,
             ..SessionOptions::new(self.plan, self.executor)
         };

@@ -22,9 +22,10 @@ use std::time::Duration;
 use agent_coordinator::engine::{AgentSpec, Command, Policy};
 use agent_coordinator::executor::AgentExecutor;
 use agent_coordinator::{
-    CommandError, Coordinator, DriverError, Handle, ProcessLimits, Running, ShutDown, Stopped, TurnError,
+    CommandError, Coordinator, DriverError, Handle, LandingRules, ProcessLimits, Running, ShutDown, Stopped,
+    TurnError,
 };
-use git_ops::{BranchName, CommitId, CreateBranchError, ReadError, Repository, Signature};
+use git_ops::{BranchName, CommitId, CreateBranchError, ReadError, Repository, Signature, WorktreePool};
 use planner_core::{CapabilitySet, Plan, Task, TaskId};
 use state_store::task::{
     Accepted, CommitHash, Completion, Landed, Project, ProjectKey, ProjectSettings, State, TaskState,
@@ -52,6 +53,10 @@ pub struct SessionOptions<E> {
     pub policy: Policy,
     /// Who signs the commits.
     pub author: Signature,
+    /// How results come to their branch.
+    pub landing: LandingRules,
+    /// Where checks work.
+    pub worktrees: WorktreePool,
     /// What a check may use.
     pub check_limits: ProcessLimits,
     /// How long an attempt may take.
@@ -71,6 +76,8 @@ impl<E> SessionOptions<E> {
             run_checks: false,
             policy: Policy::default(),
             author: default_author(),
+            landing: LandingRules::default(),
+            worktrees: WorktreePool::default(),
             check_limits: ProcessLimits::default(),
             attempt_time: ATTEMPT_TIME,
         }
@@ -212,6 +219,8 @@ impl Session {
             executor: options.executor,
             repository: options.target.as_ref().map(|(repository, _)| repository.clone()),
             author: options.author,
+            landing: options.landing,
+            worktrees: options.worktrees,
             check_limits: options.check_limits,
             checks_at_once,
             attempt_time: options.attempt_time,

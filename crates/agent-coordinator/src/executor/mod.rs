@@ -68,6 +68,11 @@ impl Base {
         self.commit
     }
 
+    /// Returns where it is.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
     /// Returns its files, to be read or written to a folder.
     pub fn files(&self) -> Result<Snapshot, ReadError> {
         self.repository.snapshot(self.commit)

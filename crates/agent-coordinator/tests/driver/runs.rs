@@ -223,7 +223,7 @@ async fn a_program_is_an_agent() {
         rm README.md
     ";
     let command = ["sh", "-c", script].map(str::to_owned).to_vec();
-    let running = world.start(1, CommandAgent::new(command, ProcessLimits::default()));
+    let running = world.start(1, CommandAgent::new(command, ProcessLimits::default(), world.worktrees()));
     let project = add(&running, plan(vec![task("a", &[])]), world.settings(), 1).await;
     settle(&running, project).await;
     assert_eq!(states(&running, project).await, [StateName::Completed]);

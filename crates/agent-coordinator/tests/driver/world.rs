@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use agent_coordinator::engine::{AgentSpec, Command, Policy};
 use agent_coordinator::executor::{AgentExecutor, Job, Outcome};
-use agent_coordinator::{Coordinator, ProcessLimits, Running, ShutDown};
-use git_ops::{BranchName, Edit, FileMode, RepoPath, Repository, Signature};
+use agent_coordinator::{Coordinator, LandingRules, ProcessLimits, Running, ShutDown};
+use git_ops::{BranchName, Edit, FileMode, RepoPath, Repository, Signature, WorktreeOptions, WorktreePool};
 use planner_core::{CapabilitySet, Dependency, Plan, Task, TaskId};
 use state_store::task::{Accepted, ProjectKey, ProjectSettings, StateName};
 use state_store::{MemoryStore, StateStore, StreamName, SystemClock};
@@ -17,6 +17,7 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
     repository: Repository,
     pub(crate) branch: BranchName,
+    landing: LandingRules,
     pub(crate) store: Arc<dyn StateStore>,
 }
 
@@ -32,7 +33,11 @@ impl World {
         let branch = BranchName::new("planner/test").unwrap();
         repository.create_branch(&branch, repository.head().unwrap().unwrap()).unwrap();
         let store = open(folder.path());
-        Self { folder, repository, branch, store }
+        Self { folder, repository, branch, landing: LandingRules::default(), store }
+    }
+
+    pub(crate) fn with_landing(self, landing: LandingRules) -> Self {
+        Self { landing, ..self }
     }
 
     pub(crate) fn start<E: AgentExecutor>(&self, id: u8, executor: E) -> Running {
@@ -48,11 +53,19 @@ impl World {
             executor,
             repository: Some(self.repository.clone()),
             author: author(),
+            landing: self.landing.clone(),
+            worktrees: self.worktrees(),
             check_limits: ProcessLimits::default(),
             checks_at_once: 2,
             attempt_time: TIME_MAX,
         };
         coordinator.start().unwrap()
+    }
+
+    /// Returns a pool whose folders lie in the folder of the world.
+    pub(crate) fn worktrees(&self) -> WorktreePool {
+        let folder = self.folder.path().join("worktrees");
+        WorktreePool::new(WorktreeOptions { folder, ..WorktreeOptions::default() })
     }
 
     pub(crate) fn settings(&self) -> ProjectSettings {

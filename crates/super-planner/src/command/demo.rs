@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use agent_coordinator::ProcessLimits;
 use agent_coordinator::engine::Policy;
 use agent_coordinator::executor::{Simulated, SimulatedProfile};
+use agent_coordinator::{LandingRules, ProcessLimits};
+use git_ops::WorktreePool;
 use planner_core::analysis::makespan_lower_bound;
 use planner_core::{Limits, Plan, TaskGraph};
 use serde_json::json;
@@ -62,6 +63,8 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
         place,
         run_checks,
         policy: Policy { seed, ..Policy::default() },
+        landing: LandingRules::default(),
+        worktrees: WorktreePool::default(),
         check_limits: ProcessLimits::default(),
         executor: Agents::Simulated(Simulated::new(SimulatedProfile {
             seed,

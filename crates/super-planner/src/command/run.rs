@@ -7,7 +7,7 @@ use std::sync::Arc;
 use agent_coordinator::ProcessLimits;
 use agent_coordinator::engine::{AgentSpec, Policy};
 use agent_coordinator::executor::{CommandAgent, Simulated, SimulatedProfile};
-use git_ops::Repository;
+use git_ops::{Repository, WorktreePool};
 use planner_core::{Plan, Reading, TaskGraph};
 use serde_json::{Value, json};
 use state_store::StateStore;
@@ -35,7 +35,8 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
         let message = "--failure-rate and --shared-rate are for simulated agents";
         return Err(CliError::new(ErrorKind::Usage, message));
     }
-    let command = args.agent_command.as_deref().map(program).transpose()?;
+    let worktrees = WorktreePool::new(config.worktree_options());
+    let command = args.agent_command.as_deref().map(|command| program(command, &worktrees)).transpose()?;
     let target = match args.landing {
         LandingChoice::Git => Some(target::find(args, config, &reading.plan)?),
         LandingChoice::None => None,
@@ -63,6 +64,8 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
             seed,
             ..Policy::default()
         },
+        landing: config.landing_rules(),
+        worktrees,
         check_limits: ProcessLimits { time: config.check_timeout.value, ..ProcessLimits::default() },
         time_scale: args.agent_command.is_none().then_some(time_scale),
         seed,
@@ -163,7 +166,7 @@ fn is_program(name: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| is_executable(&folder.join(name))))
 }
 
-fn program(command: &str) -> Result<CommandAgent, CliError> {
+fn program(command: &str, worktrees: &WorktreePool) -> Result<CommandAgent, CliError> {
     let words: Vec<_> = command.split_whitespace().map(str::to_owned).collect();
     let Some(program) = words.first() else {
         return Err(CliError::new(ErrorKind::Usage, "--agent-command names no program"));
@@ -174,7 +177,8 @@ fn program(command: &str) -> Result<CommandAgent, CliError> {
             "--agent-command names a program on the path, or one by a path from the root: agents work in folders of their own",
         ));
     }
-    Ok(CommandAgent::new(words, ProcessLimits { time: ATTEMPT_TIME, ..ProcessLimits::default() }))
+    let limits = ProcessLimits { time: ATTEMPT_TIME, ..ProcessLimits::default() };
+    Ok(CommandAgent::new(words, limits, worktrees.clone()))
 }
 
 fn voice(args: &RunArgs) -> Voice {

@@ -1,0 +1,119 @@
+//! The check before the branch moves: it sees exactly what the branch would hold, and finds out whose fault it is.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use agent_coordinator::executor::{InProcess, Job, Outcome};
+use agent_coordinator::{DriverError, LandingRules, ShutDown};
+use planner_core::Check;
+use state_store::task::{Handover, StateName};
+
+use crate::world::{World, add, end, plan, settle, states, task, write};
+
+/// A world whose branch must pass a script with every result.
+fn checked_by(script: &str) -> World {
+    let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+    let check = Some(Check { command, timeout_seconds: None });
+    World::new().with_landing(LandingRules { check, ..LandingRules::default() })
+}
+
+/// Returns every commit of the branch whose files hold a word.
+fn commits_with(world: &World, word: &str) -> Vec<String> {
+    let commits = world.git(&["rev-list", world.branch.as_str()]);
+    let holds = |commit: &&str| {
+        world
+            .git(&["ls-tree", "-r", "--name-only", commit])
+            .lines()
+            .any(|file| world.git(&["show", &format!("{commit}:{file}")]).contains(word))
+    };
+    commits.lines().filter(holds).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_result_does_not_take_the_good_ones_with_it_and_never_reaches_the_branch() {
+    let world = checked_by("! grep -rq bad . --include=*.txt");
+    let tasks: Vec<_> = (0..12).map(|number| task(&format!("t{number}"), &[])).collect();
+    let retried = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&retried);
+    let work = move |job: Job| {
+        let counted = Arc::clone(&counted);
+        async move {
+            let name = job.task().id.to_string();
+            let is_bad = job.attempt == 1 && ["t3", "t4", "t9"].contains(&&*name);
+            if let Some(Handover::Failure(reason)) = &job.handover {
+                assert!(reason.contains("with what is on planner/test"), "{reason}");
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+            Outcome::Done(vec![write(&format!("{name}.txt"), if is_bad { "bad" } else { "good" })])
+        }
+    };
+    let running = world.start(1, InProcess::new(work));
+    let project = add(&running, plan(tasks), world.settings(), 12).await;
+    settle(&running, project).await;
+    assert_eq!(states(&running, project).await, [StateName::Completed; 12]);
+    end(running).await;
+    assert_eq!(retried.load(Ordering::Relaxed), 3, "only the bad ones were tried again");
+    assert_eq!(world.commits().len(), 12);
+    assert_eq!(commits_with(&world, "bad"), [] as [&str; 0]);
+    let said =
+        world.git(&["log", "-1", "--format=%(trailers:key=Landing-Check,valueonly)", world.branch.as_str()]);
+    assert_eq!(said.trim(), "sh -c ! grep -rq bad . --include=*.txt");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_are_good_alone_and_bad_together_do_not_land_together() {
+    let world = checked_by("! { test -e a.txt && test -e b.txt; }");
+    let work = |job: Job| async move {
+        let name = if job.attempt == 1 { job.task().id.to_string() } else { "c".to_owned() };
+        Outcome::Done(vec![write(&format!("{name}.txt"), "text")])
+    };
+    let running = world.start(1, InProcess::new(work));
+    let project = add(&running, plan(vec![task("a", &[]), task("b", &[])]), world.settings(), 2).await;
+    settle(&running, project).await;
+    assert_eq!(states(&running, project).await, [StateName::Completed; 2]);
+    end(running).await;
+    let files = world.git(&["ls-tree", "--name-only", world.branch.as_str()]);
+    assert!(files == "README.md\na.txt\nc.txt\n" || files == "README.md\nb.txt\nc.txt\n", "{files}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_ends_during_the_check_leaves_a_result_that_lands_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let [begun, go] = ["begun", "go"].map(|name| folder.path().join(name));
+    let script = format!("touch {}; while [ ! -e {} ]; do sleep 0.02; done", begun.display(), go.display());
+    let world = checked_by(&script);
+    let work = |_| async { Outcome::Done(vec![write("a.txt", "text")]) };
+    let running = world.start(1, InProcess::new(work));
+    let project = add(&running, plan(vec![task("a", &[])]), world.settings(), 1).await;
+    appears(&begun).await;
+    assert_eq!(states(&running, project).await, [StateName::Landing]);
+    running.handle.shut_down(ShutDown::Now);
+    running.ended().await.unwrap();
+    assert_eq!(world.commits().len(), 0);
+    std::fs::write(&go, "").unwrap();
+    let running = world.start(2, InProcess::new(work));
+    add(&running, plan(vec![task("a", &[])]), world.settings(), 1).await;
+    settle(&running, project).await;
+    assert_eq!(states(&running, project).await, [StateName::Completed]);
+    end(running).await;
+    assert_eq!(world.commits(), ["a: a"]);
+}
+
+async fn appears(path: &Path) {
+    while !path.exists() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_that_is_bad_already_stops_the_run_and_fails_no_task() {
+    let world = checked_by("echo broken; false");
+    let running = world.start(1, InProcess::new(crate::world::file_of));
+    let project = add(&running, plan(vec![task("a", &[])]), world.settings(), 1).await;
+    running.handle.settled(project).await.unwrap_err();
+    let ended = running.ended().await;
+    let Err(DriverError::Hindered(hindrance)) = ended else { panic!("{ended:?}") };
+    assert!(hindrance.reason.contains("broken"), "{hindrance:?}");
+    assert_eq!(world.commits().len(), 0);
+}
