@@ -114,12 +114,32 @@ impl Repository {
     /// A branch that some working copy shows is not deleted. Commits that nothing else reaches are left to git, which
     /// collects them after some weeks.
     pub fn delete_branch(&self, branch: &BranchName, at: CommitId) -> Result<(), DeleteBranchError> {
+        let deleted = self.delete_branches(&[(branch.clone(), at)])?;
+        deleted.into_iter().next().expect("one branch has one outcome")
+    }
+
+    /// Deletes branches, which share their flushes, as [`Repository::delete_branch`] each.
+    ///
+    /// The outcomes are in the order of the branches; one that is refused does not touch the others.
+    pub fn delete_branches(
+        &self,
+        branches: &[(BranchName, CommitId)],
+    ) -> Result<Vec<Result<(), DeleteBranchError>>, DeleteBranchError> {
         let lock = HeldLock::acquire_and_search(self.git_dir())?;
-        if self.checked_out_branches()?.contains(branch) {
-            return Err(DeleteBranchError::CheckedOut { branch: branch.clone() });
-        }
-        let to = RefMove { name: branch.ref_name(), expected: Some(at), new: None };
-        Ok(Refs::new(self.git_dir()).compare_and_swap(&lock, to)?)
+        let shown = self.checked_out_branches()?;
+        let is_free = |branch: &&(BranchName, CommitId)| !shown.contains(&branch.0);
+        let as_move = |(branch, at): &(BranchName, CommitId)| RefMove {
+            name: branch.ref_name(),
+            expected: Some(*at),
+            new: None,
+        };
+        let moves: Vec<RefMove> = branches.iter().filter(is_free).map(as_move).collect();
+        let mut moved = Refs::new(self.git_dir()).move_all(&lock, &moves).into_iter();
+        let outcomes = branches.iter().map(|branch| match is_free(&branch) {
+            true => Ok(moved.next().expect("every move has an outcome")?),
+            false => Err(DeleteBranchError::CheckedOut { branch: branch.0.clone() }),
+        });
+        Ok(outcomes.collect())
     }
 }
 
@@ -205,6 +225,7 @@ mod tests {
     use super::*;
     use crate::object::ObjectError;
     use crate::testing::*;
+    use crate::{CommitRequest, Preparation};
 
     #[test]
     fn a_branch_is_created_once() {
@@ -256,6 +277,32 @@ mod tests {
         test.repository.delete_branch(&one, test.first).expect("it is gone already");
         assert_eq!(we_list(), git_lists());
         assert_eq!(we_list().len(), 262);
+        test.check_invariants();
+    }
+
+    #[test]
+    fn ten_thousand_branches_are_made_moved_listed_and_deleted() {
+        let test = TestRepository::new(&[("a", "1")]);
+        let name = |n: usize| BranchName::new(&format!("fleet/{}/agent{n}", n % 100)).unwrap();
+        let all: Vec<_> = (0..10_000).map(|n| (name(n), test.first)).collect();
+        for half in all.chunks(5000) {
+            assert!(test.repository.create_branches(half).unwrap().into_iter().all(|made| made.is_ok()));
+        }
+        let lists = || test.git(&["for-each-ref", "--count=20000", "refs/heads/fleet"]).1.lines().count();
+        assert_eq!((test.repository.branches().unwrap().len(), lists()), (10_002, 10_000));
+        let request =
+            |n: usize| CommitRequest { branch: name(n), ..commit_request(test.first, &[write("a", "2")]) };
+        let requests: Vec<_> = (0..300).map(|n| request(n * 31)).collect();
+        let committed = test.writer().commit(&requests).unwrap();
+        assert!(committed.iter().all(|made| matches!(made, Ok(Preparation::Commit { .. }))));
+        let mut outcomes = test.repository.delete_branches(&all).unwrap();
+        outcomes.retain(|outcome| {
+            matches!(outcome, Err(DeleteBranchError::Move(MoveRefError::Elsewhere { .. })))
+        });
+        assert_eq!(outcomes.len(), 300, "those that have moved on stay");
+        assert_eq!((test.repository.branches().unwrap().len(), lists()), (302, 300));
+        let Ok(Preparation::Commit { id, .. }) = committed[7] else { panic!() };
+        assert_eq!(test.repository.tip(&name(7 * 31)).unwrap(), Some(id));
         test.check_invariants();
     }
 

@@ -5,8 +5,9 @@
 //! or in many, take turns batch by batch.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::commit_request::{CommitError, CommitRequest, ReadyCommit};
@@ -260,7 +261,10 @@ fn answer<T>(replies: Vec<Reply<T>>, answers: impl IntoIterator<Item = T>) {
     replies.into_iter().zip(answers).for_each(|(reply, answer)| reply(answer));
 }
 
-/// A thread that joins small packs when it is asked to, beside the writing.
+/// After how long a time without requests there is time to pack anew.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// A thread that joins small packs when it is asked to, beside the writing, and packs them anew when nobody writes.
 struct Joiner {
     requests: mpsc::SyncSender<()>,
     joined: Arc<AtomicBool>,
@@ -272,9 +276,22 @@ impl Joiner {
         let joined = Arc::new(AtomicBool::new(false));
         let done = Arc::clone(&joined);
         std::thread::spawn(move || {
-            while asked.recv().is_ok() {
-                // Packs that are not joined now are joined the next time; nothing depends on it.
-                if repository.join_packs().is_ok_and(|replaced| replaced > 0) {
+            let mut has_new = false;
+            loop {
+                let next = match has_new {
+                    true => asked.recv_timeout(IDLE),
+                    false => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                };
+                has_new = next.is_ok();
+                // Packs that are left as they are now are looked at the next time; nothing depends on it.
+                let replaced = match next {
+                    Ok(()) => repository.join_packs().unwrap_or(0),
+                    Err(RecvTimeoutError::Timeout) => {
+                        repository.repack_if_due().map_or(0, |repacked| repacked.packs)
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return,
+                };
+                if replaced > 0 {
                     done.store(true, Ordering::Relaxed);
                 }
             }

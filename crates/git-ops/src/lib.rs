@@ -53,6 +53,7 @@ mod pin;
 mod planted;
 mod printable;
 mod reference;
+mod repack;
 mod repository;
 mod snapshot;
 #[cfg(test)]
@@ -84,6 +85,7 @@ pub use pack_folder::JoinPacksError;
 pub use path::{InvalidPath, RepoPath};
 pub use pin::{PinRequest, Pinned};
 pub use reference::{MoveRefError, ReadRefError};
+pub use repack::{RepackError, Repacked};
 pub use repository::{InitError, OpenError, ReadError, Repository};
 pub use snapshot::{Listing, Snapshot};
 pub use working_copy::{AdvanceError, WorkingCopy};

@@ -401,7 +401,10 @@ mod tests {
     }
 
     /// Returns the merged tree, or the conflicted paths without the suffixes that git makes up.
-    fn git_merges(test: &TestRepository, [base, ours, theirs]: [Oid; 3]) -> Result<String, BTreeSet<String>> {
+    fn git_merges(
+        git: impl Fn(&[&str]) -> (bool, String),
+        [base, ours, theirs]: [Oid; 3],
+    ) -> Result<String, BTreeSet<String>> {
         let base = format!("--merge-base={base}");
         let options = ["-z", "--name-only", "--no-messages"];
         let (ours, theirs) = (ours.to_string(), theirs.to_string());
@@ -411,12 +414,93 @@ mod tests {
                 .chain(options)
                 .chain([&*ours, &*theirs])
                 .collect();
-        let (clean, said) = test.git(&arguments);
+        let (clean, said) = git(&arguments);
         let mut lines = said.split_terminator('\0');
         let tree = lines.next().unwrap_or_default().to_owned();
         assert_eq!(tree.len(), 40, "{said}");
         let paths = lines.map(|line| line.split('~').next().unwrap().to_owned()).collect();
         if clean { Ok(tree) } else { Err(paths) }
+    }
+
+    /// Returns what we make of it, in the same form.
+    fn we_merge(objects: &Objects<'_>, trees: [Oid; 3]) -> Result<String, BTreeSet<String>> {
+        match merge(objects, &MergePolicy::default(), trees).unwrap() {
+            Merged::Clean(draft) => Ok(draft.write(objects).unwrap().to_string()),
+            Merged::Conflict(paths) => Err(paths.into_iter().map(|conflict| conflict.path).collect()),
+        }
+    }
+
+    /// Returns the repositories with real histories that there are: that of this project, where the tests run in one, and
+    /// those in the folder `histories` of the corpus.
+    fn histories() -> Vec<std::path::PathBuf> {
+        let own = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let corpus = std::env::var_os("SUPER_PLANNER_CORPUS").map(std::path::PathBuf::from);
+        let others = corpus.and_then(|folder| std::fs::read_dir(folder.join("histories")).ok());
+        let others = others.into_iter().flatten().map(|entry| entry.unwrap().path());
+        others.chain([own]).filter(|path| path.join(".git").exists() || path.join("HEAD").exists()).collect()
+    }
+
+    #[test]
+    fn changes_of_real_histories_go_together_as_with_git() {
+        let scale: f64 = std::env::var("SUPER_PLANNER_TEST_SCALE").map_or(1.0, |text| text.parse().unwrap());
+        let seed: u64 = std::env::var("SUPER_PLANNER_TEST_SEED").map_or(1, |text| text.parse().unwrap());
+        let (mut clean, mut conflicts, mut renamed) = (0, 0, 0);
+        let histories = histories();
+        for place in &histories {
+            // What git writes goes elsewhere; the repository is only read.
+            let written = tempfile::tempdir().unwrap();
+            let git_dir = git(place, &["rev-parse", "--absolute-git-dir"]).1;
+            let objects_of = std::path::Path::new(git_dir.trim()).join("objects");
+            let reading = |arguments: &[&str]| {
+                let mut command = std::process::Command::new("git");
+                command.arg("-C").arg(place).args(arguments);
+                command.env("GIT_OBJECT_DIRECTORY", written.path());
+                command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &objects_of).env("LC_ALL", "C");
+                let output = command.output().unwrap();
+                (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+            };
+            let listed =
+                reading(&["log", "--no-merges", "--min-parents=1", "--format=%T %P", "-n", "5000"]).1;
+            let commits: Vec<(Oid, String)> = listed
+                .lines()
+                .map(|line| line.split_once(' ').unwrap())
+                .map(|(tree, parent)| (Oid::from_str(tree).unwrap(), format!("{parent}^{{tree}}")))
+                .collect();
+            let raw = git2::Repository::open(place).unwrap();
+            let known = ObjectCache::default();
+            let random = &mut Random(seed);
+            for _ in 0..(60.0 * scale) as u64 * u64::from(commits.len() > 1) {
+                let at = random.below(commits.len() as u64) as usize;
+                let near = commits.len().min(at + 40) - at.saturating_sub(40);
+                let other = at.saturating_sub(40) + random.below(near as u64) as usize;
+                let (theirs, parent) = &commits[at];
+                let base = raw.revparse_single(parent).unwrap().id();
+                let trees = [base, commits[other].0, *theirs];
+                // Git guesses renames and we do not; where there is anything to guess the two may differ.
+                let has_renames = [1, 2].iter().any(|side| {
+                    let [base, side] = [trees[0], trees[*side]].map(|tree| tree.to_string());
+                    !reading(&["diff-tree", "-r", "-M30", "--diff-filter=R", "--name-only", &base, &side])
+                        .1
+                        .is_empty()
+                });
+                if has_renames {
+                    renamed += 1;
+                    continue;
+                }
+                let objects = Objects::open(&raw, &known).unwrap();
+                let found = we_merge(&objects, trees);
+                assert_eq!(found, git_merges(reading, trees), "{} seed {seed}: {trees:?}", place.display());
+                *if found.is_ok() { &mut clean } else { &mut conflicts } += 1;
+            }
+        }
+        println!(
+            "{clean} clean, {conflicts} in conflict, {renamed} with renames, of {} histories",
+            histories.len()
+        );
+        assert!(
+            histories.is_empty() || clean + conflicts > 0,
+            "{renamed} had renames, and nothing was compared"
+        );
     }
 
     #[test]
@@ -437,14 +521,11 @@ mod tests {
             let ours = changed(random, &objects, Some(base), more);
             let theirs = changed(random, &objects, Some(base), few);
             objects.store(&packs).unwrap();
-            let expected = git_merges(&test, [base, ours, theirs]);
-            let found = match merge(&objects, &MergePolicy::default(), [base, ours, theirs]).unwrap() {
-                Merged::Clean(draft) => Ok(draft.write(&objects).unwrap().to_string()),
-                Merged::Conflict(paths) => Err(paths.into_iter().map(|conflict| conflict.path).collect()),
-            };
+            let expected = git_merges(|arguments| test.git(arguments), [base, ours, theirs]);
+            let found = we_merge(&objects, [base, ours, theirs]);
             objects.store(&packs).unwrap();
             if seed % 50 == 0 {
-                packs.join_small().unwrap();
+                packs.join_small(test.repository.git_dir()).unwrap();
             }
             let listing = |tree: Oid| test.git(&["ls-tree", "-r", &tree.to_string()]).1;
             let input = || [base, ours, theirs].map(listing).join("--\n");

@@ -1,7 +1,6 @@
 //! A pack and its index as bytes. Pure: the same entries in the same order give the same files.
 //!
-//! The formats are those of git's `gitformat-pack`: version 2 of the pack, with whole objects only, and version 2 of the
-//! index.
+//! The formats are those of git's `gitformat-pack`: version 2 of both. What is made here holds whole objects only.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -50,8 +49,14 @@ impl Pack {
         assert_eq!(places.len(), count as usize, "each object is there once");
         let checksum: [u8; CHECKSUM_BYTES] = Sha1::digest(&bytes).into();
         bytes.extend_from_slice(&checksum);
+        Self::with_index(bytes, encode_index(&places, &checksum))
+    }
+
+    /// Returns a pack that is complete, with its index.
+    pub(crate) fn with_index(bytes: Vec<u8>, index: Vec<u8>) -> Self {
+        let checksum = &bytes[bytes.len().saturating_sub(CHECKSUM_BYTES)..];
         let name = checksum.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { name, bytes, index: encode_index(&places, &checksum) }
+        Self { name, bytes, index }
     }
 }
 
@@ -112,12 +117,43 @@ pub(crate) fn whole_objects(pack: &[u8], index: &[u8]) -> Result<Option<Places>,
         let range = usize::try_from(start).ok().zip(usize::try_from(end).ok()).map(|(start, end)| start..end);
         let range = range.filter(|range| range.start >= HEADER_BYTES && range.start < range.end);
         let range = range.ok_or(DamagedPack("an object is at an impossible place"))?;
-        if !matches!(pack[range.start] >> 4 & 7, 1..=4) {
+        if !is_whole_type(pack[range.start]) {
             return Ok(None);
         }
         objects.push((id, range));
     }
     Ok(Some(objects))
+}
+
+/// Returns the objects that an index lists.
+pub(crate) fn ids(index: &[u8]) -> Result<Vec<Oid>, DamagedPack> {
+    Ok(parse_index(index)?.into_iter().map(|(id, _)| id).collect())
+}
+
+/// How many bytes tell how an object is packed: its type and size, and the head of what zlib has made.
+pub(crate) const HEAD_BYTES: usize = 16;
+/// The second byte of what zlib makes where it was told to be fast rather than small.
+const ZLIB_FASTEST: u8 = 0x01;
+
+/// Returns whether a pack was made in haste: of whole objects only, compressed as fast as can be. `head` returns the bytes
+/// from a place of the pack on.
+pub(crate) fn is_hasty<E: From<DamagedPack>>(
+    index: &[u8],
+    mut head: impl FnMut(u64) -> Result<[u8; HEAD_BYTES], E>,
+) -> Result<bool, E> {
+    for (_, place) in parse_index(index)? {
+        let head = head(place)?;
+        let size_bytes = head.iter().take_while(|&&byte| byte & 0x80 != 0).count() + 1;
+        if !is_whole_type(head[0]) || head.get(size_bytes + 1) != Some(&ZLIB_FASTEST) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns whether the first byte of an object says that it is whole.
+fn is_whole_type(byte: u8) -> bool {
+    matches!(byte >> 4 & 7, 1..=4)
 }
 
 /// Returns each object that an index lists with its place in the pack, in the order of the ids.
@@ -202,6 +238,19 @@ mod tests {
             assert!(whole_objects(&flipped, &index).is_err(), "the pack flipped at {at}");
         }
         assert!(whole_objects(&[], &index).is_err());
+    }
+
+    #[test]
+    fn a_pack_of_ours_was_made_in_haste() {
+        let Pack { bytes, index, .. } = pack(&entries(300));
+        let head = |place: u64| -> Result<_, DamagedPack> {
+            Ok(bytes[place as usize..][..HEAD_BYTES].try_into().unwrap())
+        };
+        assert_eq!(is_hasty(&index, head), Ok(true));
+        let slowly = |place: u64| {
+            head(place).map(|head| head.map(|byte| if byte == ZLIB_FASTEST { 0x9c } else { byte }))
+        };
+        assert_eq!(is_hasty(&index, slowly), Ok(false));
     }
 
     #[test]

@@ -5,13 +5,15 @@
 //! is removed only when each of its objects is in another one that is flushed.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use git2::Oid;
 
 use crate::durability;
-use crate::lock::{self, HeldLock};
+use crate::lock::{self, HeldLock, LockError};
 use crate::object::ObjectError;
 use crate::pack::{self, DamagedPack, Pack};
 
@@ -43,6 +45,9 @@ pub enum JoinPacksError {
         #[source]
         source: io::Error,
     },
+    /// The lock of the writer was not obtained.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A pack is not what it should be.
     #[error("the pack {} is damaged: {reason}", path.display())]
     Damaged {
@@ -53,10 +58,16 @@ pub enum JoinPacksError {
     },
 }
 
+impl From<DamagedPack> for JoinPacksError {
+    fn from(DamagedPack(reason): DamagedPack) -> Self {
+        Self::Damaged { path: PathBuf::from("objects/pack"), reason: reason.to_owned() }
+    }
+}
+
 /// A pack of the folder.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Listed {
-    bytes: u64,
+pub(crate) struct Listed {
+    pub(crate) bytes: u64,
     name: String,
 }
 
@@ -120,31 +131,80 @@ impl PackFolder {
     }
 
     /// Joins small packs into one if there are too many. Returns how many were replaced.
-    pub(crate) fn join_small(&self) -> Result<usize, JoinPacksError> {
-        let listed = self.list().map_err(|source| JoinPacksError::Io { path: self.path.clone(), source })?;
+    pub(crate) fn join_small(&self, git_dir: &Path) -> Result<usize, JoinPacksError> {
+        let listed = self.list()?;
         if listed.len() <= PACKS_MAX {
             return Ok(0);
         }
-        let mut joined = Joined::default();
-        for Listed { name, .. } in &listed[..small(&listed)] {
-            self.add(&mut joined, name)?;
+        let (mut joined, mut whole) = (Joined::default(), Vec::new());
+        for listed in &listed[..small(&listed)] {
+            if self.add(&mut joined, &listed.name)? {
+                whole.push(listed.clone());
+            }
         }
-        if joined.names.len() < 2 {
+        if whole.len() < 2 {
             return Ok(0);
         }
-        let pack = joined.pack();
-        self.store(&pack).map_err(|error| match error {
+        let is_replaced = self.replace(&whole, &joined.pack(), &HeldLock::acquire(git_dir)?)?;
+        Ok(if is_replaced { whole.len() } else { 0 })
+    }
+
+    /// Returns the packs to be packed anew, from the smallest: those that were made in haste, and what would be small beside
+    /// the outcome.
+    pub(crate) fn to_repack(&self) -> Result<Vec<Listed>, JoinPacksError> {
+        let mut listed = self.list()?;
+        listed.retain(|pack| pack.bytes <= JOINED_BYTES_MAX);
+        let mut hasty = 0;
+        for (at, pack) in listed.iter().enumerate() {
+            if self.is_hasty(&pack.name)? {
+                hasty = at + 1;
+            }
+        }
+        if hasty == 0 {
+            return Ok(Vec::new());
+        }
+        listed.truncate(hasty.max(small(&listed)));
+        Ok(listed)
+    }
+
+    /// Returns the objects of several packs.
+    pub(crate) fn ids_of(&self, packs: &[Listed]) -> Result<BTreeSet<Oid>, JoinPacksError> {
+        let mut ids = BTreeSet::new();
+        for Listed { name, .. } in packs {
+            ids.extend(pack::ids(&self.read(name, "idx")?).map_err(|damaged| self.damaged(name, damaged))?);
+        }
+        Ok(ids)
+    }
+
+    /// Puts a pack in the place of others, each of whose objects is in it. Returns false, with nothing done, if somebody else
+    /// has replaced one of them meanwhile.
+    ///
+    /// The lock keeps others of ours from sweeping away what is not complete yet.
+    pub(crate) fn replace(
+        &self,
+        old: &[Listed],
+        new: &Pack,
+        _lock: &HeldLock,
+    ) -> Result<bool, JoinPacksError> {
+        if old.iter().any(|old| !self.file(&old.name, "idx").exists()) {
+            return Ok(false);
+        }
+        self.store(new).map_err(|error| match error {
             ObjectError::WritePack { path, source } => JoinPacksError::Io { path, source },
             other => JoinPacksError::Damaged { path: self.path.clone(), reason: other.to_string() },
         })?;
-        for name in joined.names.iter().filter(|name| **name != pack.name) {
+        for Listed { name, .. } in old.iter().filter(|old| old.name != new.name) {
             self.remove(name)?;
         }
-        Ok(joined.names.len())
+        Ok(true)
     }
 
     /// Returns the packs that may be joined, from the smallest.
-    fn list(&self) -> io::Result<Vec<Listed>> {
+    fn list(&self) -> Result<Vec<Listed>, JoinPacksError> {
+        self.try_list().map_err(|source| JoinPacksError::Io { path: self.path.clone(), source })
+    }
+
+    fn try_list(&self) -> io::Result<Vec<Listed>> {
         let mut listed = Vec::new();
         // Git looks in vain for a pack that is gone but still listed there.
         let multi_pack_index = std::fs::read(self.path.join("multi-pack-index")).unwrap_or_default();
@@ -165,20 +225,37 @@ impl PackFolder {
         Ok(listed)
     }
 
-    fn add(&self, joined: &mut Joined, name: &str) -> Result<(), JoinPacksError> {
-        let path = self.file(name, "pack");
-        let read = |path: PathBuf| std::fs::read(&path).map_err(|source| JoinPacksError::Io { path, source });
-        let (bytes, index) = (read(path.clone())?, read(self.file(name, "idx"))?);
-        let objects = pack::whole_objects(&bytes, &index)
-            .map_err(|DamagedPack(reason)| JoinPacksError::Damaged { path, reason: reason.to_owned() })?;
-        let Some(objects) = objects else { return Ok(()) };
-        joined.names.push(name.to_owned());
+    /// Adds the objects of a pack, and returns whether it holds whole ones only; otherwise none was added.
+    fn add(&self, joined: &mut Joined, name: &str) -> Result<bool, JoinPacksError> {
+        let (bytes, index) = (self.read(name, "pack")?, self.read(name, "idx")?);
+        let objects = pack::whole_objects(&bytes, &index).map_err(|damaged| self.damaged(name, damaged))?;
+        let Some(objects) = objects else { return Ok(false) };
         for (id, range) in objects {
             if joined.ids.insert(id) {
                 joined.objects.push((id, bytes[range].to_vec()));
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    fn is_hasty(&self, name: &str) -> Result<bool, JoinPacksError> {
+        let path = self.file(name, "pack");
+        let io = |source| JoinPacksError::Io { path: path.clone(), source };
+        let (file, index) = (File::open(&path).map_err(io)?, self.read(name, "idx")?);
+        pack::is_hasty(&index, |place| {
+            let mut head = [0; pack::HEAD_BYTES];
+            file.read_exact_at(&mut head, place).map_err(io)?;
+            Ok(head)
+        })
+    }
+
+    fn read(&self, name: &str, extension: &str) -> Result<Vec<u8>, JoinPacksError> {
+        let path = self.file(name, extension);
+        std::fs::read(&path).map_err(|source| JoinPacksError::Io { path, source })
+    }
+
+    fn damaged(&self, name: &str, DamagedPack(reason): DamagedPack) -> JoinPacksError {
+        JoinPacksError::Damaged { path: self.file(name, "pack"), reason: reason.to_owned() }
     }
 
     /// Removes a pack whose objects are all elsewhere. Without its index git does not see it any more.
@@ -202,7 +279,6 @@ impl PackFolder {
 /// The objects of several packs, each once.
 #[derive(Default)]
 struct Joined {
-    names: Vec<String>,
     ids: BTreeSet<Oid>,
     objects: Vec<(Oid, Vec<u8>)>,
 }
@@ -251,7 +327,7 @@ mod tests {
         let mut replaced = 0;
         for n in 0..60 {
             test.pin(test.first, &[write("a", &format!("version {n}"))]);
-            replaced += folder.join_small().unwrap();
+            replaced += folder.join_small(test.repository.git_dir()).unwrap();
             assert!(packs(&test) <= PACKS_MAX);
         }
         assert!(replaced > PACKS_MAX, "{replaced} packs were replaced");
@@ -272,7 +348,7 @@ mod tests {
         for n in 0..PACKS_MAX {
             test.pin(test.first, &[write("b", &format!("{n}"))]);
         }
-        assert!(folder.join_small().unwrap() > 2);
+        assert!(folder.join_small(test.repository.git_dir()).unwrap() > 2);
         assert!(folder.list().unwrap().contains(&before[0]));
         test.check_invariants();
     }

@@ -4,9 +4,9 @@
 //! lose the files that would hide them there. Either way each ref moves on its own, at once and only when its lock is held.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::OpenOptions;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::durability;
@@ -21,6 +21,8 @@ pub(crate) const PINS: &str = "refs/super-planner/pins";
 const TRIES_MAX: u32 = 120;
 /// How many refs are moved as files of their own; more are moved in `packed-refs`.
 const LOOSE_MAX: usize = 16;
+/// How many refs are locked at once: each lock is a name of one file, and no file has more than 65,000 on some file systems.
+const LOCKED_MAX: usize = 16 << 10;
 /// How much of a ref's file is read.
 const BYTES_MAX: u64 = 4096;
 /// What git's files are readable as, before the process's own mask.
@@ -110,6 +112,14 @@ pub(crate) struct Refs {
     git_dir: PathBuf,
     /// The folders whose own names are known to be flushed.
     flushed: BTreeSet<PathBuf>,
+    packed: Option<PackedFile>,
+}
+
+/// What `packed-refs` held. The file is never changed but replaced, and as long as this one is open no other has its number.
+#[derive(Debug)]
+struct PackedFile {
+    file: File,
+    content: Vec<u8>,
 }
 
 /// A ref that nobody else can move until this is dropped.
@@ -154,7 +164,7 @@ pub(crate) fn list(git_dir: &Path, folder: &str) -> Result<BTreeMap<String, Comm
 
 impl Refs {
     pub(crate) fn new(git_dir: &Path) -> Self {
-        Self { git_dir: git_dir.to_owned(), flushed: BTreeSet::new() }
+        Self { git_dir: git_dir.to_owned(), flushed: BTreeSet::new(), packed: None }
     }
 
     /// Moves one ref. See [`Refs::move_all`].
@@ -166,6 +176,10 @@ impl Refs {
     ///
     /// The outcomes are in the order of the moves. A ref that is not where it must be does not keep the others from moving.
     pub(crate) fn move_all(&mut self, lock: &HeldLock, moves: &[RefMove]) -> Vec<Result<(), MoveRefError>> {
+        moves.chunks(LOCKED_MAX).flat_map(|moves| self.move_some(lock, moves)).collect()
+    }
+
+    fn move_some(&mut self, lock: &HeldLock, moves: &[RefMove]) -> Vec<Result<(), MoveRefError>> {
         let mut outcomes: Vec<Result<(), MoveRefError>> = Vec::with_capacity(moves.len());
         let mut locked = Vec::new();
         for to in moves {
@@ -188,7 +202,10 @@ impl Refs {
         let path = lock::ref_lock_path(&self.git_dir, name);
         self.refuse_links(&path)?;
         let held = LockedRef { to, _lock: self.take(lock, name, path)? };
-        let found = read(&self.git_dir, name)?;
+        let found = match read_loose(&self.git_dir, name)? {
+            Some(commit) => Some(commit),
+            None => packed_refs::find(self.packed()?, name),
+        };
         let is_expected = found == to.expected || found == to.new || planted::is_on(Bug::PlainSet);
         if !is_expected {
             return Err(MoveRefError::Elsewhere { name: name.clone(), expected: to.expected, found });
@@ -229,16 +246,16 @@ impl Refs {
 
     /// Refuses a new ref whose name is a folder of a ref that exists, or that has one as its folder. Among files the file
     /// system sees to it.
-    fn refuse_neighbours(&self, name: &str) -> Result<(), MoveRefError> {
-        let packed = read_packed(&self.git_dir)?;
+    fn refuse_neighbours(&mut self, name: &str) -> Result<(), MoveRefError> {
+        let packed = self.packed()?;
         let occupied =
             |other: &str| MoveRefError::Occupied { name: name.to_owned(), other: other.to_owned() };
         let below = format!("{name}/");
-        if let Some((rest, _)) = packed_refs::below(&packed, &below).next() {
+        if let Some((rest, _)) = packed_refs::below(packed, &below).next() {
             return Err(occupied(&format!("{below}{rest}")));
         }
         let folders = name.match_indices('/').map(|(at, _)| &name[..at]);
-        match folders.into_iter().find(|folder| packed_refs::find(&packed, folder).is_some()) {
+        match folders.into_iter().find(|folder| packed_refs::find(packed, folder).is_some()) {
             Some(folder) => Err(occupied(folder)),
             None => Ok(()),
         }
@@ -308,6 +325,31 @@ impl Refs {
             self.flushed.extend(above.map(Path::to_owned));
         }
         Ok(())
+    }
+
+    /// Returns what `packed-refs` holds, which is read again only if it is another file.
+    fn packed(&mut self) -> Result<&[u8], ReadRefError> {
+        let path = self.git_dir.join("packed-refs");
+        let io = |source| ReadRefError::Io { path: path.clone(), source };
+        let number = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        let now = match path.metadata() {
+            Ok(metadata) => Some(number(metadata)),
+            Err(error) if is_absent(&error) => None,
+            Err(error) => return Err(io(error)),
+        };
+        let known = self.packed.as_ref().and_then(|known| known.file.metadata().ok()).map(number);
+        if now.is_none() || now != known {
+            self.packed = match File::open(&path) {
+                Err(error) if is_absent(&error) => None,
+                opened => {
+                    let mut file = opened.map_err(io)?;
+                    let mut content = Vec::new();
+                    file.read_to_end(&mut content).map_err(io)?;
+                    Some(PackedFile { file, content })
+                }
+            };
+        }
+        Ok(self.packed.as_ref().map(|packed| &*packed.content).unwrap_or_default())
     }
 
     fn forget(&mut self, folder: &Path) {

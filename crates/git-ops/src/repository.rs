@@ -292,7 +292,7 @@ impl Repository {
     ///
     /// A [`CommitQueue`](crate::CommitQueue) does this by itself.
     pub fn join_packs(&self) -> Result<usize, JoinPacksError> {
-        PackFolder::new(&self.git_dir).join_small()
+        PackFolder::new(&self.git_dir).join_small(&self.git_dir)
     }
 
     /// Returns a writer. Any number may exist, in any number of processes; they take turns.

@@ -138,7 +138,7 @@ fn folders(base: &Path) -> Result<Vec<PathBuf>, WorktreeError> {
     };
     let mut found: Vec<PathBuf> = entries
         .filter(is_folder)
-        .filter_map(|entry| entry.ok())
+        .filter_map(Result::ok)
         .filter(|entry| is_name(&entry.file_name().to_string_lossy()))
         .map(|entry| entry.path())
         .collect();

@@ -415,12 +415,8 @@ mod tests {
                     0 => drop(std::fs::remove_file(path)),
                     1 => drop(std::fs::write(path, "9876543210")),
                     2 => drop(std::fs::write(path, "0123456789")),
-                    3 if path.exists() => {
-                        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap()
-                    }
-                    _ => {
-                        std::fs::write(worktree.path().join(format!("new{}", random.below(9))), "x").unwrap()
-                    }
+                    3 => drop(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))),
+                    _ => drop(std::fs::write(worktree.path().join(format!("new{}", random.below(9))), "x")),
                 }
             }
             let whole = test.repository.snapshot(test.first).unwrap();

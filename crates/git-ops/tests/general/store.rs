@@ -83,6 +83,7 @@ pub(crate) fn workload(folder: &Path) {
         say("gone", "many/3", "");
     }
     drop(repository.join_packs());
+    drop(repository.repack());
     drop(land(&repository, base, 2));
 }
 
