@@ -96,6 +96,10 @@ pub enum Command {
     Log(LogArgs),
     /// Bring what has landed on a project's branch to another branch
     Land(LandArgs),
+    /// Show the folders that agents and checks work in
+    Worktrees(WorktreesArgs),
+    /// Pack a repository anew, so that its commits take less room
+    Repack(RepackArgs),
     /// Write the whole history to a file, as lines of JSON
     Export(ExportArgs),
     /// Read an exported history into an empty store
@@ -140,6 +144,8 @@ impl Command {
             Self::Log(LogArgs { command: Some(LogCommand::Diff(args)), .. }) => args.json,
             Self::Log(args) => args.json,
             Self::Land(args) => args.json,
+            Self::Worktrees(args) => args.json,
+            Self::Repack(args) => args.json,
             // What it prints is JSON, but where it is told to go is not asked by a program.
             Self::Export(_) => false,
             Self::Import(args) => args.json,
@@ -598,6 +604,41 @@ pub struct LandArgs {
     /// Where the repository and its state are.
     #[command(flatten)]
     pub place: PlaceArgs,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `worktrees`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Folders of processes that are gone are removed by the next run that needs one; --clean does it now.
+
+Examples:
+  super-planner worktrees
+  super-planner worktrees --clean")]
+pub struct WorktreesArgs {
+    /// Remove the folders of processes that are gone
+    #[arg(long)]
+    pub clean: bool,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `repack`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Similar objects are stored as what differs. Nothing is dropped, and others can write meanwhile. A run does this by itself when
+it has nothing to write for some seconds, unless the repository has gc.auto=0.
+
+Examples:
+  super-planner repack
+  super-planner repack --repo ../project --json")]
+pub struct RepackArgs {
+    /// The repository, or a folder in it [default: the current folder]
+    #[arg(long, value_name = "DIR")]
+    pub repo: Option<PathBuf>,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,

@@ -58,6 +58,8 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Status(args) => command::status::run(&args, &config, terminal),
         Command::Explain(args) => command::explain::run(&args, &config, terminal),
         Command::Land(args) => command::land::run(&args, &config, terminal),
+        Command::Worktrees(args) => command::worktrees::run(&args, &config, terminal),
+        Command::Repack(args) => command::repack::run(&args, terminal),
         Command::Log(args) => command::log::run(&args, &config, terminal),
         Command::Export(args) => command::export::run(&args, &config, terminal),
         Command::Import(args) => command::import::run(&args, &config, terminal),

@@ -162,3 +162,43 @@ fn a_conflict_or_changed_files_move_nothing() {
     assert_eq!(git(folder.path(), &["rev-parse", "main"]), before);
     assert_eq!(git(folder.path(), &["status", "--porcelain"]), "?? plan.yaml");
 }
+
+#[test]
+fn a_run_of_programs_leaves_no_folder_and_those_of_the_dead_are_shown_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let worktrees = folder.path().join("worktrees");
+    let text = format!(
+        "[landing]\ncheck = ['test', '-s', 'made']\nmessage = '{{type}}({{project}}): {{title}}'\n[worktrees]\nfolder = '{}'\n",
+        worktrees.display()
+    );
+    std::fs::write(folder.path().join("config.toml"), text).unwrap();
+    std::fs::write(folder.path().join("plan.yaml"), PLAN).unwrap();
+    git(folder.path(), &["init", "-q", "-b", "main", "."]);
+    git(folder.path(), &["commit", "-q", "--allow-empty", "-m", "start"]);
+    let (code, said) = super_planner(
+        folder.path(),
+        &["--config", "config.toml", "run", "plan.yaml", "--quiet", "--agent-command", "tee -a made"],
+    );
+    assert_eq!(code, 0, "{said}");
+    let subjects = git(folder.path(), &["log", "-2", "--format=%s", "planner/small"]);
+    assert_eq!(subjects, "chore(small): Second Task: forged\nchore(small): First");
+    let trailers = git(
+        folder.path(),
+        &["log", "-1", "--format=%(trailers:key=Landing-Check,valueonly)", "planner/small"],
+    );
+    assert_eq!(trailers, "test -s made");
+    assert_eq!(verified(folder.path()).0, 0);
+    assert_eq!(std::fs::read_dir(&worktrees).unwrap().count(), 0, "the folder of the run is gone");
+    std::fs::create_dir_all(worktrees.join("4000000000-0/1")).unwrap();
+    let (_, said) = super_planner(folder.path(), &["--config", "config.toml", "worktrees", "--json"]);
+    let told: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&told["folders"][0]["in_use"], &told["folders"][0]["worktrees"]), (&false.into(), &1.into()));
+    let (_, said) = super_planner(folder.path(), &["--config", "config.toml", "worktrees", "--clean"]);
+    assert!(said.contains("removed") && said.contains("4000000000-0"), "{said}");
+    assert_eq!(std::fs::read_dir(&worktrees).unwrap().count(), 0);
+    let (code, said) = super_planner(folder.path(), &["repack", "--json"]);
+    let told: Value = serde_json::from_str(&said).unwrap();
+    assert!(code == 0 && told["packs"].as_u64() > Some(1), "{said}");
+    assert_eq!(verified(folder.path()).0, 0);
+    git(folder.path(), &["fsck", "--full", "--strict"]);
+}
