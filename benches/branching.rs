@@ -166,7 +166,10 @@ fn worktrees(figures: &mut Figures, folder: &Path, files: usize, rounds: usize) 
         if (edits.len(), listed.lines().count()) != (FILES_TOUCHED, FILES_TOUCHED) {
             return Err("what was changed is not what was found".into());
         }
-        figures.time(files, "given back, cleared", "ours", || Ok(drop(worktree)))?;
+        figures.time(files, "given back, cleared", "ours", || {
+            drop(worktree);
+            Ok(())
+        })?;
         figures.time(files, "given back, cleared", "git reset + clean", || {
             git(&linked, &["reset", "--quiet", "--hard"])?;
             git(&linked, &["clean", "-fdxq"])
@@ -181,7 +184,10 @@ fn worktrees(figures: &mut Figures, folder: &Path, files: usize, rounds: usize) 
             git(&linked, &["checkout", "--quiet", "--detach", &second_name])
         })?;
         drop(worktree);
-        figures.time(files, "removed", "ours", || Ok(drop(pool)))?;
+        figures.time(files, "removed", "ours", || {
+            drop(pool);
+            Ok(())
+        })?;
         figures.time(files, "removed", "git worktree remove", || {
             git(&place, &["worktree", "remove", "--force", linked_path])
         })?;

@@ -181,7 +181,7 @@ fn a_run_of_programs_leaves_no_folder_and_those_of_the_dead_are_shown_and_remove
     );
     assert_eq!(code, 0, "{said}");
     let subjects = git(folder.path(), &["log", "-2", "--format=%s", "planner/small"]);
-    assert_eq!(subjects, "chore(small): Second Task: forged\nchore(small): First");
+    assert_eq!(subjects, "chore(small): Second\\nTask: forged\nchore(small): First");
     let trailers = git(
         folder.path(),
         &["log", "-1", "--format=%(trailers:key=Landing-Check,valueonly)", "planner/small"],
