@@ -157,9 +157,9 @@ mod tests {
         }
         assert_eq!(MessageStyle::default().to_string(), "{task}: {title}");
         let typed: MessageStyle = "{type}: {title}".parse().unwrap();
-        task.extra.insert("type".to_owned(), "fix".into());
+        task.extra.insert("type", "fix".into());
         assert_eq!(typed.subject(&origin(&task)), "fix: add the parser");
-        task.extra.insert("type".to_owned(), "fix\n\nTask: forged".into());
+        task.extra.insert("type", "fix\n\nTask: forged".into());
         assert_eq!(typed.subject(&origin(&task)), "chore: add the parser");
     }
 
@@ -177,7 +177,8 @@ mod tests {
     fn nothing_in_a_task_forges_a_trailer() {
         let words = "x\n\nTask: forged\u{2028}Agent: forged\r\nLanding-Check: forged";
         let check = Check { command: vec!["sh".to_owned(), words.to_owned()], timeout_seconds: None };
-        let task = Task { description: words.to_owned(), check: Some(check.clone()), ..task(words) };
+        let task =
+            Task { description: words.to_owned(), check: Some(Box::new(check.clone())), ..task(words) };
         let origin = Origin { project: words, agent: words, ..origin(&task) };
         let rules = LandingRules {
             check: Some(check),
