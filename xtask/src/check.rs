@@ -4,7 +4,7 @@ use crate::step::{Step, StepFailed};
 
 /// What is compiled only while the tests look for planted bugs.
 const PLANTED_BUGS: &str = "clippy -p state-store -p git-ops --all-targets \
-     --features state-store/planted-bugs,git-ops/planted-bugs -- -D warnings";
+     --features state-store/planted-bugs,git-ops/planted-bugs,agent-coordinator/planted-bugs -- -D warnings";
 
 pub(crate) fn run() -> Result<(), StepFailed> {
     Step::cargo().words("fmt --all -- --check").run()?;

@@ -12,6 +12,10 @@ const PLANTED_BUGS_OF_GIT: &str = "test -p git-ops --features planted-bugs --tes
 /// The same of the store's harnesses.
 const PLANTED_BUGS_OF_STORE: &str = "test -p state-store --features planted-bugs --test faults planted_bugs";
 
+/// The same of the simulation of coordinators.
+const PLANTED_BUGS_OF_COORDINATOR: &str =
+    "test -p agent-coordinator --features planted-bugs --test simulation planted_bugs";
+
 /// Models over HTTP and the tools of MCP servers, which are built in on demand only.
 const AGENTS_WITH_ALL_FEATURES: &str =
     "test -p agent-runtime -p super-planner --all-features --no-fail-fast --lib --test chat";
@@ -19,7 +23,7 @@ const AGENTS_WITH_ALL_FEATURES: &str =
 pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
     println!(
         "Runs the examples of super-planner, then every unit, integration and documentation test of the workspace,\n\
-         then whether the harnesses of git-ops and of the store find planted bugs.\n\
+         then whether the harnesses of git-ops, of the store and of the coordinator find planted bugs.\n\
          The tests need git and the programs of a PostgreSQL server, which they start and remove themselves;\n\
          they need neither the network nor a service."
     );
@@ -29,7 +33,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
     Step::cargo().words(WORKSPACE_TESTS).arguments(arguments).run()?;
     Step::cargo().words(AGENTS_WITH_ALL_FEATURES).arguments(arguments).run()?;
     Step::cargo().words(PLANTED_BUGS_OF_GIT).run()?;
-    Step::cargo().words(PLANTED_BUGS_OF_STORE).run()
+    Step::cargo().words(PLANTED_BUGS_OF_STORE).run()?;
+    Step::cargo().words(PLANTED_BUGS_OF_COORDINATOR).run()
 }
 
 /// The tests compare what the project writes with what stock git reads.

@@ -10,16 +10,14 @@ use std::time::{Duration, Instant};
 
 use git_ops::{BranchName, CommitId, CommitQueue, Repository, Signature, WorktreePool};
 use state_store::log::StateStore;
-use state_store::task::{
-    Accepted, Event, FailureReason, FencingToken, InstanceKey, InstanceStatus, Intent, Lease, Project,
-    TaskKey,
-};
+use state_store::task::{Accepted, Event, FailureReason, Intent, Lease, Project, TaskKey};
 use state_store::view::TaskView;
 use state_store::{StreamName, Timestamp};
 use tokio::sync::{Semaphore, broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Attempt;
+use crate::desk::{AttemptId, Desk};
 use crate::engine::{Command, Effect, Engine, Policy, Request};
 use crate::executor::AgentExecutor;
 use crate::handle::{CommandError, Handle, Input, ShutDown};
@@ -30,20 +28,14 @@ use crate::landing_rules::{LandingRules, Origin};
 use crate::metrics::Metrics;
 use crate::process::ProcessLimits;
 use crate::snapshotter::Snapshotter;
-use crate::turn::{self, RecordedEvent, TurnError};
+use crate::turn::{RecordedEvent, Turn, TurnError};
 use crate::verification::{self, CheckedFiles, Verdict};
 
 /// How soon another process's append is seen.
 const POLL: Duration = Duration::from_millis(50);
 
-/// How often other coordinators are looked after.
-const SWEEP: Duration = Duration::from_secs(1);
-
 /// How many commands are decided under one lock at the most.
 const BATCH_MAX: usize = 1000;
-
-/// How often a lock that others keep is asked for again.
-const LOCK_TRIES: u32 = 6;
 
 /// How many events a slow reader may be behind.
 const EVENTS_KEPT: usize = 4096;
@@ -118,9 +110,6 @@ pub enum DriverError {
     Panicked,
 }
 
-/// Tells one attempt from every other.
-pub(crate) type AttemptId = (TaskKey, FencingToken);
-
 impl<E: AgentExecutor> Coordinator<E> {
     /// Begins: loads the log, takes over from coordinators that are gone, and goes to work on threads of its own.
     /// Agents run on the runtime that this is called in.
@@ -138,10 +127,11 @@ impl<E: AgentExecutor> Coordinator<E> {
         let git =
             self.repository.as_ref().map(|repository| self.start_lander(repository, &handle)).transpose()?;
         let snapshots = Snapshotter::new(Arc::clone(&self.store), self.stream.clone());
+        let engine = Engine::new(self.id, self.policy);
         let mut driver = Driver {
-            engine: Engine::new(self.id, self.policy),
+            desk: Desk::new(engine, Arc::clone(&self.store), self.stream),
+            began: Instant::now(),
             store: self.store,
-            stream: self.stream,
             executor: Arc::new(self.executor),
             repository: self.repository,
             git,
@@ -158,10 +148,7 @@ impl<E: AgentExecutor> Coordinator<E> {
             worktrees: self.worktrees,
             shut_down: None,
             hindrance: None,
-            has_orphans: false,
             snapshots,
-            next_sweep: Instant::now(),
-            next_renewal: Instant::now(),
         };
         driver.begin()?;
         let (done, end) = oneshot::channel();
@@ -200,9 +187,9 @@ impl<E: AgentExecutor> Coordinator<E> {
 }
 
 struct Driver<E> {
-    engine: Engine,
+    desk: Desk,
+    began: Instant,
     store: Arc<dyn StateStore>,
-    stream: StreamName,
     executor: Arc<E>,
     repository: Option<Repository>,
     git: Option<Git>,
@@ -220,11 +207,7 @@ struct Driver<E> {
     shut_down: Option<ShutDown>,
     /// What keeps work from being done.
     hindrance: Option<Hindrance>,
-    /// Whether another coordinator has ended since the last sweep.
-    has_orphans: bool,
     snapshots: Snapshotter,
-    next_sweep: Instant,
-    next_renewal: Instant,
 }
 
 /// Who wants to know how a request ends, and since when.
@@ -256,10 +239,6 @@ impl Waiting {
         self.requests.push(request);
         self.askers.push(asker);
     }
-
-    fn is_empty(&self) -> bool {
-        self.requests.is_empty()
-    }
 }
 
 impl Extend<Command> for Waiting {
@@ -281,12 +260,11 @@ impl<const N: usize> From<[Command; N]> for Waiting {
 impl<E: AgentExecutor> Driver<E> {
     /// Loads the log, records this coordinator, and takes over from those that are gone.
     fn begin(&mut self) -> Result<(), DriverError> {
-        let snapshot =
-            turn::load(&mut self.engine, &*self.store, &self.stream).map_err(DriverError::Store)?;
+        let snapshot = self.desk.load().map_err(DriverError::Store)?;
         self.snapshots.begin(snapshot);
         self.take_turn([Command::Begin { host: host::current() }].into())?;
         let mut gone = Waiting::default();
-        gone.extend(self.gone());
+        gone.extend(self.desk.gone(&host::is_at_work));
         self.take_turn(gone)
     }
 
@@ -303,20 +281,17 @@ impl<E: AgentExecutor> Driver<E> {
     /// Takes what comes until it is asked to come to an end.
     fn work(&mut self, incoming: &mpsc::Receiver<Input>) -> Result<(), DriverError> {
         loop {
-            let first = match incoming.recv_timeout(self.patience()) {
+            let first = match incoming.recv_timeout(self.desk.patience(POLL)) {
                 Ok(input) => Some(input),
                 Err(mpsc::RecvTimeoutError::Timeout) => None,
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
             };
             let mut waiting = Waiting::default();
-            waiting.extend(self.chores());
             for input in first.into_iter().chain(incoming.try_iter()).take(BATCH_MAX) {
                 self.take_in(input, &mut waiting);
             }
-            if !waiting.is_empty() || self.has_news()? {
-                self.take_turn(waiting)?;
-            }
-            if self.engine.is_deposed() {
+            self.take_round(waiting)?;
+            if self.desk.engine().is_deposed() {
                 return Err(DriverError::Deposed);
             }
             if self.attempts.is_empty()
@@ -327,7 +302,7 @@ impl<E: AgentExecutor> Driver<E> {
             self.answer_settled();
             match self.shut_down {
                 Some(ShutDown::Now) => return Ok(()),
-                Some(ShutDown::Drain) if !self.has_work() => return Ok(()),
+                Some(ShutDown::Drain) if !self.desk.has_work() => return Ok(()),
                 Some(ShutDown::Drain) | None => {}
             }
         }
@@ -336,12 +311,12 @@ impl<E: AgentExecutor> Driver<E> {
     fn take_in(&mut self, input: Input, waiting: &mut Waiting) {
         match input {
             Input::Request { request, reply, since } => waiting.push(request, Asker { reply, since }),
-            Input::Inspect(look) => look(&self.engine, &self.metrics),
+            Input::Inspect(look) => look(self.desk.engine(), &self.metrics),
             Input::Settled { project, reply } => self.settled.push((project, reply)),
             Input::AttemptEnded(id) => drop(self.attempts.remove(&id)),
             Input::Hindered(hindrance) => self.wind_down(hindrance),
             Input::ShutDown(how) => {
-                self.engine.drain();
+                self.desk.drain();
                 self.shut_down = self.shut_down.max(Some(how));
             }
         }
@@ -350,90 +325,40 @@ impl<E: AgentExecutor> Driver<E> {
     /// Hands out no more, and stops when no agent is at work: of what has gone wrong first, the rest follows.
     fn wind_down(&mut self, hindrance: Hindrance) {
         tracing::warn!(%hindrance, "no more tasks are handed out");
-        self.engine.drain();
+        self.desk.drain();
         self.hindrance.get_or_insert(hindrance);
     }
 
-    /// Returns how long nothing needs to be done.
-    fn patience(&self) -> Duration {
-        let now = self.store.now();
-        let due = self.engine.next_due().map_or(POLL, |due| due.since(now));
-        due.min(POLL)
+    /// Has the requests decided together with what is due, if there is anything.
+    fn take_round(&mut self, waiting: Waiting) -> Result<(), DriverError> {
+        let Waiting { mut requests, askers } = waiting;
+        let (elapsed, attempts) = (self.began.elapsed(), self.attempts.keys().copied());
+        let outcome = self.desk.round(elapsed, attempts, &host::is_at_work, &mut requests);
+        self.follow_up(&requests, askers, outcome)
     }
 
-    /// Returns whether time or another process calls for a turn.
-    fn has_news(&self) -> Result<bool, DriverError> {
-        let is_due = self.engine.next_due().is_some_and(|due| due <= self.store.now());
-        let head =
-            self.store.head(&self.stream).map_err(|error| DriverError::Store(TurnError::NotBegun(error)))?;
-        Ok(is_due || head > self.engine.seq())
-    }
-
-    /// Returns whether something of this coordinator is under way.
-    fn has_work(&self) -> bool {
-        let me = self.engine.me();
-        let tasks = self.engine.state().projects().iter().flat_map(|project| &project.tasks);
-        let mut leases = tasks.filter_map(|record| record.state.lease());
-        leases.any(|lease| Some(lease.instance) == me)
-    }
-
-    /// Returns what is to be done from time to time: to renew leases, and to look after other coordinators.
-    fn chores(&mut self) -> Vec<Command> {
-        let now = Instant::now();
-        let mut chores = Vec::new();
-        if now >= self.next_sweep {
-            self.next_sweep = now + SWEEP.min(self.engine.policy().lease / 3);
-            chores.extend(self.gone());
-            chores.extend(self.renewals());
-            if std::mem::take(&mut self.has_orphans) {
-                chores.push(Command::AdoptOrphans);
-            }
-        }
-        if now >= self.next_renewal {
-            self.next_renewal = now + self.engine.policy().instance_lease / 3;
-            chores.push(Command::RenewInstance);
-        }
-        chores
-    }
-
-    /// Returns the take-overs of the coordinators whose lease has ended or whose process is gone.
-    fn gone(&self) -> Vec<Command> {
-        let now = self.store.now();
-        let instances = (0..).map(InstanceKey).zip(self.engine.state().instances());
-        let gone = instances.filter(|(key, record)| {
-            let has_ended = record.status == InstanceStatus::Ended;
-            Some(*key) != self.engine.me() && !has_ended && !host::is_at_work(record, now)
-        });
-        gone.map(|(instance, _)| Command::TakeOver { instance }).collect()
-    }
-
-    /// Returns the renewal of the leases of attempts that are still at it and have used a third of their lease.
-    fn renewals(&self) -> Option<Command> {
-        let soon = self.store.now() + self.engine.policy().lease * 2 / 3;
-        let is_due = |(task, token): &&AttemptId| {
-            let state = self.engine.state().task(*task).map(|record| &record.state);
-            let lease = state.and_then(|state| state.occupying_lease());
-            lease.is_some_and(|lease| lease.token == *token && lease.expires_at <= soon)
-        };
-        let leases: Vec<_> = self.attempts.keys().filter(is_due).copied().collect();
-        (!leases.is_empty()).then_some(Command::Renew(leases))
-    }
-
-    /// Has the requests decided and made durable; then carries out the effects and answers.
+    /// Has the requests decided.
     fn take_turn(&mut self, waiting: Waiting) -> Result<(), DriverError> {
         let Waiting { requests, askers } = waiting;
-        let mut tries = 0;
-        let turn = loop {
-            tries += 1;
-            match turn::turn(&mut self.engine, &*self.store, &self.stream, &requests) {
-                Ok(turn) => break turn,
-                Err(TurnError::NotBegun(state_store::StoreError::Busy { .. })) if tries < LOCK_TRIES => {}
-                Err(error) => {
-                    // Nobody is told of success; what is recorded is found out by the next one that loads the log.
-                    let unknown = askers.into_iter().zip(&requests);
-                    unknown.for_each(|(asker, request)| asker.answer(request, Err(CommandError::Unknown)));
-                    return Err(DriverError::Store(error));
-                }
+        let outcome = self.desk.take(&requests).map(Some);
+        self.follow_up(&requests, askers, outcome)
+    }
+
+    /// Carries out the effects of a turn and answers; or tells that nobody knows.
+    fn follow_up(
+        &mut self,
+        requests: &[Request],
+        askers: Vec<Asker>,
+        outcome: Result<Option<Turn>, TurnError>,
+    ) -> Result<(), DriverError> {
+        let turn = match outcome {
+            Ok(Some(turn)) => turn,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                // Nobody is told of success; what is recorded is found out by the next one that loads the log.
+                let unknown = askers.into_iter().zip(requests);
+                unknown.for_each(|(asker, request)| asker.answer(request, Err(CommandError::Unknown)));
+                return Err(DriverError::Store(error));
             }
         };
         self.publish(&turn.events);
@@ -442,11 +367,11 @@ impl<E: AgentExecutor> Driver<E> {
                 self.wind_down(hindrance);
             }
         }
-        for ((asker, request), answer) in askers.into_iter().zip(&requests).zip(turn.answers) {
+        for ((asker, request), answer) in askers.into_iter().zip(requests).zip(turn.answers) {
             self.metrics.record_command(asker.since.elapsed());
             asker.answer(request, answer.map_err(CommandError::Refused));
         }
-        self.snapshots.keep_if_due(self.engine.state());
+        self.snapshots.keep_if_due(self.desk.state());
         Ok(())
     }
 
@@ -459,9 +384,8 @@ impl<E: AgentExecutor> Driver<E> {
                 Event::Task { task, .. } => Some(task),
                 _ => None,
             });
-            self.handle.view.show(self.engine.state(), moved);
+            self.handle.view.show(self.desk.state(), moved);
             for recorded in events {
-                self.has_orphans |= matches!(recorded.event, Event::InstanceEnded { .. });
                 // Nobody may be listening.
                 let _ = self.handle.events.send(recorded.clone());
             }
@@ -512,7 +436,7 @@ impl<E: AgentExecutor> Driver<E> {
     }
 
     fn job(&self, task: TaskKey, lease: Lease, stop: CancellationToken) -> crate::executor::Job {
-        let (state, project) = (self.engine.state(), self.project(task));
+        let (state, project) = (self.desk.state(), self.project(task));
         let mut groups = Vec::new();
         let mut above = project.graph.parent_of(task.task());
         while let Some(group) = above {
@@ -550,7 +474,7 @@ impl<E: AgentExecutor> Driver<E> {
     }
 
     fn project(&self, task: TaskKey) -> &Project {
-        self.engine.state().project(task.project).expect("an effect speaks of a task of the state")
+        self.desk.state().project(task.project).expect("an effect speaks of a task of the state")
     }
 
     fn run_check(&self, task: TaskKey, lease: Lease, result: Option<CommitId>) -> Result<(), Hindrance> {
@@ -593,7 +517,7 @@ impl<E: AgentExecutor> Driver<E> {
     ) -> Result<Landing, Hindrance> {
         let project = self.project(task);
         let asked = &project.plan.tasks[task.task as usize];
-        let agent = self.engine.state().agent(lease.agent).map_or("", |agent| &agent.name);
+        let agent = self.desk.state().agent(lease.agent).map_or("", |agent| &agent.name);
         let message = self.landing.message(&Origin {
             project: &project.name,
             task: asked,
@@ -609,10 +533,10 @@ impl<E: AgentExecutor> Driver<E> {
     }
 
     fn answer_settled(&mut self) {
-        let engine = &self.engine;
+        let desk = &self.desk;
         let (over, open) = std::mem::take(&mut self.settled)
             .into_iter()
-            .partition(|(project, _): &(_, oneshot::Sender<()>)| engine.is_settled(*project));
+            .partition(|(project, _): &(_, oneshot::Sender<()>)| desk.is_settled(*project));
         self.settled = open;
         for (_, reply) in over {
             // Whoever asked may have gone.

@@ -35,7 +35,7 @@ pub(crate) enum Input {
     /// Say when nothing will happen to a project any more.
     Settled { project: ProjectKey, reply: oneshot::Sender<()> },
     /// An attempt's future has ended.
-    AttemptEnded(crate::driver::AttemptId),
+    AttemptEnded(crate::desk::AttemptId),
     /// Work cannot be done any more.
     Hindered(Hindrance),
     /// Come to an end.

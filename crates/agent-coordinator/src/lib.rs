@@ -4,6 +4,7 @@
 //! follows, by an [`executor`] that the embedding program chooses, and is asked through a [`Handle`].
 
 mod attempt;
+mod desk;
 mod driver;
 pub mod engine;
 pub mod executor;
@@ -14,7 +15,9 @@ mod landing;
 mod landing_rules;
 mod message_style;
 mod metrics;
+mod planted;
 mod process;
+pub mod simulation;
 mod snapshotter;
 mod turn;
 mod verification;
@@ -26,5 +29,7 @@ pub use host::is_at_work;
 pub use landing_rules::LandingRules;
 pub use message_style::{InvalidStyle, MessageStyle};
 pub use metrics::Metrics;
+#[cfg(feature = "planted-bugs")]
+pub use planted::planted_bugs;
 pub use process::ProcessLimits;
 pub use turn::{RecordedEvent, Turn, TurnError, load, turn};

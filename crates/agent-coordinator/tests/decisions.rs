@@ -10,8 +10,8 @@ use agent_coordinator::{Turn, load, turn};
 use planner_core::{Dependency, Effort, Plan, Priority, Task, TaskId, When};
 use state_store::task::{
     ANSWERS_KEPT, Accepted, AgentKey, CommitHash, Deliverable, FailureReason, FencingToken, Host,
-    IllegalTransition, InstanceKey, Lease, ProjectKey, ProjectSettings, RequestId, StateName, TaskKey,
-    TaskState, snapshot,
+    IllegalTransition, InstanceKey, Intent, Landed, Lease, ProjectKey, ProjectSettings, RequestId, StateName,
+    TaskKey, TaskState, snapshot,
 };
 use state_store::{ManualClock, MemoryStore, StateStore, StreamName, Timestamp};
 
@@ -270,6 +270,38 @@ fn the_next_coordinator_gives_up_the_attempts_of_a_dead_one_and_adopts_its_resul
     assert!(bench.engine.is_deposed());
     assert_eq!(bench.ask(Command::RenewInstance), Err(Refusal::Deposed { instance: InstanceKey(0) }));
     assert_eq!(bench.state("b"), StateName::Pending);
+}
+
+#[test]
+fn a_coordinator_that_was_taken_over_from_lands_nothing() {
+    let mut bench = Bench::new(vec![task("a", &[])], vec![agent("one", &[], 1)]);
+    let (task, lease) = (bench.key("a"), bench.lease("a"));
+    let (token, agent, commit) = (lease.token, lease.agent, CommitHash([7; 20]));
+    bench.ask(Command::Start { task, token }).unwrap();
+    let deliverable = Deliverable::Commit { result: commit, base: CommitHash([1; 20]) };
+    bench.ask(Command::Deliver { task, token, agent, deliverable }).unwrap();
+    let intend = |commit| Command::Intend(vec![(task, token, Intent { commit, merged: false })]);
+    bench.ask(intend(commit)).unwrap();
+
+    let (store, stream) = (bench.store.clone(), StreamName::workspace());
+    let mut next = Engine::new([2; 16], policy());
+    load(&mut next, &store, &stream).unwrap();
+    let plan = Plan::clone(&bench.engine.state().projects()[0].plan);
+    let settings = bench.engine.state().projects()[0].settings.clone();
+    let takes_over = [
+        Command::Begin { host: host() },
+        Command::TakeOver { instance: InstanceKey(0) },
+        Command::Enter { plan, settings },
+    ];
+    turn(&mut next, &store, &stream, &requests(&takes_over)).unwrap();
+
+    // What the new one does not know of must not come onto the branch beside what it lands.
+    let refused = Err(Refusal::Deposed { instance: InstanceKey(0) });
+    assert_eq!(bench.ask(intend(CommitHash([8; 20]))), refused);
+    let landed = Landed::Commit { commit, merged: false };
+    assert_eq!(bench.ask(Command::Land { task, token, landed }), refused);
+    let own = [Command::Land { task, token, landed }];
+    assert_eq!(turn(&mut next, &store, &stream, &requests(&own)).unwrap().answers, [Ok(Accepted::Done)]);
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Schema => command::schema::run(terminal),
         Command::Analyze(args) => command::analyze::run(&args, &config, terminal),
         Command::Prove(args) => command::prove::run(&args, terminal),
+        Command::Simulate(args) => command::simulate::run(&args, &config, terminal),
         Command::Bench(args) => command::bench::run(&args, &config, terminal),
         Command::Status(args) => command::status::run(&args, &config, terminal),
         Command::Explain(args) => command::explain::run(&args, &config, terminal),

@@ -129,6 +129,11 @@ impl From<Command> for Request {
 }
 
 impl Command {
+    /// Returns whether it reports of a landing, which only the coordinator that has begun it may.
+    pub(super) fn is_of_landing(&self) -> bool {
+        matches!(self, Self::Intend(_) | Self::Land { .. } | Self::Conflict { .. })
+    }
+
     /// Returns the task that it is about, if it is about one.
     pub fn task(&self) -> Option<TaskKey> {
         match self {

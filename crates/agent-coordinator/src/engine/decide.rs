@@ -10,6 +10,7 @@ use state_store::task::{
 };
 
 use crate::engine::{AgentSpec, Command, Decision, Engine, Refusal, Request, retry};
+use crate::planted::{PlantedBug, is_planted};
 
 type Events = Result<Vec<Event>, Refusal>;
 
@@ -31,6 +32,10 @@ impl Engine {
 
     /// Returns what a command comes to now.
     pub fn decide(&self, command: &Command, now: Timestamp) -> Decision {
+        // Another coordinator may be landing the same result by now.
+        if command.is_of_landing() && self.is_deposed() {
+            return Decision::of(self.begun().map(|_| Vec::new()), Accepted::Done);
+        }
         let events = match command {
             Command::Enter { plan, settings } => return self.decide_entry(plan, settings, now),
             Command::Deliver { task, token, agent, deliverable } => {
@@ -96,7 +101,8 @@ impl Engine {
     }
 
     fn next_retry(&self, now: Timestamp) -> Option<Event> {
-        let (_, task) = self.delayed.first().filter(|(until, _)| *until <= now)?;
+        let is_over = |until: &Timestamp| *until <= now || is_planted(PlantedBug::BackoffForgotten);
+        let (_, task) = self.delayed.first().filter(|(until, _)| is_over(until))?;
         Some(Event::Task { task: *task, transition: Transition::Resume })
     }
 
@@ -251,7 +257,9 @@ impl Engine {
         leases
             .iter()
             .filter_map(|(task, token)| {
-                self.one_step(*task, Transition::Renew { token: *token, expires_at }, now).ok()
+                let token =
+                    if is_planted(PlantedBug::HeartbeatInherited) { self.last_token(*task) } else { *token };
+                self.one_step(*task, Transition::Renew { token, expires_at }, now).ok()
             })
             .collect()
     }
@@ -278,6 +286,7 @@ impl Engine {
         deliverable: Deliverable,
         now: Timestamp,
     ) -> Decision {
+        let token = if is_planted(PlantedBug::FencingSkipped) { self.last_token(task) } else { token };
         let delivered = match self.step(task, Transition::Deliver { token, deliverable }, now) {
             Ok(events) => events,
             Err(Refusal::Illegal(illegal)) => {
@@ -327,6 +336,10 @@ impl Engine {
         steps.map(|transition| Event::Task { task, transition }).collect()
     }
 
+    fn last_token(&self, task: TaskKey) -> FencingToken {
+        self.state.task(task).map_or_else(FencingToken::default, |record| record.last_token)
+    }
+
     /// A result is late only if its attempt was there once; one that shows a token of the future is not kept.
     fn keep_late_result(&self, late: &LateDelivery, illegal: IllegalTransition) -> Decision {
         let LateDelivery { task, token, agent, deliverable } = *late;
@@ -339,7 +352,7 @@ impl Engine {
             Some(TaskState::Completed(Completion::Attempt { lease, .. })) => lease.token == token,
             _ => false,
         };
-        if is_kept || !was_there || is_accepted {
+        if is_kept || !was_there || is_accepted || is_planted(PlantedBug::LateResultLost) {
             return Decision { events: Vec::new(), answer: Err(Refusal::Illegal(illegal)) };
         }
         let event = Event::LateResult { task, token, agent, deliverable };

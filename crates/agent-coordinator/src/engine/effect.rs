@@ -8,6 +8,7 @@ use state_store::task::{
 };
 
 use crate::engine::Engine;
+use crate::planted::{PlantedBug, is_planted};
 
 /// Something to be done in the world, by the coordinator that owns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +90,7 @@ impl Engine {
     fn implied_effect(&self, task: TaskKey) -> Option<Effect> {
         let state = &self.state.task(task)?.state;
         let lease = *state.lease()?;
-        if Some(lease.instance) != self.me {
+        if Some(lease.instance) != self.me && !is_planted(PlantedBug::ForeignEffects) {
             return None;
         }
         match state {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use planner_core::{CapabilitySet, Effort};
 use state_store::task::{AgentKey, AgentRecord, BrokenInvariant, TaskKey};
 
+use crate::planted::{PlantedBug, is_planted};
+
 /// Agents by what they can do: those with a free slot, the least loaded first.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
@@ -59,6 +61,9 @@ impl Roster {
     /// Returns the agent to give a task to: one that can do it and as little else as possible, and of those the one
     /// that has been given the least work.
     pub(super) fn pick(&self, required: &CapabilitySet) -> Option<AgentKey> {
+        if required.is_empty() && is_planted(PlantedBug::EmptyCapabilityDeadlock) {
+            return None;
+        }
         let free = self.free.iter().find(|((_, can), _)| can.covers(required));
         free.and_then(|(_, agents)| agents.first()).map(|(_, agent)| *agent)
     }
@@ -116,7 +121,8 @@ impl Roster {
         let Some(place) = self.agents.get(&key) else {
             return;
         };
-        if in_use < place.slots {
+        let slots = place.slots + usize::from(is_planted(PlantedBug::SlotExceeded));
+        if in_use < slots {
             self.free.entry(place.kind.clone()).or_default().insert((load, key));
         }
     }

@@ -1,0 +1,598 @@
+//! The auditor: reads the log of a simulated world, event by event, and knows by itself what may be in it.
+//!
+//! It shares nothing with the engine but the form of the events. What it expects follows from the plans as they were
+//! given, from the requests that were made, and from what was recorded before.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use planner_core::{CapabilitySet, Plan, Standing, When};
+use state_store::Timestamp;
+use state_store::task::{
+    Accepted, AfterFailure, AgentKey, CommitHash, Event, FencingToken, InstanceKey, Landed, Lease, Lost,
+    ProjectKey, StateName, TaskKey, Transition,
+};
+
+use crate::engine::{Command, Refusal, Request};
+
+/// A promise that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{promise}: {what}")]
+pub struct Violation {
+    /// Which promise, by its number in GUARANTEES.md.
+    pub promise: &'static str,
+    /// What has happened.
+    pub what: String,
+}
+
+/// What the auditor answers.
+pub(super) type Verdict = Result<(), Violation>;
+
+fn broken(promise: &'static str, what: String) -> Verdict {
+    Err(Violation { promise, what })
+}
+
+/// What is known of a workspace from its log alone.
+#[derive(Debug, Default)]
+pub(super) struct Audit {
+    projects: Vec<Project>,
+    agents: Vec<Agent>,
+    agents_by_name: HashMap<String, AgentKey>,
+    instances: Vec<Instance>,
+    late: HashSet<(TaskKey, FencingToken)>,
+    asked: Asked,
+}
+
+#[derive(Debug)]
+struct Instance {
+    is_active: bool,
+}
+
+#[derive(Debug)]
+struct Agent {
+    can: CapabilitySet,
+    slots: usize,
+    instance: InstanceKey,
+    holds: HashSet<TaskKey>,
+}
+
+#[derive(Debug)]
+struct Project {
+    plan: Plan,
+    children: Vec<Vec<usize>>,
+    /// By task: the tasks around it, the nearest first.
+    above: Vec<Vec<usize>>,
+    /// By task: what must come before it, by its own dependencies.
+    needs: Vec<Vec<(usize, When)>>,
+    tasks: Vec<Task>,
+}
+
+#[derive(Debug)]
+struct Task {
+    stage: Stage,
+    last_token: FencingToken,
+    /// The attempt whose result was accepted.
+    accepted: Option<FencingToken>,
+    /// When it may be tried again.
+    not_before: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Free,
+    Held(Lease),
+    Working(Lease),
+    Delivered(Lease),
+    Accepted(Lease),
+    Waiting,
+    Done,
+    Failed,
+    OnHold,
+    Cancelled,
+    Excluded,
+}
+
+/// The requests of a turn: what its events must come from.
+#[derive(Debug, Default)]
+struct Asked {
+    steps: HashSet<(&'static str, TaskKey, FencingToken)>,
+    resumed: HashSet<TaskKey>,
+    taken_over: HashSet<InstanceKey>,
+    has_end: bool,
+}
+
+impl Asked {
+    fn of(requests: &[Request]) -> Self {
+        let mut asked = Self::default();
+        for request in requests {
+            let mut step = |name, task: &TaskKey, token: &FencingToken| {
+                asked.steps.insert((name, *task, *token));
+            };
+            match &request.command {
+                Command::Start { task, token } => step("start", task, token),
+                Command::Renew(leases) => leases.iter().for_each(|(task, token)| step("renew", task, token)),
+                Command::Deliver { task, token, .. } => step("deliver", task, token),
+                Command::Fail { task, token, .. } => step("fail", task, token),
+                Command::GiveUp { task, token } => step("give up", task, token),
+                Command::PassCheck { task, token, .. } => step("pass", task, token),
+                Command::Intend(intents) => {
+                    intents.iter().for_each(|(task, token, _)| step("intend", task, token));
+                }
+                Command::Land { task, token, .. } => step("land", task, token),
+                Command::Conflict { task, token, .. } => step("conflict", task, token),
+                Command::Resume(task) => drop(asked.resumed.insert(*task)),
+                Command::TakeOver { instance } => drop(asked.taken_over.insert(*instance)),
+                Command::End => asked.has_end = true,
+                Command::Begin { .. }
+                | Command::RenewInstance
+                | Command::AdoptOrphans
+                | Command::Enter { .. }
+                | Command::RegisterAgents(_)
+                | Command::Hold(_)
+                | Command::Cancel { .. } => {}
+            }
+        }
+        asked
+    }
+
+    fn has(&self, names: &[&'static str], task: TaskKey, token: FencingToken) -> bool {
+        names.iter().any(|name| self.steps.contains(&(*name, task, token)))
+    }
+}
+
+impl Audit {
+    /// Begins a turn that these requests are put to.
+    pub(super) fn begin_turn(&mut self, requests: &[Request]) {
+        self.asked = Asked::of(requests);
+    }
+
+    /// Checks the answers of the turn, whose events were told before.
+    pub(super) fn check_answers(
+        &self,
+        requests: &[Request],
+        answers: &[Result<Accepted, Refusal>],
+    ) -> Verdict {
+        for (request, answer) in requests.iter().zip(answers) {
+            let Command::Deliver { task, token, .. } = &request.command else { continue };
+            let Some(known) = self.task(*task) else { continue };
+            let was_handed_out = *token <= known.last_token && *token > FencingToken::default();
+            let is_kept = self.late.contains(&(*task, *token)) || known.accepted == Some(*token);
+            let is_present = matches!(known.stage, Stage::Delivered(lease) if lease.token == *token);
+            if answer.is_err() && was_handed_out && !is_kept && !is_present {
+                return broken(
+                    "G6",
+                    format!("the result of {task} under token {token} was refused and is not kept"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the next event of the log.
+    pub(super) fn take(&mut self, event: &Event, at: Timestamp) -> Verdict {
+        match event {
+            Event::InstanceStarted { .. } => self.instances.push(Instance { is_active: true }),
+            Event::InstanceEnded { instance } => self.end_instance(*instance)?,
+            Event::ProjectAdded { name, plan, .. } => self.projects.push(Project::new(name, plan)?),
+            Event::AgentRegistered { name, capabilities, slots, instance } => {
+                self.register(name, capabilities, *slots, *instance);
+            }
+            Event::Task { task, transition } => self.step(*task, transition, at)?,
+            Event::LateResult { task, token, .. } => {
+                if !self.late.insert((*task, *token)) {
+                    return broken(
+                        "G6",
+                        format!("the late result of {task} under token {token} is kept twice"),
+                    );
+                }
+            }
+            Event::InstanceRenewed { .. }
+            | Event::ProjectSettingsChanged { .. }
+            | Event::ProjectEntered { .. }
+            | Event::Answered { .. }
+            | Event::TokensRaised { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn end_instance(&mut self, instance: InstanceKey) -> Verdict {
+        if !self.asked.has_end && !self.asked.taken_over.contains(&instance) {
+            return broken("G3", format!("{instance} was ended and nobody asked for it"));
+        }
+        self.instances[instance.index()].is_active = false;
+        Ok(())
+    }
+
+    fn register(&mut self, name: &str, can: &CapabilitySet, slots: u32, instance: InstanceKey) {
+        let (can, slots) = (can.clone(), slots as usize);
+        if let Some(key) = self.agents_by_name.get(name) {
+            let agent = &mut self.agents[key.index()];
+            (agent.can, agent.slots, agent.instance) = (can, slots, instance);
+            return;
+        }
+        self.agents_by_name.insert(name.to_owned(), AgentKey(self.agents.len() as u32));
+        self.agents.push(Agent { can, slots, instance, holds: HashSet::new() });
+    }
+
+    fn task(&self, key: TaskKey) -> Option<&Task> {
+        self.projects.get(key.project.index())?.tasks.get(key.task as usize)
+    }
+
+    fn step(&mut self, key: TaskKey, step: &Transition, at: Timestamp) -> Verdict {
+        self.check_cause(key, step, at)?;
+        if let Transition::Assign(lease) = step {
+            self.check_assignment(key, lease)?;
+        }
+        let project = self.projects.get_mut(key.project.index());
+        let Some(task) = project.and_then(|project| project.tasks.get_mut(key.task as usize)) else {
+            return broken("G9", format!("{key} is moved, and there is none"));
+        };
+        if *step == Transition::Resume && task.stage == Stage::Waiting {
+            let is_asked = self.asked.resumed.contains(&key);
+            if at < task.not_before && !is_asked {
+                let wait = task.not_before.since(at);
+                return broken("G5", format!("{key} may be handed out {wait:?} before its wait is over"));
+            }
+        }
+        let before = task.stage;
+        task.take(key, step)?;
+        let after = task.stage;
+        if let Some(lease) = before.occupying() {
+            self.agents[lease.agent.index()].holds.remove(&key);
+        }
+        if let Some(lease) = after.occupying() {
+            self.agents[lease.agent.index()].holds.insert(key);
+        }
+        Ok(())
+    }
+
+    /// An event of an attempt must come from a request that shows its token, or from the time.
+    fn check_cause(&self, key: TaskKey, step: &Transition, at: Timestamp) -> Verdict {
+        let Some(token) = step.token() else {
+            return Ok(());
+        };
+        let causes: &[&'static str] = match step {
+            Transition::Start(_) => &["start"],
+            Transition::Renew { .. } => &["renew"],
+            Transition::Deliver { .. } => &["deliver"],
+            Transition::Verify { .. } => &["deliver", "pass"],
+            Transition::Intend { .. } => &["intend"],
+            Transition::Land { landed: Landed::Commit { .. }, .. } => &["land"],
+            Transition::Land { landed: Landed::Empty | Landed::NotAsked, .. } => &["deliver", "pass", "land"],
+            Transition::Conflict { .. } => &["conflict"],
+            Transition::Fail { .. } => &["fail"],
+            Transition::Lose { why: Lost::Unable, .. } => &["give up"],
+            Transition::Lose { why: Lost::LeaseExpired, .. } => {
+                let expires_at =
+                    self.task(key).and_then(|task| task.stage.occupying()).map(|lease| lease.expires_at);
+                return match expires_at {
+                    Some(expires_at) if expires_at <= at => Ok(()),
+                    _ => broken("G7", format!("the lease of {key} was ended before its time was over")),
+                };
+            }
+            Transition::Lose { why: Lost::CoordinatorGone | Lost::ShutDown, .. }
+            | Transition::Adopt { .. }
+            | Transition::Assign(_)
+            | Transition::Hold
+            | Transition::Resume
+            | Transition::Cancel(_) => return Ok(()),
+        };
+        if self.asked.has(causes, key, token) {
+            return Ok(());
+        }
+        broken(
+            "G3",
+            format!(
+                "`{}` of {key} under token {token}, which nobody asked for under that token",
+                step.name()
+            ),
+        )
+    }
+
+    fn check_assignment(&self, key: TaskKey, lease: &Lease) -> Verdict {
+        let (Some(project), Some(agent)) =
+            (self.projects.get(key.project.index()), self.agents.get(lease.agent.index()))
+        else {
+            return broken("G9", format!("{key} was handed out, and the task or the agent is not known"));
+        };
+        let place = key.task as usize;
+        if let Some(open) = project.open_need(place) {
+            return broken("G9", format!("{key} was handed out before {open}"));
+        }
+        if agent.holds.len() >= agent.slots {
+            return broken("G3", format!("{} has more tasks than its {} slots", lease.agent, agent.slots));
+        }
+        if !agent.can.covers(&project.plan.tasks[place].capabilities) {
+            return broken("G9", format!("{} cannot do {key}", lease.agent));
+        }
+        let owner = self.instances.get(lease.instance.index());
+        if agent.instance != lease.instance || owner.is_none_or(|owner| !owner.is_active) {
+            return broken(
+                "G3",
+                format!("{key} was handed to an agent of another coordinator than {}", lease.instance),
+            );
+        }
+        Ok(())
+    }
+
+    /// Returns where a task stands, in the words of the state.
+    pub(super) fn stage(&self, key: TaskKey) -> Option<StateName> {
+        Some(match self.task(key)?.stage {
+            Stage::Free => StateName::Pending,
+            Stage::Held(_) => StateName::Assigned,
+            Stage::Working(_) => StateName::Running,
+            Stage::Delivered(_) => StateName::Verifying,
+            Stage::Accepted(_) => StateName::Landing,
+            Stage::Waiting => StateName::Backoff,
+            Stage::Done => StateName::Completed,
+            Stage::Failed => StateName::Failed,
+            Stage::OnHold => StateName::OnHold,
+            Stage::Cancelled | Stage::Excluded => StateName::Cancelled,
+        })
+    }
+
+    /// Returns the leases that keep agents busy and have ended.
+    pub(super) fn overdue(&self, now: Timestamp) -> impl Iterator<Item = (TaskKey, FencingToken)> + '_ {
+        let holds = self.agents.iter().flat_map(|agent| &agent.holds);
+        holds.filter_map(move |key| {
+            let lease = self.task(*key)?.stage.occupying()?;
+            (lease.expires_at <= now).then_some((*key, lease.token))
+        })
+    }
+
+    /// Returns the tasks that are put aside.
+    pub(super) fn on_hold(&self) -> Vec<TaskKey> {
+        let projects = (0..).map(ProjectKey).zip(&self.projects);
+        let tasks = projects.flat_map(|(project, found)| {
+            (0..).zip(&found.tasks).map(move |(task, known)| (TaskKey { project, task }, known))
+        });
+        tasks.filter(|(_, task)| task.stage == Stage::OnHold).map(|(key, _)| key).collect()
+    }
+
+    /// Checks that everything that could be done has been done: the world is at rest.
+    pub(super) fn check_rest(&self) -> Verdict {
+        for (key, project) in (0..).map(ProjectKey).zip(&self.projects) {
+            for (place, task) in project.tasks.iter().enumerate() {
+                let named = || {
+                    format!(
+                        "{} (`{}`)",
+                        TaskKey { project: key, task: place as u32 },
+                        project.plan.tasks[place].id
+                    )
+                };
+                let is_leaf = project.children[place].is_empty();
+                match task.stage {
+                    Stage::Free if is_leaf && project.open_need(place).is_none() => {
+                        let asked = &project.plan.tasks[place].capabilities;
+                        if self.agents.iter().any(|agent| agent.slots > 0 && agent.can.covers(asked)) {
+                            return broken("G8", format!("{} could be done and is not handed out", named()));
+                        }
+                    }
+                    Stage::Held(_)
+                    | Stage::Working(_)
+                    | Stage::Delivered(_)
+                    | Stage::Accepted(_)
+                    | Stage::Waiting => {
+                        return broken("G8", format!("{} is left as it is: {:?}", named(), task.stage));
+                    }
+                    Stage::Free
+                    | Stage::Done
+                    | Stage::Failed
+                    | Stage::OnHold
+                    | Stage::Cancelled
+                    | Stage::Excluded => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how many tasks there are, and how many are done.
+    pub(super) fn totals(&self) -> (u64, u64) {
+        let tasks = || self.projects.iter().flat_map(|project| &project.tasks);
+        (tasks().count() as u64, tasks().filter(|task| task.stage == Stage::Done).count() as u64)
+    }
+}
+
+impl Project {
+    fn new(name: &str, plan: &[u8]) -> Result<Self, Violation> {
+        let unreadable =
+            |_| Violation { promise: "G9", what: format!("the plan of `{name}` cannot be read") };
+        let plan = Plan::from_json(plan).map_err(unreadable)?;
+        let places: BTreeMap<&str, usize> =
+            plan.tasks.iter().enumerate().map(|(place, task)| (task.id.as_str(), place)).collect();
+        let is_excluded = |place: usize| matches!(plan.tasks[place].standing, Standing::Excluded(_));
+        let parent =
+            |place: usize| plan.tasks[place].parent.as_ref().and_then(|id| places.get(id.as_str()).copied());
+        let above: Vec<Vec<usize>> = (0..plan.tasks.len())
+            .map(|place| {
+                let line = std::iter::successors(parent(place), |above| parent(*above));
+                line.filter(|above| !is_excluded(*above)).collect()
+            })
+            .collect();
+        let mut children = vec![Vec::new(); plan.tasks.len()];
+        for (place, above) in above.iter().enumerate().filter(|(place, _)| !is_excluded(*place)) {
+            if let Some(parent) = above.first() {
+                children[*parent].push(place);
+            }
+        }
+        let needs = plan.tasks.iter().enumerate().map(|(place, task)| {
+            let named =
+                task.dependencies.iter().filter_map(|one| Some((*places.get(one.on.as_str())?, one.when)));
+            let counts =
+                |on: usize| !is_excluded(on) && !above[place].contains(&on) && !above[on].contains(&place);
+            named.filter(|(on, _)| counts(*on)).collect()
+        });
+        let (needs, tasks) =
+            (needs.collect(), plan.tasks.iter().map(|task| Task::new(&task.standing)).collect());
+        Ok(Self { children, above, needs, tasks, plan })
+    }
+
+    /// Returns something that must come before a task and has not: of its own dependencies, or of those around it.
+    fn open_need(&self, place: usize) -> Option<String> {
+        let around = std::iter::once(place).chain(self.above[place].iter().copied());
+        let mut needs = around.flat_map(|task| &self.needs[task]);
+        let open = needs.find(|(on, when)| match when {
+            When::Completed => !self.is_done(*on),
+            When::Failed => !self.has_failed(*on),
+        });
+        open.map(|(on, when)| format!("`{}` had ended as it must ({when:?})", self.plan.tasks[*on].id))
+    }
+
+    fn is_done(&self, place: usize) -> bool {
+        let children = &self.children[place];
+        if children.is_empty() {
+            return self.tasks[place].stage == Stage::Done;
+        }
+        children.iter().all(|child| {
+            let is_called_off =
+                self.children[*child].is_empty() && self.tasks[*child].stage == Stage::Cancelled;
+            is_called_off || self.is_done(*child)
+        })
+    }
+
+    fn has_failed(&self, place: usize) -> bool {
+        let children = &self.children[place];
+        if children.is_empty() {
+            return self.tasks[place].stage == Stage::Failed;
+        }
+        children.iter().any(|child| self.has_failed(*child))
+    }
+}
+
+impl Stage {
+    fn occupying(&self) -> Option<&Lease> {
+        match self {
+            Self::Held(lease) | Self::Working(lease) => Some(lease),
+            _ => None,
+        }
+    }
+
+    fn lease(&self) -> Option<&Lease> {
+        match self {
+            Self::Held(lease) | Self::Working(lease) | Self::Delivered(lease) | Self::Accepted(lease) => {
+                Some(lease)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Task {
+    fn new(standing: &Standing) -> Self {
+        let stage = match standing {
+            Standing::Pending => Stage::Free,
+            Standing::Completed => Stage::Done,
+            Standing::OnHold => Stage::OnHold,
+            Standing::Excluded(_) => Stage::Excluded,
+        };
+        Self { stage, last_token: FencingToken::default(), accepted: None, not_before: Timestamp::default() }
+    }
+
+    fn take(&mut self, key: TaskKey, step: &Transition) -> Verdict {
+        let stage = self.stage;
+        let told = |what: &str| broken("G3", format!("{key}, which is {stage:?}, {what}"));
+        if let (Some(token), Some(lease)) = (step.token(), stage.lease())
+            && token != lease.token
+        {
+            return told(&format!("takes `{}` of another attempt, {token}", step.name()));
+        }
+        self.stage = match (step, stage) {
+            (Transition::Assign(lease), Stage::Free) => {
+                if lease.token <= self.last_token {
+                    return told(&format!("was handed out under {}, which is not new", lease.token));
+                }
+                self.last_token = lease.token;
+                Stage::Held(*lease)
+            }
+            (Transition::Start(_), Stage::Held(lease)) => Stage::Working(lease),
+            (Transition::Renew { expires_at, .. }, Stage::Held(lease)) => {
+                Stage::Held(Lease { expires_at: *expires_at, ..lease })
+            }
+            (Transition::Renew { expires_at, .. }, Stage::Working(lease)) => {
+                Stage::Working(Lease { expires_at: *expires_at, ..lease })
+            }
+            (Transition::Deliver { .. }, Stage::Working(lease)) => Stage::Delivered(lease),
+            (Transition::Verify { token, .. }, Stage::Delivered(lease)) => {
+                if self.accepted.is_some() {
+                    return broken("G5", format!("a second result of {key} was accepted"));
+                }
+                self.accepted = Some(*token);
+                Stage::Accepted(lease)
+            }
+            (Transition::Intend { .. }, Stage::Accepted(lease)) => Stage::Accepted(lease),
+            (Transition::Adopt { instance, .. }, Stage::Delivered(lease)) => {
+                Stage::Delivered(Lease { instance: *instance, ..lease })
+            }
+            (Transition::Adopt { instance, .. }, Stage::Accepted(lease)) => {
+                Stage::Accepted(Lease { instance: *instance, ..lease })
+            }
+            (Transition::Land { .. }, Stage::Accepted(_)) => Stage::Done,
+            (Transition::Conflict { .. }, Stage::Accepted(_)) => {
+                self.accepted = None;
+                Stage::Free
+            }
+            (Transition::Fail { then, .. }, Stage::Held(_) | Stage::Working(_) | Stage::Delivered(_)) => {
+                match then {
+                    AfterFailure::Retry(until) => {
+                        self.not_before = *until;
+                        Stage::Waiting
+                    }
+                    AfterFailure::GiveUp => Stage::Failed,
+                }
+            }
+            (Transition::Lose { .. }, Stage::Held(_) | Stage::Working(_)) => Stage::Free,
+            (Transition::Hold, Stage::Free | Stage::Waiting) => Stage::OnHold,
+            (Transition::Resume, Stage::OnHold | Stage::Waiting) => Stage::Free,
+            (
+                Transition::Cancel(_),
+                Stage::Free | Stage::Held(_) | Stage::Working(_) | Stage::Waiting | Stage::OnHold,
+            ) => Stage::Cancelled,
+            _ => return told(&format!("takes `{}`", step.name())),
+        };
+        Ok(())
+    }
+}
+
+/// The branch of a simulated repository: commits in order, each of one task.
+#[derive(Debug, Default)]
+pub(super) struct Branch {
+    commits: Vec<CommitHash>,
+    by_task: HashMap<TaskKey, CommitHash>,
+}
+
+impl Branch {
+    /// Returns how many commits it has: its tip.
+    pub(super) fn tip(&self) -> usize {
+        self.commits.len()
+    }
+
+    /// Returns whether it has a commit.
+    pub(super) fn has(&self, commit: CommitHash) -> bool {
+        self.commits.contains(&commit)
+    }
+
+    /// Moves it from a tip to a commit after it; false where it is not at that tip any more.
+    pub(super) fn publish(
+        &mut self,
+        task: TaskKey,
+        commit: CommitHash,
+        tip: usize,
+    ) -> Result<bool, Violation> {
+        if tip != self.commits.len() {
+            return Ok(false);
+        }
+        if self.by_task.insert(task, commit).is_some() {
+            return Err(Violation { promise: "G10", what: format!("{task} is on the branch twice") });
+        }
+        self.commits.push(commit);
+        Ok(true)
+    }
+
+    /// Checks that a task that is completed by a commit is on the branch by that commit.
+    pub(super) fn check_landed(&self, task: TaskKey, commit: CommitHash) -> Verdict {
+        if self.by_task.get(&task) == Some(&commit) {
+            return Ok(());
+        }
+        broken("G10", format!("{task} is completed by {commit}, which is not on the branch"))
+    }
+}
