@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod golden;
 mod postgres_cluster;
 
 use std::error::Error;
@@ -320,6 +321,14 @@ fn a_connection_lost_before_the_commit_leaves_nothing_in_doubt() {
     assert_eq!(texts(&store).unwrap(), ["a", "b", "c", "d"]);
 }
 
+#[test]
+fn a_store_of_format_1_is_read_and_written_on() {
+    let database = Cluster::shared().fresh_database();
+    Cluster::shared().sql(&database, include_str!("data/postgres-format-1.sql"));
+    let address = address(&Cluster::shared().url(&database));
+    golden::check(&|| Box::new(PostgresStore::open_existing(&address, PostgresOptions::default()).unwrap()));
+}
+
 /// Makes `what` happen at a moment of every append: `AFTER` is at its commit, `BEFORE` at its insertion.
 fn plant(database: &str, what: &str, trigger: &str) {
     let sql = format!(
@@ -348,6 +357,32 @@ fn a_connection_lost_during_the_commit_poisons_the_store() {
         append(&again, &["d"]).unwrap();
         assert_eq!(texts(&again).unwrap(), ["a", "d"]);
     }
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_not_waited_for_without_end() {
+    let database = Cluster::shared().fresh_database();
+    let address = address(&Cluster::shared().url(&database));
+    let options =
+        PostgresOptions { answer_timeout: Duration::from_millis(300), ..PostgresOptions::default() };
+    let store = PostgresStore::open(&address, options).unwrap();
+    append(&store, &["a"]).unwrap();
+    let backends = Cluster::shared().sql(
+        &database,
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+    let signal = |signal: &str| {
+        let pids = backends.split_whitespace();
+        assert!(Command::new("kill").arg(signal).args(pids).status().unwrap().success());
+    };
+    signal("-STOP");
+    let read = texts(&store);
+    let appended = append(&store, &["b"]);
+    signal("-CONT");
+    for told in [told(&read.unwrap_err()), told(&appended.unwrap_err())] {
+        assert!(told.ends_with("it did not answer within 300 ms"), "{told}");
+    }
+    assert_eq!(texts(&store).unwrap(), ["a"], "nothing was lost, and nothing is in doubt");
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl StreamEnd {
 
     /// Returns the end after a segment that is taken as it is stored, or what is wrong with it.
     pub(super) fn stored(first: i64, count: i64, hash: &[u8]) -> Result<Self, String> {
-        let last = first.checked_add(count).and_then(|next| u64::try_from(next - 1).ok());
+        let last = first.checked_add(count).and_then(|next| u64::try_from(next.checked_sub(1)?).ok());
         let last = last.ok_or_else(|| format!("it cannot hold {count} entries"))?;
         Ok(Self { head: Seq::new(last), hash: ChainHash::from_stored(hash)? })
     }

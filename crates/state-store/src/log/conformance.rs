@@ -30,6 +30,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("a snapshot is of the end of a segment", snapshot_at_a_boundary),
     ("what a snapshot covers is dropped when asked", compaction),
     ("what others have dropped is not written over", compaction_by_others),
+    ("dropping entries while somebody reads them is no damage", compaction_beside_a_reader),
+    ("a snapshot of a place that was dropped is passed over", snapshot_of_what_is_dropped),
 ];
 
 /// Runs every check on a fresh store; `fresh` returns the opener of one.
@@ -211,7 +213,8 @@ fn waiting(open: &Opener) {
         append(&*other, &stream(), &["a", "b"]);
         assert_eq!(waiting.join().expect("no panic"), Seq::new(2));
     });
-    assert_eq!(store.wait(&stream(), Seq::new(1), LONG).expect("readable").head, Seq::new(2));
+    let end = store.wait(&stream(), Seq::new(1), Duration::MAX).expect("readable");
+    assert_eq!(end.head, Seq::new(2));
 }
 
 fn snapshot(seq: u64, body: &[u8]) -> Snapshot {
@@ -300,4 +303,36 @@ fn compaction_by_others(open: &Opener) {
     assert_eq!(transaction.head(), Seq::new(2));
     assert_eq!(transaction.commit(vec![entry("c")]).expect("appended"), Seq::new(3));
     assert_eq!(texts(&*other, &stream(), 2), ["c"]);
+}
+
+fn compaction_beside_a_reader(open: &Opener) {
+    const SEGMENTS: u64 = 200;
+    let (store, other) = (open(), open());
+    for number in 0..SEGMENTS {
+        append(&*store, &stream(), &[&number.to_string()]);
+    }
+    other.save_snapshot(&stream(), &snapshot(SEGMENTS, b"all")).expect("kept");
+    let mut visited = 0;
+    let mut visit = |recorded: Recorded| {
+        if recorded.seq == Seq::new(1) {
+            assert_eq!(other.compact(&stream()).expect("dropped"), Seq::new(SEGMENTS));
+        }
+        visited += 1;
+        ControlFlow::Continue(())
+    };
+    match store.read(&stream(), Seq::START, &mut visit) {
+        Ok(()) => assert_eq!(visited, SEGMENTS),
+        Err(StoreError::Compacted { until, .. }) => assert_eq!(until, Seq::new(SEGMENTS)),
+        Err(error) => panic!("nothing is damaged: {error}"),
+    }
+}
+
+fn snapshot_of_what_is_dropped(open: &Opener) {
+    let store = open();
+    append(&*store, &stream(), &["a"]);
+    append(&*store, &stream(), &["b"]);
+    store.save_snapshot(&stream(), &snapshot(2, b"ab")).expect("kept");
+    store.compact(&stream()).expect("dropped");
+    store.save_snapshot(&stream(), &snapshot(1, b"a")).expect("passed over");
+    assert_eq!(store.load_snapshot(&stream()).expect("readable"), Some(snapshot(2, b"ab")));
 }

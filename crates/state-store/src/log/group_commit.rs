@@ -8,6 +8,9 @@ use crate::log::{CommitError, Entry, Seq, StateStore, StoreError, StreamName};
 /// How many requests go into one segment at the most.
 const BATCH_MAX: usize = 1000;
 
+/// From this size on, a segment takes no further request.
+const BATCH_BYTES: usize = 4 << 20;
+
 /// Appends to one stream for any number of threads. Dropping it waits until what was asked for is written.
 ///
 /// For those who append what they know. Whoever has to decide by what others have appended takes the stream's lock with
@@ -93,8 +96,18 @@ impl Drop for GroupCommit {
 
 /// Waits for a request and returns it with all that wait behind it, or `None` where there will be none.
 fn drain(incoming: &mpsc::Receiver<Request>) -> Option<Vec<Request>> {
-    let first = incoming.recv().ok()?;
-    Some(std::iter::once(first).chain(incoming.try_iter()).take(BATCH_MAX).collect())
+    let mut batch = vec![incoming.recv().ok()?];
+    let mut bytes = size(&batch[0]);
+    while batch.len() < BATCH_MAX && bytes < BATCH_BYTES {
+        let Ok(request) = incoming.try_recv() else { break };
+        bytes += size(&request);
+        batch.push(request);
+    }
+    Some(batch)
+}
+
+fn size(request: &Request) -> usize {
+    request.entries.iter().map(|entry| entry.body.len()).sum()
 }
 
 /// Appends a batch as one segment, answers everybody, and returns how far the stream is known.
@@ -116,15 +129,21 @@ fn write(store: &dyn StateStore, stream: &StreamName, known: Seq, batch: Vec<Req
     });
     match committed {
         Ok((head, end)) => {
-            waiting.into_iter().for_each(|(count, done)| done(Ok(head.plus(count))));
+            waiting.into_iter().for_each(|(count, done)| answer(done, Ok(head.plus(count))));
             end
         }
         Err(error) => {
             let error = append_error(error);
-            waiting.into_iter().for_each(|(_, done)| done(Err(error.clone())));
+            waiting.into_iter().for_each(|(_, done)| answer(done, Err(error.clone())));
             known
         }
     }
+}
+
+/// Tells one who asked. Should they panic, the others are told all the same.
+fn answer(done: Done, outcome: Result<Seq, AppendError>) {
+    // The panic has been printed.
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| done(outcome)));
 }
 
 fn append_error(error: CommitError) -> AppendError {

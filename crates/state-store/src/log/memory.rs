@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::log::patience::{LOCK_PATIENCE, until};
 use crate::log::{
     ChainHash, CommitError, Entry, Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd,
     StreamName, Transaction,
@@ -78,7 +79,10 @@ impl MemoryStore {
 
 impl StateStore for MemoryStore {
     fn begin<'a>(&'a self, stream: &StreamName, after: Seq) -> Result<Box<dyn Transaction + 'a>, StoreError> {
-        let streams = self.shared.streams.lock();
+        let streams = self.shared.streams.try_lock_for(LOCK_PATIENCE).ok_or_else(|| {
+            let waited_ms = LOCK_PATIENCE.as_millis() as u64;
+            StoreError::Busy { stream: stream.clone(), waited_ms }
+        })?;
         let (news, end) = match streams.get(stream) {
             Some(found) => (found.after(stream, after)?.to_vec(), found.end),
             None => (Vec::new(), StreamEnd::START),
@@ -107,7 +111,7 @@ impl StateStore for MemoryStore {
     }
 
     fn wait(&self, stream: &StreamName, after: Seq, patience: Duration) -> Result<StreamEnd, StoreError> {
-        let until = Instant::now() + patience;
+        let until = until(patience);
         let mut streams = self.shared.streams.lock();
         loop {
             let end = streams.get(stream).map_or(StreamEnd::START, |found| found.end);

@@ -11,6 +11,7 @@ mod error;
 mod group_commit;
 mod memory;
 mod origin;
+mod patience;
 mod planted;
 #[cfg(feature = "postgres")]
 mod postgres;

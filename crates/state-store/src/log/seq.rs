@@ -22,10 +22,10 @@ impl Seq {
         self.0
     }
 
-    /// Returns the place that many entries further on.
+    /// Returns the place that many entries further on; one that cannot be counted is the last that can.
     #[must_use]
     pub const fn plus(self, entries: u64) -> Self {
-        Self(self.0 + entries)
+        Self(self.0.saturating_add(entries))
     }
 }
 

@@ -45,7 +45,7 @@ pub trait StateStore: Send + Sync + fmt::Debug {
     /// Visits the committed entries after `after`, in order, until the visitor breaks.
     ///
     /// Does not wait for writers. What it visits is checked against its checksums first, and that nothing is missing
-    /// at the end. Fails with [`StoreError::Compacted`] where entries after `after` were dropped.
+    /// at the end. Fails with [`StoreError::Compacted`] where entries after `after` were dropped, be it while it reads.
     fn read(
         &self,
         stream: &StreamName,
@@ -141,6 +141,6 @@ pub trait Transaction {
     /// Appends the entries as one segment and returns the place of the last, once they are durable.
     ///
     /// No entries: nothing is written. After [`CommitError::Unknown`] the store refuses everything until it is opened
-    /// again.
+    /// again, reading too: what it would read may be what is in doubt.
     fn commit(self: Box<Self>, entries: Vec<Entry>) -> Result<Seq, CommitError>;
 }

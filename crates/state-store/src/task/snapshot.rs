@@ -47,6 +47,19 @@ impl State {
     ///
     /// A snapshot that cannot be read is no loss as long as the entries that it covers are there: they are read instead.
     pub fn load(store: &dyn StateStore, stream: &StreamName) -> Result<Loaded, LoadError> {
+        let mut dropped = Seq::START;
+        loop {
+            match Self::load_once(store, stream) {
+                // Somebody kept a newer snapshot meanwhile, and dropped what it covers: that one is read.
+                Err(LoadError::Store(StoreError::Compacted { until, .. })) if until > dropped => {
+                    dropped = until;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn load_once(store: &dyn StateStore, stream: &StreamName) -> Result<Loaded, LoadError> {
         let snapshot = store.load_snapshot(stream).unwrap_or(None);
         let mut state = match snapshot.as_ref().map(Self::from_snapshot) {
             Some(Ok(state)) => state,

@@ -9,7 +9,8 @@ use parking_lot::{Condvar, Mutex};
 use tokio_postgres::{AsyncMessage, NoTls};
 
 use super::PostgresAddress;
-use super::runtime::Runtime;
+use super::runtime::{NoAnswer, Runtime};
+use super::session::client_config;
 
 /// Counts what it hears. Where the connection is lost, whoever waits looks for themselves from time to time.
 #[derive(Debug, Default)]
@@ -29,7 +30,7 @@ impl Listener {
     pub(super) fn open(&self, runtime: &Runtime, address: &PostgresAddress) {
         if !self.ear.is_open.swap(true, Ordering::AcqRel) {
             let listening = listen(Arc::clone(&self.ear), address.clone());
-            if !matches!(runtime.run(listening), Ok(Ok(()))) {
+            if runtime.answer(listening).is_err() {
                 self.ear.is_open.store(false, Ordering::Release);
             }
         }
@@ -52,8 +53,17 @@ impl Listener {
     }
 }
 
-async fn listen(ear: Arc<Ear>, address: PostgresAddress) -> Result<(), tokio_postgres::Error> {
-    let (client, mut connection) = address.config().connect(NoTls).await?;
+/// Why nobody listens. Those who wait look for themselves then, so nobody asks for more.
+#[derive(Debug, thiserror::Error)]
+enum NotListening {
+    #[error(transparent)]
+    Refused(#[from] tokio_postgres::Error),
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
+}
+
+async fn listen(ear: Arc<Ear>, address: PostgresAddress) -> Result<(), NotListening> {
+    let (client, mut connection) = client_config(&address).connect(NoTls).await?;
     let (subscribed, subscribing) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
@@ -67,10 +77,15 @@ async fn listen(ear: Arc<Ear>, address: PostgresAddress) -> Result<(), tokio_pos
         ear.rang.notify_all();
     });
     tokio::spawn(async move {
-        // Nobody to tell is no failure. The client is kept, because the connection ends with it.
-        let _ = subscribed.send(client.batch_execute("LISTEN super_planner").await);
-        std::future::pending::<()>().await;
+        let outcome = client.batch_execute("LISTEN super_planner").await;
+        let is_listening = outcome.is_ok();
+        // Nobody to tell is no failure.
+        let _ = subscribed.send(outcome);
+        if is_listening {
+            // The connection ends with the client: it is kept for as long as the runtime.
+            std::future::pending::<()>().await;
+        }
         drop(client);
     });
-    subscribing.await.unwrap_or(Ok(()))
+    Ok(subscribing.await.unwrap_or(Ok(()))?)
 }

@@ -26,10 +26,11 @@ pub use address::{InvalidPostgresAddress, PostgresAddress};
 pub use tables::POSTGRES_FORMAT_VERSION;
 
 use self::listener::Listener;
-use self::runtime::Runtime;
-use self::session::{Begun, Session, Trouble};
+use self::runtime::{NoAnswer, Runtime};
+use self::session::{Begun, Boundary, Session, Trouble};
 use self::tables::Absent;
 use crate::Timestamp;
+use crate::log::patience::{LOCK_PATIENCE, until};
 use crate::log::{
     CommitError, Entry, Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd,
     StreamName, Transaction,
@@ -43,11 +44,15 @@ pub struct PostgresOptions {
     pub unsafe_durability: bool,
     /// How long [`StateStore::begin`] waits for the lock of a stream.
     pub lock_timeout: Duration,
+    /// How long the answer to any question may take. It is there for a server that has stopped and still holds its
+    /// connections: whoever waits for a lock, or reads a page, is answered long before.
+    pub answer_timeout: Duration,
 }
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { unsafe_durability: false, lock_timeout: Duration::from_secs(10) }
+        let answer_timeout = Duration::from_secs(120);
+        Self { unsafe_durability: false, lock_timeout: LOCK_PATIENCE, answer_timeout }
     }
 }
 
@@ -57,9 +62,12 @@ pub enum PostgresOpenError {
     /// The thread of the client cannot be started.
     #[error("the client of PostgreSQL cannot be started")]
     Client(#[source] std::io::Error),
-    /// The thread of the client ended early.
-    #[error("the client of PostgreSQL ended")]
-    ClientEnded,
+    /// The server, or the client's thread, did not answer.
+    #[error("PostgreSQL cannot be reached: {reason}")]
+    NoAnswer {
+        /// Who, and for how long.
+        reason: String,
+    },
     /// There is no such store, and none was to be made.
     #[error("there is no store in `{address}`")]
     Missing {
@@ -103,6 +111,12 @@ pub enum PostgresOpenError {
         #[source]
         source: tokio_postgres::Error,
     },
+}
+
+impl From<NoAnswer> for PostgresOpenError {
+    fn from(reason: NoAnswer) -> Self {
+        Self::NoAnswer { reason: reason.to_string() }
+    }
 }
 
 impl PostgresOpenError {
@@ -171,10 +185,11 @@ impl PostgresStore {
         options: PostgresOptions,
         absent: Absent,
     ) -> Result<Self, PostgresOpenError> {
-        let runtime = Runtime::start().map_err(PostgresOpenError::Client)?;
+        let runtime = Runtime::start(options.answer_timeout).map_err(PostgresOpenError::Client)?;
         let session = connect(&runtime, address, options, absent)?;
-        let clock = runtime.run(session.clone().now()).map_err(|_| PostgresOpenError::ClientEnded)?;
-        let at = clock.map_err(PostgresOpenError::engine(address, "read the clock"))?;
+        let now = session.clone().now();
+        let unread = PostgresOpenError::engine(address, "read the clock");
+        let at = runtime.answer(async move { now.await.map_err(unread) })?;
         Ok(Self {
             address: address.clone(),
             options,
@@ -213,9 +228,7 @@ impl PostgresStore {
         T: Send + 'static,
         F: Future<Output = Result<T, Trouble>> + Send + 'static,
     {
-        let put = |session: &Session| {
-            self.runtime.run(question(session.clone())).unwrap_or_else(|ended| Err(ended.into()))
-        };
+        let put = |session: &Session| self.runtime.answer(question(session.clone()));
         if let Some(session) = line.take().filter(Session::is_open) {
             match put(&session) {
                 Ok(answer) => {
@@ -242,7 +255,7 @@ impl PostgresStore {
     fn store_error(&self, trouble: Trouble, stream: Option<&StreamName>) -> StoreError {
         match (trouble, stream) {
             (Trouble::Stored(error), _) => error,
-            (Trouble::Ended(ended), _) => engine_error("reach the client of PostgreSQL", ended),
+            (Trouble::NoAnswer(reason), _) => engine_error("reach PostgreSQL", reason),
             (Trouble::Server { source, .. }, Some(stream))
                 if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) =>
             {
@@ -269,9 +282,7 @@ fn connect(
     options: PostgresOptions,
     absent: Absent,
 ) -> Result<Session, PostgresOpenError> {
-    runtime
-        .run(Session::open(address.clone(), options, absent))
-        .map_err(|_| PostgresOpenError::ClientEnded)?
+    runtime.answer(Session::open(address.clone(), options, absent))
 }
 
 fn engine_error(
@@ -321,7 +332,7 @@ impl StateStore for PostgresStore {
     }
 
     fn wait(&self, stream: &StreamName, after: Seq, patience: Duration) -> Result<StreamEnd, StoreError> {
-        let until = Instant::now() + patience;
+        let until = until(patience);
         self.listener.open(&self.runtime, &self.address);
         loop {
             let heard = self.listener.count();
@@ -338,15 +349,16 @@ impl StateStore for PostgresStore {
     fn save_snapshot(&self, stream: &StreamName, snapshot: &Snapshot) -> Result<(), SnapshotError> {
         self.check_poison()?;
         let boundary = |session: Session| session.boundary(stream.clone(), snapshot.seq);
-        let found = self.ask(&mut self.reader.lock(), Some(stream), boundary)?;
-        let no_boundary = || SnapshotError::NoBoundary { stream: stream.clone(), at: snapshot.seq };
-        let (number, chain, last) = found.ok_or_else(no_boundary)?;
-        if last < snapshot.seq {
-            let keep =
-                |session: Session| session.keep_snapshot(stream.clone(), number, chain, snapshot.clone());
-            self.ask(&mut self.reader.lock(), Some(stream), keep)?;
-        }
-        Ok(())
+        let boundary = self.ask(&mut self.reader.lock(), Some(stream), boundary)?;
+        let (number, chain) = match boundary {
+            Boundary::Passed => return Ok(()),
+            Boundary::None => {
+                return Err(SnapshotError::NoBoundary { stream: stream.clone(), at: snapshot.seq });
+            }
+            Boundary::At { number, chain } => (number, chain),
+        };
+        let keep = |session: Session| session.keep_snapshot(stream.clone(), number, chain, snapshot.clone());
+        Ok(self.ask(&mut self.reader.lock(), Some(stream), keep)?)
     }
 
     fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
@@ -363,7 +375,12 @@ impl StateStore for PostgresStore {
         let line = self.writer.try_lock_for(self.options.lock_timeout);
         let mut line = line.ok_or_else(|| self.busy(stream))?;
         self.check_poison()?;
-        self.ask(&mut line, Some(stream), |session| session.compact(stream.clone()))
+        let base = self.ask(&mut line, Some(stream), |session| session.move_base(stream.clone()))?;
+        drop(line);
+        // Nobody needs the rows any more, so no lock is held while they go.
+        let drop_some = |session: Session| session.drop_below(stream.clone());
+        while self.ask(&mut self.reader.lock(), Some(stream), drop_some)? {}
+        Ok(base)
     }
 
     fn streams(&self) -> Result<Vec<StreamName>, StoreError> {
@@ -412,7 +429,7 @@ impl PostgresTransaction<'_> {
         let session = self.line.clone().ok_or(CommitError::Refused(StoreError::Poisoned))?;
         let append = session.clone().append(self.stream.clone(), self.begun.place, entries, self.begun.now);
         let is_appended =
-            self.store.runtime.run(append).unwrap_or_else(|ended| Err(ended.into())).map_err(|trouble| {
+            self.store.runtime.answer(append).map_err(|trouble| {
                 CommitError::Refused(self.store.store_error(trouble, Some(&self.stream)))
             })?;
         if !is_appended {
@@ -445,7 +462,7 @@ impl Transaction for PostgresTransaction<'_> {
             return Ok(head);
         }
         let session = self.append(&entries)?;
-        let outcome = self.store.runtime.run(session.commit()).unwrap_or_else(|ended| Err(ended.into()));
+        let outcome = self.store.runtime.answer(session.commit());
         self.is_open = false;
         outcome.map_err(|trouble| {
             // The segment may be in the log or not, and only opening the store again tells.
@@ -463,9 +480,7 @@ impl Drop for PostgresTransaction<'_> {
             return;
         }
         // Where rolling back fails, closing the connection makes the server do it.
-        *self.line = self
-            .line
-            .take()
-            .filter(|session| matches!(self.store.runtime.run(session.clone().roll_back()), Ok(Ok(()))));
+        *self.line =
+            self.line.take().filter(|session| self.store.runtime.answer(session.clone().roll_back()).is_ok());
     }
 }

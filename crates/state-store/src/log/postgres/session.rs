@@ -10,7 +10,7 @@ use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::{Client, NoTls, Row, Statement};
 
 use super::people;
-use super::runtime::RuntimeEnded;
+use super::runtime::NoAnswer;
 use super::tables::{self, Absent};
 use super::{PostgresAddress, PostgresOpenError, PostgresOptions, engine_error};
 use crate::Timestamp;
@@ -27,6 +27,9 @@ const DECIDING_MAX: Duration = Duration::from_secs(60);
 
 /// How many segments are fetched at a time.
 const PAGE_SEGMENTS: i64 = 64;
+
+/// How many segments are dropped at a time.
+const SEGMENTS_A_ROUND: i64 = 500;
 
 /// A connection with its settings checked. Clones share it.
 #[derive(Clone)]
@@ -50,7 +53,7 @@ struct Statements {
     keep_snapshot: Statement,
     keep_base: Statement,
     set_base: Statement,
-    drop_covered: Statement,
+    drop_below: Statement,
 }
 
 /// Why a question has no answer.
@@ -58,12 +61,12 @@ struct Statements {
 pub(super) enum Trouble {
     Server { action: &'static str, source: tokio_postgres::Error },
     Stored(StoreError),
-    Ended(RuntimeEnded),
+    NoAnswer(NoAnswer),
 }
 
-impl From<RuntimeEnded> for Trouble {
-    fn from(ended: RuntimeEnded) -> Self {
-        Self::Ended(ended)
+impl From<NoAnswer> for Trouble {
+    fn from(reason: NoAnswer) -> Self {
+        Self::NoAnswer(reason)
     }
 }
 
@@ -77,7 +80,7 @@ impl Trouble {
                 }
                 None => source.is_closed() || source.source().is_some_and(<dyn StdError>::is::<io::Error>),
             },
-            Self::Stored(_) | Self::Ended(_) => false,
+            Self::Stored(_) | Self::NoAnswer(_) => false,
         }
     }
 }
@@ -107,6 +110,16 @@ pub(super) struct Begun {
     pub(super) place: Place,
     pub(super) news: Vec<Recorded>,
     pub(super) now: Timestamp,
+}
+
+/// Where a snapshot would be kept.
+pub(super) enum Boundary {
+    /// A segment that is kept ends there.
+    At { number: i64, chain: ChainHash },
+    /// There is one of that place, or of a later one.
+    Passed,
+    /// No segment ends there.
+    None,
 }
 
 /// How far the segments of a stream have been read and checked.
@@ -203,8 +216,12 @@ impl Session {
         }
         let failed = failed("read the chain");
         let place = i64::try_from(after.get()).unwrap_or(i64::MAX);
-        let known =
-            self.client.query(&self.statements.known, &[&row.number, &place]).await.map_err(&failed)?;
+        let base = row.base.head.get() as i64;
+        let known = self
+            .client
+            .query(&self.statements.known, &[&row.number, &place, &base])
+            .await
+            .map_err(&failed)?;
         // Of the last two segments that begin at or before `after`, the one that ends there or earlier.
         let mut end = row.base;
         for found in &known {
@@ -241,7 +258,7 @@ impl Session {
                     is_last = false;
                     break;
                 }
-                Err(reason) => return Err(Trouble::Stored(corrupt(&reading.stream, first, reason))),
+                Err(reason) => return Err(self.misfit(&reading, first, reason).await),
             }
         }
         let is_whole = reading.end.head >= reading.head;
@@ -250,9 +267,21 @@ impl Session {
         if is_last && !is_whole && page.is_empty() {
             let missing = reading.end.head.plus(1);
             let reason = format!("entry {missing} is missing");
-            return Err(Trouble::Stored(corrupt(&reading.stream, missing.get() as i64, reason)));
+            return Err(self.misfit(&reading, missing.get() as i64, reason).await);
         }
         Ok((reading, page))
+    }
+
+    /// Returns why a reading does not go on: what comes next is damaged, unless somebody has dropped it meanwhile.
+    async fn misfit(&self, reading: &Reading, at: i64, reason: String) -> Trouble {
+        let stream = reading.stream.clone();
+        match self.row(&stream).await {
+            Ok(Some(row)) if row.base.head > reading.end.head => {
+                Trouble::Stored(StoreError::Compacted { stream, until: row.base.head })
+            }
+            Ok(_) => Trouble::Stored(corrupt(&stream, at, reason)),
+            Err(trouble) => trouble,
+        }
     }
 
     /// Writes one segment and moves the stream's head; returns whether the stream was where it was expected to be.
@@ -294,8 +323,8 @@ impl Session {
     }
 
     /// Forgets what was appended and gives the lock back.
-    pub(super) async fn roll_back(self) -> Result<(), tokio_postgres::Error> {
-        self.client.batch_execute("ROLLBACK").await
+    pub(super) async fn roll_back(self) -> Result<(), Trouble> {
+        self.client.batch_execute("ROLLBACK").await.map_err(failed("end a transaction"))
     }
 
     /// Returns the end of the stream as its last segment has it, unchecked.
@@ -306,24 +335,22 @@ impl Session {
         stored_end(&stream, &row, failed)
     }
 
-    /// Returns the hash of the chain at the end of a segment, and the place of the last snapshot; `None` where no
-    /// segment that is kept ends there.
-    pub(super) async fn boundary(
-        self,
-        stream: StreamName,
-        seq: Seq,
-    ) -> Result<Option<(i64, ChainHash, Seq)>, Trouble> {
+    /// Returns where a snapshot of that place would be kept.
+    pub(super) async fn boundary(self, stream: StreamName, seq: Seq) -> Result<Boundary, Trouble> {
         let failed = failed("look for the segment of a snapshot");
-        let Some(row) = self.row(&stream).await? else { return Ok(None) };
+        let Some(row) = self.row(&stream).await? else { return Ok(Boundary::None) };
         let place = i64::try_from(seq.get()).unwrap_or(i64::MAX);
         let found =
-            self.client.query_opt(&self.statements.end_at, &[&row.number, &place]).await.map_err(&failed)?;
-        let Some(found) = found else { return Ok(None) };
-        let hash: &[u8] = found.try_get(0).map_err(&failed)?;
-        let hash = ChainHash::from_stored(hash)
+            self.client.query_one(&self.statements.end_at, &[&row.number, &place]).await.map_err(&failed)?;
+        let last: Option<i64> = found.try_get(1).map_err(&failed)?;
+        if last.is_some_and(|last| last >= place) {
+            return Ok(Boundary::Passed);
+        }
+        let chain: Option<&[u8]> = found.try_get(0).map_err(&failed)?;
+        let Some(chain) = chain else { return Ok(Boundary::None) };
+        let chain = ChainHash::from_stored(chain)
             .map_err(|reason| Trouble::Stored(corrupt(&stream, place, reason)))?;
-        let last: i64 = found.try_get(1).map_err(&failed)?;
-        Ok(Some((row.number, hash, Seq::new(last as u64))))
+        Ok(Boundary::At { number: row.number, chain })
     }
 
     /// Keeps a snapshot in the place of an older one. Nobody waits for it.
@@ -382,18 +409,18 @@ impl Session {
         Ok(Some((snapshot, chain)))
     }
 
-    /// Drops the segments that the last snapshot covers, in one transaction; returns the last entry that is dropped.
-    pub(super) async fn compact(self, stream: StreamName) -> Result<Seq, Trouble> {
+    /// Has the stream begin after what its last snapshot covers; returns the last entry before that.
+    pub(super) async fn move_base(self, stream: StreamName) -> Result<Seq, Trouble> {
         let covered = self.clone().snapshot(stream.clone(), false).await?;
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
         self.client.batch_execute(begin).await.map_err(failed("begin a transaction"))?;
         let row = self.lock(&stream).await?;
         let Some((snapshot, chain)) = covered.filter(|(snapshot, _)| snapshot.seq > row.base.head) else {
-            self.roll_back().await.map_err(failed("end a transaction"))?;
+            self.roll_back().await?;
             return Ok(row.base.head);
         };
         let seq = snapshot.seq.get() as i64;
-        let failed = failed("drop segments");
+        let failed = failed("move the beginning of the stream");
         let base = [&row.number as &(dyn tokio_postgres::types::ToSql + Sync), &seq];
         self.client
             .execute(&self.statements.set_base, &[base[0], base[1], &chain.as_bytes().as_slice()])
@@ -402,12 +429,24 @@ impl Session {
         // Somebody may have kept a newer one meanwhile: then nothing is dropped.
         let kept = self.client.execute(&self.statements.keep_base, &base).await.map_err(&failed)?;
         if kept == 0 {
-            self.roll_back().await.map_err(&failed)?;
+            self.roll_back().await?;
             return Ok(row.base.head);
         }
-        self.client.execute(&self.statements.drop_covered, &base).await.map_err(&failed)?;
         self.client.batch_execute("COMMIT").await.map_err(failed)?;
         Ok(snapshot.seq)
+    }
+
+    /// Drops some of the segments before the beginning of the stream, the first ones first; returns whether there may be
+    /// more.
+    pub(super) async fn drop_below(self, stream: StreamName) -> Result<bool, Trouble> {
+        let Some(row) = self.row(&stream).await? else { return Ok(false) };
+        let base = row.base.head.get() as i64;
+        let dropped = self
+            .client
+            .execute(&self.statements.drop_below, &[&row.number, &base, &SEGMENTS_A_ROUND])
+            .await
+            .map_err(failed("drop segments"))?;
+        Ok(dropped > 0)
     }
 
     /// Returns the names of the streams that have entries.
@@ -442,6 +481,14 @@ impl Session {
 }
 
 async fn connect(address: &PostgresAddress) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = client_config(address).connect(NoTls).await?;
+    // How it ends, its client is told by the next question.
+    tokio::spawn(async { drop(connection.await) });
+    Ok(client)
+}
+
+/// Returns how to connect: as the address says, and for what it does not say, as we need it.
+pub(super) fn client_config(address: &PostgresAddress) -> tokio_postgres::Config {
     let mut config = address.config().clone();
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(NETWORK_TIMEOUT);
@@ -454,10 +501,7 @@ async fn connect(address: &PostgresAddress) -> Result<Client, tokio_postgres::Er
     }
     // Of several hosts, the one that takes writes.
     config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-    let (client, connection) = config.connect(NoTls).await?;
-    // How it ends, its client is told by the next question.
-    tokio::spawn(async { drop(connection.await) });
-    Ok(client)
+    config
 }
 
 /// Refuses settings that can lose what was acknowledged; keeps the session from becoming less careful later.
@@ -501,7 +545,7 @@ impl Statements {
             known: client
                 .prepare(
                     "SELECT first_seq, count, hash FROM super_planner.segments \
-                     WHERE stream = $1 AND first_seq <= $2 ORDER BY first_seq DESC LIMIT 2",
+                     WHERE stream = $1 AND first_seq <= $2 AND first_seq > $3 ORDER BY first_seq DESC LIMIT 2",
                 )
                 .await?,
             page: client
@@ -529,10 +573,10 @@ impl Statements {
                 .await?,
             end_at: client
                 .prepare(
-                    "SELECT hash, coalesce((SELECT seq FROM super_planner.snapshots WHERE stream = $1 AND NOT is_base), 0) \
-                     FROM (SELECT first_seq, count, hash FROM super_planner.segments \
+                    "SELECT (SELECT hash FROM (SELECT first_seq, count, hash FROM super_planner.segments \
                      WHERE stream = $1 AND first_seq <= $2::bigint ORDER BY first_seq DESC LIMIT 1) AS last \
-                     WHERE first_seq + count - 1 = $2::bigint",
+                     WHERE first_seq + count - 1 = $2::bigint), \
+                     (SELECT seq FROM super_planner.snapshots WHERE stream = $1 AND NOT is_base)",
                 )
                 .await?,
             snapshot: client
@@ -563,8 +607,12 @@ impl Statements {
             set_base: client
                 .prepare("UPDATE super_planner.streams SET base = $2, base_hash = $3 WHERE number = $1")
                 .await?,
-            drop_covered: client
-                .prepare("DELETE FROM super_planner.segments WHERE stream = $1 AND first_seq <= $2")
+            drop_below: client
+                .prepare(
+                    "DELETE FROM super_planner.segments WHERE stream = $1 AND first_seq IN ( \
+                     SELECT first_seq FROM super_planner.segments \
+                     WHERE stream = $1 AND first_seq <= $2 ORDER BY first_seq LIMIT $3)",
+                )
                 .await?,
             names: client
                 .prepare("SELECT name FROM super_planner.streams WHERE head > 0 ORDER BY name")

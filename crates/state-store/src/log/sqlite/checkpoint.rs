@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use super::opening;
+use super::opening::{self, Absent};
+use crate::log::patience::until;
 
 /// How much may be written between two checkpoints.
 const BYTES_BETWEEN: u64 = 4 << 20;
@@ -82,20 +83,64 @@ impl Shared {
         if connection.is_none() {
             // It holds the lock of the writers while it waits for readers, so it hardly waits.
             let is_patient = |connection: &Connection| connection.busy_timeout(PATIENCE).is_ok();
-            *connection = opening::connect(path).ok().filter(is_patient);
+            *connection = opening::connect(path, Absent::Refuse).ok().filter(is_patient);
         }
         let Some(connection) = connection.as_ref() else { return };
-        let pages = run(connection, "PRAGMA wal_checkpoint(PASSIVE)");
+        let copied = run(connection, Mode::Passive);
         self.done.fetch_add(1, Ordering::Relaxed);
-        if pages.is_ok_and(|pages| pages > LOG_PAGES_MAX) {
+        if copied.is_ok_and(|copied| copied.pages > LOG_PAGES_MAX) {
             // What is left to copy now is only what was written in the meantime.
-            let _ = run(connection, "PRAGMA wal_checkpoint(RESTART)");
+            let _ = run(connection, Mode::Restart);
             self.done.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-/// Runs a checkpoint and returns how many pages the log has.
-pub(super) fn run(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
-    connection.query_row(pragma, [], |row| row.get(1))
+/// How far a checkpoint goes.
+#[derive(Clone, Copy)]
+enum Mode {
+    /// Copies what nobody reads any more in an older version.
+    Passive,
+    /// Copies all, and begins the log anew.
+    Restart,
+}
+
+/// What a checkpoint came to.
+#[derive(Clone, Copy)]
+struct Copied {
+    /// How many pages the log has; none where somebody else was making a checkpoint.
+    pages: i64,
+    /// How many of them are in the file.
+    copied: i64,
+}
+
+fn run(connection: &Connection, mode: Mode) -> rusqlite::Result<Copied> {
+    let pragma = match mode {
+        Mode::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+        Mode::Restart => "PRAGMA wal_checkpoint(RESTART)",
+    };
+    connection.query_row(pragma, [], |row| Ok(Copied { pages: row.get(1)?, copied: row.get(2)? }))
+}
+
+/// How long to wait for somebody who reads an older version, before the next look.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Copies everything that is in the log now; returns whether that was possible in the time.
+pub(super) fn settle(connection: &Connection, patience: Duration) -> rusqlite::Result<bool> {
+    let until = until(patience);
+    let mut first = None;
+    loop {
+        let now = run(connection, Mode::Passive)?;
+        if now.pages >= 0 {
+            let wanted = *first.get_or_insert(now.pages);
+            // A log that is shorter now was begun anew, and so copied whole before.
+            if now.copied >= wanted || now.pages < wanted {
+                return Ok(true);
+            }
+        }
+        if Instant::now() >= until {
+            return Ok(false);
+        }
+        std::thread::park_timeout(LOOK_EVERY);
+    }
 }

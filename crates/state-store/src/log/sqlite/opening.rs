@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::segments::engine_error;
 use super::{streams, tip};
 use crate::log::StoreError;
+use crate::log::patience::{LOCK_PATIENCE, until};
 use crate::log::planted::{PlantedBug, is_planted};
 
 /// The version of the tables that this program writes.
@@ -107,9 +108,6 @@ pub enum OpenError {
     },
 }
 
-/// How long a connection waits for the lock of another one.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Checks that `path` can be a store and that this SQLite is a safe one, before anything is opened.
 pub(super) fn check_place(path: &Path) -> Result<(), OpenError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
@@ -125,11 +123,20 @@ pub(super) fn check_place(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// What to do where there is no file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absent {
+    Make,
+    Refuse,
+}
+
 /// Opens a connection, if the file is one of ours or empty, with the settings that the promises rest on.
-pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
+pub(super) fn connect(path: &Path, absent: Absent) -> Result<Connection, OpenError> {
     let failed = |source| open_error(path, source);
-    let connection = Connection::open(path).map_err(failed)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, absent == Absent::Make);
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(LOCK_PATIENCE).map_err(failed)?;
     check_owner(&connection, path)?;
     enter_wal_mode(&connection).map_err(failed)?;
     let settings = [
@@ -176,10 +183,10 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 
 /// Switches a new file to a write-ahead log. SQLite does not wait for others who are doing the same, so this does.
 fn enter_wal_mode(connection: &Connection) -> rusqlite::Result<()> {
-    let patience = Instant::now() + BUSY_TIMEOUT;
+    let until = until(LOCK_PATIENCE);
     loop {
         match connection.pragma_update(None, "journal_mode", "wal") {
-            Err(error) if is_busy(&error) && Instant::now() < patience => {
+            Err(error) if is_busy(&error) && Instant::now() < until => {
                 std::thread::park_timeout(Duration::from_millis(2));
             }
             switched => return switched,

@@ -14,6 +14,9 @@ use crate::log::{Recorded, Seq, StoreError, StreamEnd, StreamName};
 /// A row's key is the stream's number in the upper bits and the number of its first entry in these lower ones.
 const SEQ_BITS: u32 = 40;
 
+/// The last place that a stream can have.
+pub(super) const SEQ_MAX: Seq = Seq::new((1 << SEQ_BITS) - 1);
+
 /// Returns the key of the segment of a stream that begins with `first`.
 pub(super) const fn row_key(number: i64, first: Seq) -> i64 {
     (number << SEQ_BITS) + first.get() as i64
@@ -56,7 +59,7 @@ pub(super) fn read_on(
             "SELECT key, count, at, hash, body FROM segments WHERE key > ?1 AND key < ?2 ORDER BY key",
         )
         .map_err(|source| failed(end, source))?;
-    let range = [row_key(row.number, end.head), row_key(row.number + 1, Seq::START)];
+    let range = [row_key(row.number, end.head.min(SEQ_MAX)), row_key(row.number + 1, Seq::START)];
     let mut rows = statement.query(range).map_err(|source| failed(end, source))?;
     while let Some(found) = rows.next().map_err(|source| failed(end, source))? {
         let at = Seq::new(first_of(found.get(0).map_err(|source| failed(end, source))?) as u64);
@@ -98,7 +101,7 @@ type Place = (i64, i64, Vec<u8>);
 /// Returns the last two segments that begin at or before `seq`, the later one last.
 fn last_two(connection: &Connection, row: &StreamRow, seq: Seq) -> Result<Vec<Place>, StoreError> {
     let failed = |source| storage_error("read the chain", &row.name, row.base, source);
-    let seq = Seq::new(seq.get().min((1 << SEQ_BITS) - 1));
+    let seq = seq.min(SEQ_MAX);
     let mut statement = connection
         .prepare_cached(
             "SELECT key, count, hash FROM segments WHERE key > ?1 AND key <= ?2 ORDER BY key DESC LIMIT 2",
@@ -171,14 +174,18 @@ pub(super) fn storage_error(
     end: StreamEnd,
     source: rusqlite::Error,
 ) -> StoreError {
-    match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt {
-            stream: stream.clone(),
-            at: end.head.plus(1),
-            reason: format!("SQLite could not {action}: {source}"),
-        },
-        _ => engine_error(action, source),
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    let is_damage = match &source {
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) => true,
+        other => {
+            matches!(other.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        }
+    };
+    if !is_damage {
+        return engine_error(action, source);
     }
+    let reason = format!("SQLite could not {action}: {source}");
+    StoreError::Corrupt { stream: stream.clone(), at: end.head.plus(1), reason }
 }
 
 pub(super) fn engine_error(

@@ -31,6 +31,9 @@ impl Which {
 /// A part's key is its generation in the upper bits and its number in these lower ones.
 const PART_BITS: u32 = 20;
 
+/// How many parts a snapshot can have: 256 GiB of them.
+const PARTS_MAX: i64 = 1 << PART_BITS;
+
 /// How many segments are dropped under one lock.
 const SEGMENTS_A_LOCK: u32 = 200;
 
@@ -65,6 +68,11 @@ impl SqliteStore {
             return Ok(());
         }
         let chain = end.ok_or_else(no_boundary)?.hash;
+        let parts = snapshot.body.len().div_ceil(PART_BYTES) as i64;
+        if parts > PARTS_MAX {
+            let reason = format!("it has {parts} parts, and {PARTS_MAX} are the most");
+            return Err(engine_error("keep a snapshot", reason).into());
+        }
         // Told from the parts of anybody else who makes one at the same time.
         let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), snapshot.seq);
         let generation = (random >> (PART_BITS + 2)) as i64;
@@ -77,7 +85,6 @@ impl SqliteStore {
                 )
             })?;
         }
-        let parts = snapshot.body.len().div_ceil(PART_BYTES) as i64;
         self.under_lock(stream, |writer| {
             execute(
                 &writer.connection,
@@ -122,16 +129,8 @@ impl SqliteStore {
         stream: &StreamName,
         which: Which,
     ) -> Result<Option<Snapshot>, StoreError> {
-        self.with_reader(|connection| {
-            let Some(row) = self.find_stream(connection, stream)? else { return Ok(None) };
-            // One look at all the parts, whatever happens to them meanwhile.
-            let look = connection
-                .unchecked_transaction()
-                .map_err(|source| storage_error("read the snapshot", stream, row.base, source))?;
-            let found = read_snapshot(&look, &row, which)?;
-            drop(look);
-            Ok(found.map(|(snapshot, _)| snapshot))
-        })
+        let found = self.look(stream, |connection, row, _| read_snapshot(connection, row, which))?;
+        Ok(found.flatten().map(|(snapshot, _)| snapshot))
     }
 
     /// Drops the segments that the last snapshot covers, a few under each lock.
@@ -175,7 +174,7 @@ impl SqliteStore {
         stream: &StreamName,
         work: impl FnOnce(&mut Writer) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut writer = self.writer()?;
+        let mut writer = self.writer(stream)?;
         transaction::lock(&writer.connection, stream)?;
         let worked = work(&mut writer).and_then(|done| {
             let committed = writer.connection.execute_batch("COMMIT");
@@ -252,6 +251,9 @@ fn read_snapshot(
     which: Which,
 ) -> Result<Option<(Snapshot, ChainHash)>, StoreError> {
     let Some(found) = snapshot_row(connection, row, which)? else { return Ok(None) };
+    if !(0..=PARTS_MAX).contains(&found.parts) {
+        return Err(damaged(row, found.seq, "the number of its parts cannot be"));
+    }
     let failed = |source| storage_error("read the snapshot", &row.name, row.base, source);
     let mut statement = connection
         .prepare_cached("SELECT body FROM snapshot_parts WHERE key BETWEEN ?1 AND ?2 ORDER BY key")

@@ -12,13 +12,14 @@ use rusqlite::Connection;
 
 use super::checkpoint::{self, Checkpointer};
 use super::folder;
-use super::opening::{self, OpenError};
-use super::segments::{self, engine_error};
+use super::opening::{self, Absent, OpenError};
+use super::segments::{self, engine_error, storage_error};
 use super::snapshots::Which;
-use super::streams::{StreamList, StreamRow};
+use super::streams::{self, StreamList, StreamRow};
 use super::tables;
 use super::tip::Tip;
-use super::transaction::SqliteTransaction;
+use super::transaction::{SqliteTransaction, busy};
+use crate::log::patience::{LOCK_PATIENCE, until};
 use crate::log::{
     Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd, StreamName, Transaction,
 };
@@ -75,7 +76,7 @@ impl SqliteStore {
 
     fn open_with(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         opening::check_place(path)?;
-        let mut connection = opening::connect(path)?;
+        let mut connection = opening::connect(path, Absent::Make)?;
         let id = opening::prepare_tables(&mut connection, path)?;
         Ok(Self {
             path: path.to_owned(),
@@ -124,20 +125,19 @@ impl SqliteStore {
         self.poisoned.store(true, Ordering::SeqCst);
     }
 
-    /// Returns the connection that writes, unless nothing may be written.
-    pub(super) fn writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
-        let mut writer = self.writer.lock();
-        if self.poisoned.load(Ordering::SeqCst) {
-            return Err(StoreError::Poisoned);
-        }
-        if identity_of(&self.path) != self.identity {
-            return Err(StoreError::Replaced { place: self.path.display().to_string() });
-        }
+    /// Returns the connection that writes, unless nothing may be written; `stream` is what it is wanted for.
+    pub(super) fn writer(&self, stream: &StreamName) -> Result<MutexGuard<'_, Writer>, StoreError> {
+        let mut writer = self.writer.try_lock_for(LOCK_PATIENCE).ok_or_else(|| busy(stream))?;
+        self.check_poison()?;
+        self.check_identity()?;
         if !writer.is_settled {
             // A flush that failed in an earlier process may have left commits that only the operating system's memory
             // holds, and that no later flush of the log brings to the disk. Copying the log does.
-            checkpoint::run(&writer.connection, "PRAGMA wal_checkpoint(PASSIVE)")
+            let is_settled = checkpoint::settle(&writer.connection, LOCK_PATIENCE)
                 .map_err(|source| engine_error("make the write-ahead log durable", source))?;
+            if !is_settled {
+                return Err(busy(stream));
+            }
             // SQLite flushes the name of its log, too, but is content where that fails. The log is there by now, and
             // stays as long as this connection does.
             folder::flush_around(&self.path)
@@ -147,20 +147,59 @@ impl SqliteStore {
         Ok(writer)
     }
 
+    fn check_poison(&self) -> Result<(), StoreError> {
+        if self.poisoned.load(Ordering::SeqCst) { Err(StoreError::Poisoned) } else { Ok(()) }
+    }
+
+    fn check_identity(&self) -> Result<(), StoreError> {
+        if identity_of(&self.path) == self.identity {
+            return Ok(());
+        }
+        Err(StoreError::Replaced { place: self.path.display().to_string() })
+    }
+
+    /// Opens another connection to the file that the store was opened from.
+    fn connect(&self) -> Result<Connection, StoreError> {
+        self.check_identity()?;
+        let connection = opening::connect(&self.path, Absent::Refuse)
+            .map_err(|source| engine_error("open a connection to read on", source))?;
+        self.check_identity()?;
+        Ok(connection)
+    }
+
     /// Lends a connection to read on.
     pub(super) fn with_reader<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.check_poison()?;
         let idle = self.readers.lock().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => opening::connect(&self.path)
-                .map_err(|source| engine_error("open a connection to read on", source))?,
+            None => self.connect()?,
         };
         let outcome = read(&connection);
         self.readers.lock().push(connection);
         outcome
+    }
+
+    /// Looks at one stream as it is at one moment, whatever others do to it meanwhile: its row, and where it was known to
+    /// end before the look. Returns `None` where nobody has written to it.
+    pub(super) fn look<T>(
+        &self,
+        stream: &StreamName,
+        read: impl FnOnce(&Connection, &StreamRow, Option<StreamEnd>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.with_reader(|connection| {
+            let Some(found) = self.find_stream(connection, stream)? else { return Ok(None) };
+            // Read before the log: it never knows of more than that.
+            let tip = self.tip.end(found.number);
+            let look = connection
+                .unchecked_transaction()
+                .map_err(|source| storage_error("look at the stream", stream, found.base, source))?;
+            let row = streams::again(&look, &found)?;
+            read(&look, &row, tip).map(Some)
+        })
     }
 
     /// Takes note of a commit: those who wait for one are woken, and a checkpoint is made from time to time.
@@ -200,7 +239,7 @@ impl SqliteStore {
 
 impl StateStore for SqliteStore {
     fn begin<'a>(&'a self, stream: &StreamName, after: Seq) -> Result<Box<dyn Transaction + 'a>, StoreError> {
-        Ok(Box::new(SqliteTransaction::begin(self, self.writer()?, stream, after)?))
+        Ok(Box::new(SqliteTransaction::begin(self, self.writer(stream)?, stream, after)?))
     }
 
     fn read(
@@ -209,30 +248,27 @@ impl StateStore for SqliteStore {
         after: Seq,
         visit: &mut dyn FnMut(Recorded) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.with_reader(|connection| {
-            let Some(row) = self.find_stream(connection, stream)? else { return Ok(()) };
-            self.check_kept(&row, after)?;
-            let tip = self.tip.end(row.number);
-            let from = segments::end_before(connection, &row, after)?;
-            let (end, flow) = segments::read_on(connection, &row, from, &mut |entries| {
+        let read = self.look(stream, |connection, row, tip| {
+            self.check_kept(row, after)?;
+            let from = segments::end_before(connection, row, after)?;
+            let (end, flow) = segments::read_on(connection, row, from, &mut |entries| {
                 entries.into_iter().filter(|recorded| recorded.seq > after).try_for_each(&mut *visit)
             })?;
             match flow {
-                ControlFlow::Continue(()) => self.check_tip(&row, tip, end),
+                ControlFlow::Continue(()) => self.check_tip(row, tip, end),
                 ControlFlow::Break(()) => Ok(()),
             }
-        })
+        });
+        read.map(Option::unwrap_or_default)
     }
 
     fn end(&self, stream: &StreamName) -> Result<StreamEnd, StoreError> {
-        self.with_reader(|connection| match self.find_stream(connection, stream)? {
-            Some(row) => segments::stored_end(connection, &row),
-            None => Ok(StreamEnd::START),
-        })
+        let end = self.look(stream, |connection, row, _| segments::stored_end(connection, row))?;
+        Ok(end.unwrap_or(StreamEnd::START))
     }
 
     fn wait(&self, stream: &StreamName, after: Seq, patience: Duration) -> Result<StreamEnd, StoreError> {
-        let until = Instant::now() + patience;
+        let until = until(patience);
         loop {
             let commits = *self.commits.lock();
             let end = self.end(stream)?;
@@ -478,6 +514,70 @@ mod tests {
         let other = open(&path).unwrap();
         assert!(matches!(begin(), Err(StoreError::Replaced { .. })));
         append(&other, &["two"]);
+    }
+
+    #[test]
+    fn whoever_reads_makes_no_new_file_in_the_place_of_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let store = open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(store.head(&StreamName::workspace()), Err(StoreError::Replaced { .. })));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_damage_and_no_panic() {
+        let stream = StreamName::workspace();
+        let changes = ["segments SET count", "segments SET at", "snapshots SET parts", "snapshots SET kind"];
+        let numbers = [i64::MIN, -1, 1 << 40, i64::MAX].map(|number| number.to_string());
+        for (change, value) in changes
+            .iter()
+            .flat_map(|change| numbers.iter().map(move |number| (change, number.as_str())))
+            .chain([(&"snapshots SET seq", "'x'"), (&"segments SET body", "7")])
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("state.db");
+            let store = open(&path).unwrap();
+            append(&store, &["one"]);
+            let snapshot = Snapshot { seq: Seq::new(1), kind: 1, version: 1, body: vec![7; 100] };
+            store.save_snapshot(&stream, &snapshot).unwrap();
+            append(&store, &["two"]);
+            let vandal = Connection::open(&path).unwrap();
+            vandal.execute(&format!("UPDATE {change} = {value}"), []).unwrap();
+            let problems = [
+                store.read(&stream, Seq::START, &mut |_| ControlFlow::Continue(())).err(),
+                store.load_snapshot(&stream).err(),
+                store.compact(&stream).err(),
+                store.end(&stream).err(),
+            ];
+            let problems: Vec<_> = problems.into_iter().flatten().collect();
+            assert!(!problems.is_empty(), "{change} = {value}");
+            let is_damage = |problem| matches!(problem, &StoreError::Corrupt { .. });
+            assert!(problems.iter().all(is_damage), "{change} = {value}: {problems:?}");
+        }
+    }
+
+    /// What an earlier process may have left unflushed is copied before anything is written behind it; somebody who
+    /// reads an older version keeps it from being copied.
+    #[test]
+    fn nothing_is_written_until_what_was_left_is_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let store = open(&path).unwrap();
+        append(&store, &["one"]);
+        let reader = Connection::open(&path).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM segments").unwrap();
+        append(&store, &["two"]);
+        let settle = |patience| {
+            checkpoint::settle(&opening::connect(&path, Absent::Refuse).unwrap(), patience).unwrap()
+        };
+        assert!(!settle(Duration::from_millis(30)), "the reader still needs the older version");
+        std::thread::scope(|scope| {
+            let settling = scope.spawn(|| settle(Duration::from_secs(60)));
+            reader.execute_batch("COMMIT").unwrap();
+            assert!(settling.join().unwrap());
+        });
     }
 
     #[test]

@@ -18,10 +18,18 @@ pub(super) struct StreamRow {
     pub(super) base: StreamEnd,
 }
 
-/// Finds streams by their names. A stream keeps its number for ever, so that is remembered.
+/// Finds streams by their names. A stream keeps its number for ever, and a new one gets a higher one than all before:
+/// what was read of the list is remembered, and only what follows is read when a name is not known.
 #[derive(Debug, Default)]
 pub(super) struct StreamList {
-    numbers: Mutex<HashMap<StreamName, i64>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    numbers: HashMap<StreamName, i64>,
+    /// The list has been read up to here.
+    last: i64,
 }
 
 impl StreamList {
@@ -32,18 +40,27 @@ impl StreamList {
         tip: &Tip,
         stream: &StreamName,
     ) -> Result<Option<StreamRow>, StoreError> {
-        let known = self.numbers.lock().get(stream).copied();
-        let rows = rows(connection, stream, known)?;
-        if let Some(row) = rows.iter().find(|row| row.name == *stream) {
-            self.numbers.lock().insert(stream.clone(), row.number);
-            return Ok(Some(row.clone()));
+        let known = self.known.lock().numbers.get(stream).copied();
+        if let Some(number) = known {
+            let row = rows(connection, stream, number, number)?.pop().filter(|row| row.name == *stream);
+            return row.map(Some).ok_or_else(|| lost(stream, number));
         }
-        let is_listed = |number: i64| rows.iter().any(|row| row.number == number);
-        for number in known.into_iter().chain(tip.numbers()).filter(|number| !is_listed(*number)) {
+        let mut known = self.known.lock();
+        let read_before = known.last;
+        let mut found = None;
+        for row in rows(connection, stream, read_before.saturating_add(1), i64::MAX)? {
+            known.last = row.number;
+            known.numbers.insert(row.name.clone(), row.number);
+            found = (row.name == *stream).then_some(row).or(found);
+        }
+        if found.is_some() {
+            return Ok(found);
+        }
+        let missing = |number: i64| known.numbers.values().all(|listed| *listed != number);
+        for number in tip.numbers_after(read_before).filter(|number| missing(*number)) {
             // Somebody may have added it since the list was read.
-            if self::rows(connection, stream, Some(number))?.is_empty() {
-                let reason = format!("the list of streams has lost number {number}");
-                return Err(StoreError::Corrupt { stream: stream.clone(), at: Seq::START, reason });
+            if rows(connection, stream, number, number)?.is_empty() {
+                return Err(lost(stream, number));
             }
         }
         Ok(None)
@@ -51,24 +68,36 @@ impl StreamList {
 
     /// Returns the names of all streams.
     pub(super) fn names(&self, connection: &Connection) -> Result<Vec<StreamName>, StoreError> {
-        Ok(rows(connection, &StreamName::workspace(), None)?.into_iter().map(|row| row.name).collect())
+        let rows = rows(connection, &StreamName::workspace(), i64::MIN, i64::MAX)?;
+        Ok(rows.into_iter().map(|row| row.name).collect())
     }
 }
 
-/// Returns the row of that number, or all rows, each checked; `asked` is named where one is damaged.
+/// Returns the row of a stream as it is now.
+pub(super) fn again(connection: &Connection, row: &StreamRow) -> Result<StreamRow, StoreError> {
+    rows(connection, &row.name, row.number, row.number)?.pop().ok_or_else(|| lost(&row.name, row.number))
+}
+
+fn lost(asked: &StreamName, number: i64) -> StoreError {
+    let reason = format!("the list of streams has lost number {number}");
+    StoreError::Corrupt { stream: asked.clone(), at: Seq::START, reason }
+}
+
+/// Returns the rows from number `first` to `last`, each checked; `asked` is named where one is damaged.
 fn rows(
     connection: &Connection,
     asked: &StreamName,
-    number: Option<i64>,
+    first: i64,
+    last: i64,
 ) -> Result<Vec<StreamRow>, StoreError> {
     let failed = |source| storage_error("list the streams", asked, StreamEnd::START, source);
     let mut statement = connection
         .prepare_cached(
-            "SELECT number, name, base, base_hash, mark FROM streams WHERE number BETWEEN ?1 AND ?2",
+            "SELECT number, name, base, base_hash, mark FROM streams WHERE number BETWEEN ?1 AND ?2
+             ORDER BY number",
         )
         .map_err(failed)?;
-    let range = number.map_or([i64::MIN, i64::MAX], |number| [number, number]);
-    let mut rows = statement.query(range).map_err(failed)?;
+    let mut rows = statement.query([first, last]).map_err(failed)?;
     let mut streams = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
         let checked = checked_row(row);

@@ -54,11 +54,11 @@ impl Tip {
         }
     }
 
-    /// Returns the numbers of the streams that it knows.
-    pub(super) fn numbers(&self) -> impl Iterator<Item = i64> + '_ {
+    /// Returns the numbers of the streams that it knows, from the one after `last` on.
+    pub(super) fn numbers_after(&self, last: i64) -> impl Iterator<Item = i64> + '_ {
         let bytes = self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |found| found.len());
         let slots = i64::try_from(bytes / SLOT_BYTES as u64).unwrap_or(0);
-        (1..=slots).filter(|number| self.end(*number).is_some())
+        (last.max(0).saturating_add(1)..=slots).filter(|number| self.end(*number).is_some())
     }
 
     fn slot(&self, number: i64, end: StreamEnd) -> Option<[u8; SLOT_BYTES]> {
@@ -143,7 +143,8 @@ mod tests {
             (tip.end(1), tip.end(2), tip.end(3), tip.end(4)),
             (Some(end(4)), None, Some(end(9)), None)
         );
-        assert_eq!(tip.numbers().collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(tip.numbers_after(0).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(tip.numbers_after(1).collect::<Vec<_>>(), [3]);
         assert_eq!(Tip::open(&path, 6).end(1), None, "the slot of another store says nothing");
         let whole = std::fs::read(beside(&path)).unwrap();
         for bit in 0..SLOT_BYTES * 8 {

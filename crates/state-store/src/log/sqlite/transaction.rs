@@ -3,12 +3,13 @@
 use parking_lot::MutexGuard;
 use rusqlite::{Connection, ErrorCode};
 
-use super::opening::{BUSY_TIMEOUT, is_busy};
+use super::opening::is_busy;
 use super::segments::{self, engine_error};
 use super::store::{SqliteStore, Writer};
 use super::streams::{self, StreamRow};
 use crate::Timestamp;
 use crate::log::chain::NewSegment;
+use crate::log::patience::LOCK_PATIENCE;
 use crate::log::planted::{PlantedBug, is_planted};
 use crate::log::{CommitError, Entry, Recorded, Seq, StoreError, StreamEnd, StreamName, Transaction};
 
@@ -28,13 +29,13 @@ pub(super) struct SqliteTransaction<'a> {
 pub(super) fn lock(connection: &Connection, stream: &StreamName) -> Result<(), StoreError> {
     let begin = if is_planted(PlantedBug::LockNotTaken) { "BEGIN" } else { "BEGIN IMMEDIATE" };
     run(connection, begin).map_err(|source| {
-        if is_busy(&source) {
-            let waited_ms = BUSY_TIMEOUT.as_millis() as u64;
-            StoreError::Busy { stream: stream.clone(), waited_ms }
-        } else {
-            engine_error("begin a transaction", source)
-        }
+        if is_busy(&source) { busy(stream) } else { engine_error("begin a transaction", source) }
     })
+}
+
+/// Says that the lock of the stream cannot be had.
+pub(super) fn busy(stream: &StreamName) -> StoreError {
+    StoreError::Busy { stream: stream.clone(), waited_ms: LOCK_PATIENCE.as_millis() as u64 }
 }
 
 fn is_full(error: &rusqlite::Error) -> bool {
@@ -137,6 +138,10 @@ impl Transaction for SqliteTransaction<'_> {
             return Ok(self.end.head);
         }
         let segment = self.end.next(&self.stream, &entries, self.at);
+        if segment.end().head > segments::SEQ_MAX {
+            let reason = format!("a stream holds {} entries at the most", segments::SEQ_MAX);
+            return Err(CommitError::Refused(engine_error("append a segment", reason)));
+        }
         let inserted = self.insert(&segment);
         if is_planted(PlantedBug::FullDiskSwallowed) && inserted.as_ref().is_err_and(is_full) {
             return Ok(segment.end().head);
