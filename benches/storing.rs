@@ -1,5 +1,5 @@
-//! Durable transitions a second, beside a plain file that the same bytes are appended to and flushed; and opening a large
-//! workspace, beside reading the same events from a plain file.
+//! Durable transitions a second, beside a plain file that the same bytes are appended to and flushed; the stalls of
+//! checkpoints, beside SQLite's own way; and opening a large workspace, beside reading the same events from a plain file.
 //!
 //! `PERF_PROFILE=smoke|quick|full cargo bench -p perf-suite --bench storing`, quick by default (100,000 tasks; full:
 //! 1,000,000). Every round runs each store once, so that a busy moment strikes both. The same producers hand the same
@@ -213,6 +213,78 @@ fn compare(load: Load, rounds: usize) -> Outcome<()> {
     Ok(())
 }
 
+/// How large each commit is where the stalls of checkpoints are looked for: some 16 pages.
+const STALLING_BYTES: usize = 64 << 10;
+
+/// A table in SQLite with our settings, but checkpoints within the commits, as SQLite makes them by itself.
+struct InlineCheckpoints {
+    connection: rusqlite::Connection,
+}
+
+impl InlineCheckpoints {
+    fn create(path: &Path) -> Outcome<Self> {
+        let connection = rusqlite::Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.execute_batch("CREATE TABLE segments (key INTEGER PRIMARY KEY, body BLOB NOT NULL)")?;
+        Ok(Self { connection })
+    }
+
+    fn commit(&self, body: &[u8]) -> Outcome<()> {
+        self.connection.prepare_cached("INSERT INTO segments (body) VALUES (?1)")?.execute([body])?;
+        Ok(())
+    }
+}
+
+/// Compares how long commits take at the worst where checkpoints are made beside them and where they are made within.
+fn stalls(commits: usize, rounds: usize) -> Outcome<()> {
+    let mut beside: Vec<[f64; 4]> = Vec::new();
+    let mut within: Vec<[f64; 4]> = Vec::new();
+    let mut checkpoints = 0;
+    for _ in 0..rounds {
+        let folder = tempfile::tempdir()?;
+        let store = SqliteStore::open(&folder.path().join("state.db"), Arc::new(SystemClock))?;
+        let inline = InlineCheckpoints::create(&folder.path().join("inline.db"))?;
+        let (mut ours, mut theirs) = (Vec::with_capacity(commits), Vec::with_capacity(commits));
+        let mut head = store.head(&StreamName::workspace())?;
+        for number in 0..commits {
+            let body = vec![number as u8; STALLING_BYTES];
+            let begun = Instant::now();
+            inline.commit(&body)?;
+            theirs.push(begun.elapsed());
+            let begun = Instant::now();
+            let entry = Entry { kind: 1, version: 1, body };
+            head = store.begin(&StreamName::workspace(), head)?.commit(vec![entry])?;
+            ours.push(begun.elapsed());
+        }
+        checkpoints += store.checkpoints();
+        beside.push(worst(ours));
+        within.push(worst(theirs));
+    }
+    println!(
+        "commits of {} KiB, one at a time; {checkpoints} checkpoints in {rounds} rounds",
+        STALLING_BYTES >> 10
+    );
+    for (name, samples) in
+        [("checkpoints beside (store)", &beside), ("checkpoints within (plain SQLite)", &within)]
+    {
+        let of = |which: usize| median(samples.iter().map(|sample| sample[which]).collect());
+        let [[p50, ..], [p99, p99_least, p99_most], [p999, ..], [most, ..]] = [of(0), of(1), of(2), of(3)];
+        println!(
+            "  {name:<34} p50 {p50:>6.2} ms  p99 {p99:>6.2} ms [{p99_least:.2}, {p99_most:.2}]  p99.9 {p999:>6.2} ms  longest {most:>6.2} ms"
+        );
+    }
+    println!();
+    Ok(())
+}
+
+/// Returns the median, the 99th and the 99.9th percentile and the longest, in milliseconds.
+fn worst(mut latencies: Vec<Duration>) -> [f64; 4] {
+    latencies.sort_unstable();
+    [0.5, 0.99, 0.999, 1.0]
+        .map(|share| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3)
+}
+
 /// Returns everything that happens in a workspace of so many tasks of which each has been handed out and delivered.
 fn history(tasks: usize) -> Vec<Event> {
     let count = |count| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
@@ -377,5 +449,6 @@ fn main() -> Outcome<()> {
     for (producers, entries, appends) in [(1, 1, 500), (8, 1, 4_000), (64, 1, 16_000), (1, 1000, 50)] {
         compare(Load { producers, entries, appends: appends * scale }, rounds)?;
     }
+    stalls(500 * scale, rounds)?;
     opening(tasks, rounds.min(5))
 }

@@ -79,7 +79,7 @@ impl RecoveryPlan {
         }
         let mut plan =
             Self { to: last_segment(from, &workspace, to)?, streams: Vec::new(), left_out: Vec::new() };
-        if plan.to == Seq::START {
+        if plan.to == Seq::START || plan.to > to {
             return Err(RecoveryError::Nothing { asked: to });
         }
         for stream in found.streams.iter().filter(|stream| stream.stream != Origin::stream()) {
@@ -136,7 +136,8 @@ fn copy(
     until: Seq,
     into: &dyn StateStore,
 ) -> Result<(), RecoveryError> {
-    let mut copied = Ok(Seq::START);
+    let base = from.load_base(stream)?;
+    let mut copied = copying::start(into, stream, base.as_ref());
     copying::read_segments(from, stream, until, &mut |segment: &[Recorded]| {
         let entries = segment.iter().map(|recorded| recorded.entry.clone()).collect();
         let Ok(after) = copied else { return ControlFlow::Break(()) };

@@ -147,7 +147,7 @@ impl Walk {
 
     /// Looks at the snapshots, and takes the state that the entries which are kept go on from.
     fn begin(&mut self, store: &dyn StateStore, stream: &StreamName) -> Result<(), Problem> {
-        let base = store.load_base(stream)?;
+        let base = store.load_base(stream)?.map(|base| base.snapshot);
         self.base = base.as_ref().map_or(Seq::START, |base| base.seq);
         self.head = self.base;
         let last = store.load_snapshot(stream)?;

@@ -779,7 +779,7 @@ Examples:
   super-planner snapshot
   super-planner compact --yes
 
-What is dropped cannot be looked back at, exported or recovered any more: export it first.")]
+What is dropped cannot be looked back at any more: export it first.")]
 pub struct CompactArgs {
     /// Do not ask
     #[arg(long)]

@@ -71,8 +71,12 @@ impl StateStore for Watched {
         self.inner.load_snapshot(stream)
     }
 
-    fn load_base(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+    fn load_base(&self, stream: &StreamName) -> Result<Option<state_store::log::Base>, StoreError> {
         self.inner.load_base(stream)
+    }
+
+    fn start_after(&self, stream: &StreamName, base: &state_store::log::Base) -> Result<(), CommitError> {
+        self.inner.start_after(stream, base)
     }
 
     fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {

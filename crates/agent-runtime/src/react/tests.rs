@@ -688,8 +688,12 @@ impl StateStore for Filling {
         self.store.load_snapshot(stream)
     }
 
-    fn load_base(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+    fn load_base(&self, stream: &StreamName) -> Result<Option<state_store::log::Base>, StoreError> {
         self.store.load_base(stream)
+    }
+
+    fn start_after(&self, stream: &StreamName, base: &state_store::log::Base) -> Result<(), CommitError> {
+        self.store.start_after(stream, base)
     }
 
     fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::Timestamp;
 use crate::log::{
-    Entry, Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd, StreamName,
+    CommitError, Entry, Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd, StreamName,
 };
 
 /// Opens one store, again and again: each call returns a handle on the same streams.
@@ -32,6 +32,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("what others have dropped is not written over", compaction_by_others),
     ("dropping entries while somebody reads them is no damage", compaction_beside_a_reader),
     ("a snapshot of a place that was dropped is passed over", snapshot_of_what_is_dropped),
+    ("a copy begins where its stream does", copy_of_what_is_kept),
 ];
 
 /// Runs every check on a fresh store; `fresh` returns the opener of one.
@@ -252,6 +253,10 @@ fn snapshot_at_a_boundary(open: &Opener) {
     assert_eq!(store.load_snapshot(&stream()).expect("readable"), None);
 }
 
+fn base_snapshot(store: &dyn StateStore) -> Option<Snapshot> {
+    store.load_base(&stream()).expect("readable").map(|base| base.snapshot)
+}
+
 fn compaction(open: &Opener) {
     let store = open();
     assert_eq!(store.compact(&stream()).expect("nothing to do"), Seq::START);
@@ -269,22 +274,18 @@ fn compaction(open: &Opener) {
     let refused = store.begin(&stream(), Seq::START).map(drop).expect_err("dropped");
     assert!(matches!(refused, StoreError::Compacted { .. }), "{refused}");
     assert_eq!(texts(&*open(), &stream(), 2), ["c"]);
-    assert_eq!(open().load_base(&stream()).expect("readable"), Some(snapshot(2, b"ab")));
+    assert_eq!(base_snapshot(&*open()), Some(snapshot(2, b"ab")));
 
     let again = open();
     again.save_snapshot(&stream(), &snapshot(3, b"abc")).expect("kept");
-    assert_eq!(
-        again.load_base(&stream()).expect("readable"),
-        Some(snapshot(2, b"ab")),
-        "as long as c is kept"
-    );
+    assert_eq!(base_snapshot(&*again), Some(snapshot(2, b"ab")), "as long as c is kept");
     assert_eq!(again.compact(&stream()).expect("dropped"), Seq::new(3));
     assert_eq!(
         again.end(&stream()).expect("readable"),
         end,
         "the end of a stream whose entries are all dropped"
     );
-    assert_eq!(again.load_base(&stream()).expect("readable"), Some(snapshot(3, b"abc")));
+    assert_eq!(base_snapshot(&*again), Some(snapshot(3, b"abc")));
     let transaction = store.begin(&stream(), Seq::new(3)).expect("free");
     assert_eq!((transaction.head(), transaction.news()), (Seq::new(3), &[][..]));
     transaction.commit(vec![entry("d")]).expect("appended");
@@ -335,4 +336,24 @@ fn snapshot_of_what_is_dropped(open: &Opener) {
     store.compact(&stream()).expect("dropped");
     store.save_snapshot(&stream(), &snapshot(1, b"a")).expect("passed over");
     assert_eq!(store.load_snapshot(&stream()).expect("readable"), Some(snapshot(2, b"ab")));
+}
+
+fn copy_of_what_is_kept(open: &Opener) {
+    let (store, copy) = (open(), StreamName::new("copy").expect("a valid name"));
+    append(&*store, &stream(), &["a", "b"]);
+    store.save_snapshot(&stream(), &snapshot(2, &[7; 600_000])).expect("kept");
+    store.compact(&stream()).expect("dropped");
+    let base = store.load_base(&stream()).expect("readable").expect("entries were dropped");
+    assert_eq!(base.end(), store.end(&stream()).expect("readable"));
+
+    store.start_after(&copy, &base).expect("nobody has written to it");
+    assert_eq!(store.load_base(&copy).expect("readable").as_ref(), Some(&base));
+    assert_eq!(store.load_snapshot(&copy).expect("readable").as_ref(), Some(&base.snapshot));
+    assert_eq!(open().end(&copy).expect("readable"), base.end());
+    assert_eq!(store.streams().expect("readable"), [copy.clone(), stream()]);
+    let transaction = open().begin(&copy, Seq::new(2)).map(|begun| begun.commit(vec![entry("c")]));
+    assert_eq!(transaction.expect("free").expect("appended"), Seq::new(3));
+    assert_eq!(texts(&*store, &copy, 2), ["c"]);
+    let refused = store.start_after(&copy, &base).expect_err("it has begun");
+    assert!(matches!(refused, CommitError::Conflict { found, .. } if found == Seq::new(3)), "{refused}");
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::Timestamp;
-use crate::log::{CommitError, Entry, Recorded, Seq, StateStore, StoreError, StreamName};
+use crate::log::{Base, CommitError, Entry, Recorded, Seq, StateStore, StoreError, StreamName};
 
 /// Why a segment was not copied.
 #[derive(Debug, thiserror::Error)]
@@ -33,14 +33,16 @@ pub enum CopyError {
 /// Visits the segments of a stream that end at or before `until`, in order, until the visitor breaks, and returns the last
 /// entry of the last of them.
 ///
-/// What comes after `until` may be damaged. A stream whose beginning was dropped is refused.
+/// What comes after `until` may be damaged. Where entries were dropped, it begins with the first that is kept; where none
+/// of those ends so early, the last that was dropped is returned.
 pub fn read_segments(
     store: &dyn StateStore,
     stream: &StreamName,
     until: Seq,
     visit: &mut dyn FnMut(&[Recorded]) -> ControlFlow<()>,
 ) -> Result<Seq, StoreError> {
-    let (mut segment, mut done, mut reached): (Vec<Recorded>, _, _) = (Vec::new(), Seq::START, Seq::START);
+    let base = store.load_base(stream)?.map_or(Seq::START, |base| base.end().head);
+    let (mut segment, mut done, mut reached): (Vec<Recorded>, _, _) = (Vec::new(), base, base);
     let mut flow = ControlFlow::Continue(());
     let mut hand_out = |segment: &mut Vec<Recorded>| {
         let Some(last) = segment.last() else { return ControlFlow::Continue(()) };
@@ -49,7 +51,7 @@ pub fn read_segments(
         segment.clear();
         flow
     };
-    let read = store.read(stream, Seq::START, &mut |recorded| {
+    let read = store.read(stream, base, &mut |recorded| {
         if segment.first().is_some_and(|first| first.segment != recorded.segment) {
             flow = hand_out(&mut segment);
         }
@@ -72,6 +74,15 @@ pub fn read_segments(
         let _ = hand_out(&mut segment);
     }
     Ok(done)
+}
+
+/// Has a copy begin where its stream begins, if entries of that were dropped; returns the last that was.
+pub fn start(store: &dyn StateStore, stream: &StreamName, base: Option<&Base>) -> Result<Seq, CopyError> {
+    let Some(base) = base else { return Ok(Seq::START) };
+    let at = base.end().head;
+    let failed = |source| CopyError::Commit { stream: stream.clone(), at, source };
+    store.start_after(stream, base).map_err(failed)?;
+    Ok(at)
 }
 
 /// Appends a segment after `after`, recorded at the moment that it was.

@@ -9,8 +9,8 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::log::patience::{LOCK_PATIENCE, until};
 use crate::log::{
-    ChainHash, CommitError, Entry, Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd,
-    StreamName, Transaction,
+    Base, ChainHash, CommitError, Entry, Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError,
+    StreamEnd, StreamName, Transaction,
 };
 use crate::{Clock, Timestamp};
 
@@ -33,24 +33,28 @@ type Streams = BTreeMap<StreamName, Stream>;
 struct Stream {
     /// The entries that are not dropped.
     recorded: Vec<Recorded>,
-    /// The last entry that is dropped.
-    base: StreamEnd,
+    /// Where they go on from, if any are dropped.
+    base: Option<Base>,
     end: StreamEnd,
     snapshot: Option<Snapshot>,
-    base_snapshot: Option<Snapshot>,
 }
 
 impl Default for Stream {
     fn default() -> Self {
-        let (base, end) = (StreamEnd::START, StreamEnd::START);
-        Self { recorded: Vec::new(), base, end, snapshot: None, base_snapshot: None }
+        Self { recorded: Vec::new(), base: None, end: StreamEnd::START, snapshot: None }
     }
 }
 
 impl Stream {
+    /// Returns the last entry that is dropped.
+    fn base_end(&self) -> StreamEnd {
+        self.base.as_ref().map_or(StreamEnd::START, Base::end)
+    }
+
     fn after(&self, stream: &StreamName, after: Seq) -> Result<&[Recorded], StoreError> {
-        let Some(known) = after.get().checked_sub(self.base.head.get()) else {
-            return Err(StoreError::Compacted { stream: stream.clone(), until: self.base.head });
+        let until = self.base_end().head;
+        let Some(known) = after.get().checked_sub(until.get()) else {
+            return Err(StoreError::Compacted { stream: stream.clone(), until });
         };
         let known = usize::try_from(known).unwrap_or(usize::MAX).min(self.recorded.len());
         Ok(&self.recorded[known..])
@@ -58,7 +62,8 @@ impl Stream {
 
     /// Returns the chain's hash at the end of a segment, or `None` where none ends there.
     fn hash_at(&self, stream: &StreamName, seq: Seq) -> Option<ChainHash> {
-        let mut end = self.base;
+        let base = self.base_end();
+        let mut end = base;
         for segment in self.recorded.chunk_by(|one, next| one.segment == next.segment) {
             if end.head >= seq {
                 break;
@@ -66,7 +71,7 @@ impl Stream {
             let entries: Vec<_> = segment.iter().map(|recorded| recorded.entry.clone()).collect();
             end = end.next(stream, &entries, segment[0].at).end();
         }
-        (end.head == seq && seq > self.base.head).then_some(end.hash)
+        (end.head == seq && seq > base.head).then_some(end.hash)
     }
 }
 
@@ -137,20 +142,31 @@ impl StateStore for MemoryStore {
         Ok(self.shared.streams.lock().get(stream).and_then(|found| found.snapshot.clone()))
     }
 
-    fn load_base(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
-        Ok(self.shared.streams.lock().get(stream).and_then(|found| found.base_snapshot.clone()))
+    fn load_base(&self, stream: &StreamName) -> Result<Option<Base>, StoreError> {
+        Ok(self.shared.streams.lock().get(stream).and_then(|found| found.base.clone()))
+    }
+
+    fn start_after(&self, stream: &StreamName, base: &Base) -> Result<(), CommitError> {
+        let mut streams = self.shared.streams.lock();
+        if let Some(found) = streams.get(stream) {
+            return Err(CommitError::Conflict { expected: Seq::START, found: found.end.head });
+        }
+        let (end, snapshot) = (base.end(), Some(base.snapshot.clone()));
+        let started = Stream { recorded: Vec::new(), base: Some(base.clone()), end, snapshot };
+        streams.insert(stream.clone(), started);
+        Ok(())
     }
 
     fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {
         let mut streams = self.shared.streams.lock();
         let Some(found) = streams.get_mut(stream) else { return Ok(Seq::START) };
-        let covered = found.snapshot.as_ref().map_or(found.base.head, |snapshot| snapshot.seq);
-        if let Some(hash) = found.hash_at(stream, covered) {
-            found.recorded.retain(|recorded| recorded.seq > covered);
-            found.base = StreamEnd { head: covered, hash };
-            found.base_snapshot = found.snapshot.clone();
+        if let Some(snapshot) = found.snapshot.clone()
+            && let Some(hash) = found.hash_at(stream, snapshot.seq)
+        {
+            found.recorded.retain(|recorded| recorded.seq > snapshot.seq);
+            found.base = Some(Base { hash, snapshot });
         }
-        Ok(found.base.head)
+        Ok(found.base_end().head)
     }
 
     fn streams(&self) -> Result<Vec<StreamName>, StoreError> {

@@ -4,6 +4,7 @@
 //! with [`StateStore::begin`], sees what others have appended, and commits one segment: all of it or nothing.
 
 mod archive;
+mod base;
 mod chain;
 pub mod conformance;
 pub mod copying;
@@ -23,6 +24,7 @@ mod store;
 mod stream_name;
 
 pub use archive::{ARCHIVE_VERSION, Archived, ExportError, ImportError, export, import};
+pub use base::Base;
 pub use chain::{ChainHash, StreamEnd};
 pub use error::{CommitError, SnapshotError, StoreError};
 pub use group_commit::{AppendError, GroupCommit};

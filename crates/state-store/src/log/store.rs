@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::Timestamp;
-use crate::log::{CommitError, Seq, Snapshot, SnapshotError, StoreError, StreamEnd, StreamName};
+use crate::log::{Base, CommitError, Seq, Snapshot, SnapshotError, StoreError, StreamEnd, StreamName};
 use crate::tables::TableStep;
 
 /// What is appended: bytes that the store does not look into.
@@ -73,8 +73,13 @@ pub trait StateStore: Send + Sync + fmt::Debug {
     /// Returns the stream's last snapshot, checked against its checksum, if there is one.
     fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError>;
 
-    /// Returns the snapshot of the place up to which entries were dropped, if any were: what is kept goes on from it.
-    fn load_base(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError>;
+    /// Returns where the stream begins, if entries of it were dropped.
+    fn load_base(&self, stream: &StreamName) -> Result<Option<Base>, StoreError>;
+
+    /// Has a stream that nobody has written to begin there: a copy of one whose first entries were dropped.
+    ///
+    /// Fails with [`CommitError::Conflict`] where somebody has written to it.
+    fn start_after(&self, stream: &StreamName, base: &Base) -> Result<(), CommitError>;
 
     /// Drops the segments that the stream's last snapshot covers, and returns the place up to which none is left.
     ///

@@ -73,7 +73,8 @@ impl State {
     /// Returns the state before the first entry of a stream that is kept: from here on, the log tells everything.
     pub fn base(store: &dyn StateStore, stream: &StreamName) -> Result<Self, LoadError> {
         let Some(base) = store.load_base(stream)? else { return Ok(Self::default()) };
-        Self::from_snapshot(&base).map_err(|source| LoadError::Snapshot { at: base.seq, source })
+        let unreadable = |source| LoadError::Snapshot { at: base.snapshot.seq, source };
+        Self::from_snapshot(&base.snapshot).map_err(unreadable)
     }
 
     /// Applies what was appended to a stream since.

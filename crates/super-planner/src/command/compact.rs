@@ -17,7 +17,7 @@ pub fn run(args: &CompactArgs, config: &Config, terminal: &Terminal) -> Result<E
     let store = location.open_existing()?;
     let stream = StreamName::workspace();
     let covered = store.load_snapshot(&stream)?.map_or(Seq::START, |snapshot| snapshot.seq);
-    let base = store.load_base(&stream)?.map_or(Seq::START, |base| base.seq);
+    let base = store.load_base(&stream)?.map_or(Seq::START, |base| base.end().head);
     if covered <= base {
         return Err(CliError::new(ErrorKind::NotFound, "there is no snapshot whose entries are still there")
             .hint("`super-planner snapshot` makes one"));

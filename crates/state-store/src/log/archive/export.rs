@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::line::{ARCHIVE_VERSION, EndLine, EntryLine, Header, HeaderLine, Line, SegmentLine, StreamLine};
+use super::line::{
+    ARCHIVE_VERSION, BaseLine, EndLine, EntryLine, Header, HeaderLine, Line, SegmentLine, StreamLine,
+};
 use crate::log::copying::read_segments;
 use crate::log::{Archived, Origin, Recorded, StateStore, StoreError, StreamName};
 
@@ -24,7 +26,8 @@ pub enum ExportError {
 /// Writes all streams, or one, and returns their ends. What is appended meanwhile may be left out.
 ///
 /// `says` is asked for what an entry says, in order within a stream; that goes beside its bytes. Of a store, no more
-/// than one segment is in memory at a time. A stream whose beginning was dropped is refused.
+/// than one segment, or snapshot, is in memory at a time. A stream whose beginning was dropped goes with the snapshot that
+/// it begins with.
 pub fn export(
     store: &dyn StateStore,
     only: Option<&StreamName>,
@@ -53,6 +56,9 @@ fn export_stream(
     says: &mut dyn FnMut(&StreamName, &Recorded) -> Option<Value>,
 ) -> Result<Archived, ExportError> {
     let end = store.end(&stream)?;
+    if let Some(base) = store.load_base(&stream)? {
+        write_line(out, &Line::Base(BaseLine::new(&stream, &base)))?;
+    }
     let mut written = Ok(());
     read_segments(store, &stream, end.head, &mut |segment| {
         let entries = segment.iter().map(|recorded| {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Seek};
 
-use super::line::{ARCHIVE_VERSION, EndLine, HeaderLine, Line, SegmentLine, StreamLine};
-use crate::log::copying::{CopyError, append};
+use super::line::{ARCHIVE_VERSION, BaseLine, EndLine, HeaderLine, Line, SegmentLine, StreamLine};
+use crate::log::copying::{self, CopyError};
 use crate::log::{
-    Archived, Copied, Entry, Origin, OriginError, StateStore, StoreError, StreamEnd, StreamName,
+    Archived, Base, Copied, Entry, Origin, OriginError, StateStore, StoreError, StreamEnd, StreamName,
 };
 
 /// No segment takes more than this as text.
@@ -62,12 +62,12 @@ pub fn import(
     archive: &mut (impl BufRead + Seek),
 ) -> Result<Vec<Archived>, ImportError> {
     archive.rewind()?;
-    let streams = read_segments(archive, &mut |_| Ok(()))?;
+    let streams = read_pieces(archive, &mut |_| Ok(()))?;
     let copied =
         streams.iter().map(|one| Copied { stream: one.stream.to_string(), head: one.end.head.get() });
     Origin::Import { streams: copied.collect() }.begin(store)?;
     archive.rewind()?;
-    read_segments(archive, &mut |segment| write_segment(store, segment))?;
+    read_pieces(archive, &mut |piece| write(store, piece))?;
     for Archived { stream, end } in &streams {
         if store.end(stream)? != *end {
             return Err(CopyError::Disturbed { stream: stream.clone() }.into());
@@ -77,25 +77,27 @@ pub fn import(
     Ok(streams)
 }
 
-/// A segment of an archive, checked against the chain so far.
-struct ArchivedSegment {
-    stream: StreamName,
-    before: StreamEnd,
-    line: SegmentLine,
-    entries: Vec<Entry>,
+/// What a line of an archive holds, checked against the chain so far.
+enum Piece {
+    Base { stream: StreamName, base: Base },
+    Segment { stream: StreamName, before: StreamEnd, line: SegmentLine, entries: Vec<Entry> },
 }
 
-fn write_segment(store: &dyn StateStore, segment: ArchivedSegment) -> Result<(), ImportError> {
-    let ArchivedSegment { stream, before, line, entries } = segment;
-    append(store, &stream, before.head, line.at(), entries)?;
+fn write(store: &dyn StateStore, piece: Piece) -> Result<(), ImportError> {
+    match piece {
+        Piece::Base { stream, base } => copying::start(store, &stream, Some(&base))?,
+        Piece::Segment { stream, before, line, entries } => {
+            copying::append(store, &stream, before.head, line.at(), entries)?
+        }
+    };
     Ok(())
 }
 
-/// Visits the segments of an archive, each once it is known to follow the one before, and returns the streams once the
+/// Visits the pieces of an archive, each once it is known to follow the one before, and returns the streams once the
 /// last line has been found to agree with them.
-fn read_segments(
+fn read_pieces(
     archive: &mut impl BufRead,
-    visit: &mut dyn FnMut(ArchivedSegment) -> Result<(), ImportError>,
+    visit: &mut dyn FnMut(Piece) -> Result<(), ImportError>,
 ) -> Result<Vec<Archived>, ImportError> {
     let mut lines = Lines { archive, number: 0, text: Vec::new() };
     lines.check_header()?;
@@ -104,6 +106,7 @@ fn read_segments(
         let line = lines.line()?;
         let damaged = |reason| ImportError::Damaged { line: lines.number, reason };
         match line {
+            Line::Base(line) => visit(begin(&mut ends, &line).map_err(damaged)?)?,
             Line::Segment(line) => visit(follow(&mut ends, line).map_err(damaged)?)?,
             Line::End(end) => {
                 let streams = check_end(&end, ends).map_err(damaged)?;
@@ -118,15 +121,30 @@ fn read_segments(
     Err(ImportError::CutOff { line: lines.number })
 }
 
-/// Moves the end of the segment's stream on over it, or says what is wrong.
-fn follow(ends: &mut BTreeMap<StreamName, StreamEnd>, line: SegmentLine) -> Result<ArchivedSegment, String> {
-    let stream = StreamName::new(&line.stream).map_err(|invalid| invalid.to_string())?;
-    let end = ends.entry(stream.clone()).or_insert(StreamEnd::START);
-    let before = *end;
-    let expected = before.head.plus(1);
+/// Has a stream begin after what was dropped of it, or says what is wrong.
+fn begin(ends: &mut BTreeMap<StreamName, StreamEnd>, line: &BaseLine) -> Result<Piece, String> {
+    let stream = named(&line.stream)?;
+    let base = line.base(&stream)?;
+    match ends.insert(stream.clone(), base.end()) {
+        None => Ok(Piece::Base { stream, base }),
+        Some(_) => Err(format!("stream `{stream}` has begun before")),
+    }
+}
+
+fn named(stream: &str) -> Result<StreamName, String> {
+    let stream = StreamName::new(stream).map_err(|invalid| invalid.to_string())?;
     if stream == Origin::stream() {
         return Err(format!("stream `{stream}` belongs to the store that it was in"));
     }
+    Ok(stream)
+}
+
+/// Moves the end of the segment's stream on over it, or says what is wrong.
+fn follow(ends: &mut BTreeMap<StreamName, StreamEnd>, line: SegmentLine) -> Result<Piece, String> {
+    let stream = named(&line.stream)?;
+    let end = ends.entry(stream.clone()).or_insert(StreamEnd::START);
+    let before = *end;
+    let expected = before.head.plus(1);
     if line.first != expected.get() {
         return Err(format!("stream `{stream}` goes on at entry {}, not at {expected}", line.first));
     }
@@ -135,7 +153,7 @@ fn follow(ends: &mut BTreeMap<StreamName, StreamEnd>, line: SegmentLine) -> Resu
         return Err("a segment has no entries".to_owned());
     }
     *end = before.next(&stream, &entries, line.at()).end();
-    Ok(ArchivedSegment { stream, before, line, entries })
+    Ok(Piece::Segment { stream, before, line, entries })
 }
 
 fn check_end(end: &EndLine, ends: BTreeMap<StreamName, StreamEnd>) -> Result<Vec<Archived>, String> {
@@ -181,7 +199,7 @@ impl<R: BufRead> Lines<'_, R> {
         self.next()?;
         let header: HeaderLine = serde_json::from_slice(&self.text).map_err(|_| ImportError::Foreign)?;
         match header.super_planner_archive.version {
-            ARCHIVE_VERSION => Ok(()),
+            1..=ARCHIVE_VERSION => Ok(()),
             found => Err(ImportError::Newer { found }),
         }
     }

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::log::{Archived, Entry, Recorded, StreamName};
+use crate::log::{Archived, Base, ChainHash, Entry, Recorded, Seq, Snapshot, StreamName};
 
 /// The version of the format that this program writes; a newer one is refused.
-pub const ARCHIVE_VERSION: u32 = 1;
+pub const ARCHIVE_VERSION: u32 = 2;
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,8 +25,26 @@ pub(super) struct Header {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Line {
+    /// Since version 2.
+    Base(BaseLine),
     Segment(SegmentLine),
     End(EndLine),
+}
+
+/// Where a stream begins whose first entries were dropped. It comes before the stream's segments.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BaseLine {
+    pub(super) stream: String,
+    /// The last entry that was dropped.
+    pub(super) seq: u64,
+    /// The hash of the chain there.
+    pub(super) hash: String,
+    /// The kind of the snapshot of that place, its version, its bytes in hexadecimal digits, and its hash.
+    pub(super) kind: u16,
+    pub(super) version: u16,
+    pub(super) snapshot: String,
+    pub(super) snapshot_hash: String,
 }
 
 /// What was committed together.
@@ -65,6 +83,33 @@ pub(super) struct StreamLine {
     pub(super) stream: String,
     pub(super) entries: u64,
     pub(super) hash: String,
+}
+
+impl BaseLine {
+    pub(super) fn new(stream: &StreamName, base: &Base) -> Self {
+        let Base { hash, snapshot } = base;
+        Self {
+            stream: stream.as_str().to_owned(),
+            seq: snapshot.seq.get(),
+            hash: hash.to_string(),
+            kind: snapshot.kind,
+            version: snapshot.version,
+            snapshot: to_hex(&snapshot.body),
+            snapshot_hash: to_hex(&snapshot.hash(stream, hash)),
+        }
+    }
+
+    /// Returns where the stream begins, or what is wrong with that.
+    pub(super) fn base(&self, stream: &StreamName) -> Result<Base, String> {
+        let bytes = |text: &str| from_hex(text).ok_or("there are no hexadecimal digits where they should be");
+        let hash = ChainHash::from_stored(&bytes(&self.hash)?)?;
+        let (kind, version, body) = (self.kind, self.version, bytes(&self.snapshot)?);
+        let snapshot = Snapshot { seq: Seq::new(self.seq), kind, version, body };
+        if snapshot.hash(stream, &hash).as_slice() != bytes(&self.snapshot_hash)? {
+            return Err(format!("the hash of the snapshot of stream `{stream}` does not match"));
+        }
+        Ok(Base { hash, snapshot })
+    }
 }
 
 impl SegmentLine {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::log::{Entry, Origin, Provenance, Seq, StateStore};
+use crate::log::{Entry, Origin, Provenance, Seq, Snapshot, StateStore};
 use crate::{ManualClock, MemoryStore, SqliteStore, SystemClock, Timestamp};
 
 fn memory() -> MemoryStore {
@@ -47,7 +47,7 @@ fn the_format_is_what_it_was() {
     assert_eq!(
         exported(&filled()),
         "\
-{\"super_planner_archive\":{\"version\":1,\"exported_at_ms\":5}}
+{\"super_planner_archive\":{\"version\":2,\"exported_at_ms\":5}}
 {\"segment\":{\"stream\":\"sessions/1\",\"first\":1,\"at_ms\":8,\"entries\":[{\"kind\":300,\"version\":2,\"body\":\"00ff\"}]}}
 {\"segment\":{\"stream\":\"workspace\",\"first\":1,\"at_ms\":7,\"entries\":[{\"kind\":300,\"version\":2,\"body\":\"6f6e65\"},{\"kind\":300,\"version\":2,\"body\":\"\"}]}}
 {\"segment\":{\"stream\":\"workspace\",\"first\":3,\"at_ms\":6,\"entries\":[{\"kind\":300,\"version\":2,\"body\":\"7468726565\",\"says\":{\"event\":\"three\"}}]}}
@@ -71,6 +71,38 @@ fn what_is_imported_has_the_ends_that_it_had() {
     let again = memory();
     import(&again, &mut Cursor::new(exported(&sqlite))).unwrap();
     assert_eq!(exported(&again), archive);
+}
+
+#[test]
+fn an_archive_of_the_first_format_is_imported() {
+    let archive = exported(&filled()).replacen("\"version\":2", "\"version\":1", 1);
+    let streams = import(&memory(), &mut Cursor::new(archive)).unwrap();
+    assert_eq!(streams[1].end, filled().end(&StreamName::workspace()).unwrap());
+}
+
+#[test]
+fn a_stream_whose_beginning_was_dropped_goes_with_its_snapshot() {
+    let (store, workspace) = (filled(), StreamName::workspace());
+    let snapshot = Snapshot { seq: Seq::new(2), kind: 3, version: 1, body: b"sum".to_vec() };
+    store.save_snapshot(&workspace, &snapshot).unwrap();
+    store.compact(&workspace).unwrap();
+    let archive = exported(&store);
+    let copy = memory();
+    import(&copy, &mut Cursor::new(&archive)).unwrap();
+    assert_eq!(copy.end(&workspace).unwrap(), store.end(&workspace).unwrap());
+    assert_eq!(copy.load_base(&workspace).unwrap(), store.load_base(&workspace).unwrap());
+    assert_eq!(exported(&copy), archive);
+
+    let base = archive.lines().find(|line| line.contains("\"base\"")).unwrap();
+    for (changed, expected) in [
+        (archive.replacen("\"snapshot\":\"73", "\"snapshot\":\"74", 1), "the hash of the snapshot"),
+        (archive.replacen("\"seq\":2", "\"seq\":1", 1), "the hash of the snapshot"),
+        (archive.replacen(base, &format!("{base}\n{base}"), 1), "has begun before"),
+        (archive.replacen(&format!("{base}\n"), "", 1), "goes on at entry 3, not at 1"),
+    ] {
+        let problem = problem(&changed);
+        assert!(problem.contains(expected), "{problem}");
+    }
 }
 
 #[test]
@@ -106,7 +138,7 @@ fn no_truncation_of_an_archive_is_imported() {
 fn a_changed_archive_is_refused_at_the_line_that_is_changed() {
     let archive = exported(&filled());
     for (from, to, expected) in [
-        ("\"version\":1", "\"version\":2", "the archive has format 2; this program reads up to 1"),
+        ("\"version\":2", "\"version\":3", "the archive has format 3; this program reads up to 2"),
         ("super_planner_archive", "archive", "this is no archive: its first line does not say so"),
         ("\"first\":3", "\"first\":4", "line 4: stream `workspace` goes on at entry 4, not at 3"),
         ("6f6e65", "6f6e64", "line 5: stream `workspace` ends at entry 3 with hash"),
@@ -178,17 +210,21 @@ impl StateStore for Failing {
     fn save_snapshot(
         &self,
         stream: &StreamName,
-        snapshot: &crate::log::Snapshot,
+        snapshot: &Snapshot,
     ) -> Result<(), crate::log::SnapshotError> {
         self.inner.save_snapshot(stream, snapshot)
     }
 
-    fn load_snapshot(&self, stream: &StreamName) -> Result<Option<crate::log::Snapshot>, crate::StoreError> {
+    fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, crate::StoreError> {
         self.inner.load_snapshot(stream)
     }
 
-    fn load_base(&self, stream: &StreamName) -> Result<Option<crate::log::Snapshot>, crate::StoreError> {
+    fn load_base(&self, stream: &StreamName) -> Result<Option<crate::log::Base>, crate::StoreError> {
         self.inner.load_base(stream)
+    }
+
+    fn start_after(&self, stream: &StreamName, base: &crate::log::Base) -> Result<(), crate::CommitError> {
+        self.inner.start_after(stream, base)
     }
 
     fn compact(&self, stream: &StreamName) -> Result<Seq, crate::StoreError> {

@@ -32,8 +32,8 @@ use self::tables::Absent;
 use crate::Timestamp;
 use crate::log::patience::{LOCK_PATIENCE, until};
 use crate::log::{
-    CommitError, Entry, Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd,
-    StreamName, Transaction,
+    Base, ChainHash, CommitError, Entry, Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError,
+    StreamEnd, StreamName, Transaction,
 };
 use crate::tables::TableStep;
 
@@ -211,6 +211,13 @@ impl PostgresStore {
         if self.poisoned.load(Ordering::SeqCst) { Err(StoreError::Poisoned) } else { Ok(()) }
     }
 
+    /// Returns the connection that writes, unless somebody in this process keeps it for too long.
+    fn writing_line(&self, stream: &StreamName) -> Result<MutexGuard<'_, Option<Session>>, StoreError> {
+        let line = self.writer.try_lock_for(self.options.lock_timeout).ok_or_else(|| self.busy(stream))?;
+        self.check_poison()?;
+        Ok(line)
+    }
+
     fn connect(&self) -> Result<Session, StoreError> {
         connect(&self.runtime, &self.address, self.options, Absent::Refuse)
             .map_err(|source| engine_error("connect to the database", source))
@@ -246,10 +253,15 @@ impl PostgresStore {
         Ok(answer)
     }
 
-    fn find_snapshot(&self, stream: &StreamName, is_base: bool) -> Result<Option<Snapshot>, StoreError> {
+    /// Returns the last snapshot, or the one of the base, and the hash of the chain at its place.
+    fn find_snapshot(
+        &self,
+        stream: &StreamName,
+        is_base: bool,
+    ) -> Result<Option<(Snapshot, ChainHash)>, StoreError> {
+        self.check_poison()?;
         let load = |session: Session| session.snapshot(stream.clone(), is_base);
-        let found = self.ask(&mut self.reader.lock(), Some(stream), load)?;
-        Ok(found.map(|(snapshot, _)| snapshot))
+        self.ask(&mut self.reader.lock(), Some(stream), load)
     }
 
     fn store_error(&self, trouble: Trouble, stream: Option<&StreamName>) -> StoreError {
@@ -294,9 +306,7 @@ fn engine_error(
 
 impl StateStore for PostgresStore {
     fn begin<'a>(&'a self, stream: &StreamName, after: Seq) -> Result<Box<dyn Transaction + 'a>, StoreError> {
-        let line = self.writer.try_lock_for(self.options.lock_timeout);
-        let mut line = line.ok_or_else(|| self.busy(stream))?;
-        self.check_poison()?;
+        let mut line = self.writing_line(stream)?;
         let begun = self.ask(&mut line, Some(stream), |session| session.begin(stream.clone(), after))?;
         *self.clock.lock() = ClockReading { at: begun.now, heard: Instant::now() };
         Ok(Box::new(PostgresTransaction { store: self, line, stream: stream.clone(), begun, is_open: true }))
@@ -362,19 +372,26 @@ impl StateStore for PostgresStore {
     }
 
     fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
-        self.check_poison()?;
-        self.find_snapshot(stream, false)
+        let found = self.find_snapshot(stream, false)?;
+        Ok(found.map(|(snapshot, _)| snapshot))
     }
 
-    fn load_base(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
-        self.check_poison()?;
-        self.find_snapshot(stream, true)
+    fn load_base(&self, stream: &StreamName) -> Result<Option<Base>, StoreError> {
+        let found = self.find_snapshot(stream, true)?;
+        Ok(found.map(|(snapshot, hash)| Base { hash, snapshot }))
+    }
+
+    fn start_after(&self, stream: &StreamName, base: &Base) -> Result<(), CommitError> {
+        let start = |session: Session| session.start_after(stream.clone(), base.clone());
+        let outcome = self.writing_line(stream).and_then(|mut line| self.ask(&mut line, Some(stream), start));
+        match outcome.map_err(CommitError::Refused)? {
+            Seq::START => Ok(()),
+            found => Err(CommitError::Conflict { expected: Seq::START, found }),
+        }
     }
 
     fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {
-        let line = self.writer.try_lock_for(self.options.lock_timeout);
-        let mut line = line.ok_or_else(|| self.busy(stream))?;
-        self.check_poison()?;
+        let mut line = self.writing_line(stream)?;
         let base = self.ask(&mut line, Some(stream), |session| session.move_base(stream.clone()))?;
         drop(line);
         // Nobody needs the rows any more, so no lock is held while they go.

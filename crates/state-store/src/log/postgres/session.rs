@@ -15,7 +15,7 @@ use super::tables::{self, Absent};
 use super::{PostgresAddress, PostgresOpenError, PostgresOptions, engine_error};
 use crate::Timestamp;
 use crate::log::chain::StoredSegment;
-use crate::log::{ChainHash, Entry, Recorded, Seq, Snapshot, StoreError, StreamEnd, StreamName};
+use crate::log::{Base, ChainHash, Entry, Recorded, Seq, Snapshot, StoreError, StreamEnd, StreamName};
 use crate::tables::TableStep;
 
 /// How long connecting may take, and sent bytes may go without an answer, where the address says nothing else.
@@ -434,6 +434,29 @@ impl Session {
         }
         self.client.batch_execute("COMMIT").await.map_err(failed)?;
         Ok(snapshot.seq)
+    }
+
+    /// Has a stream that has no entries begin after `base`; returns the end of the stream where it has some.
+    pub(super) async fn start_after(self, stream: StreamName, base: Base) -> Result<Seq, Trouble> {
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+        self.client.batch_execute(begin).await.map_err(failed("begin a transaction"))?;
+        let row = self.lock(&stream).await?;
+        if row.head > Seq::START {
+            self.roll_back().await?;
+            return Ok(row.head);
+        }
+        let failed = failed("begin a stream after what was dropped");
+        let (seq, chain) = (base.snapshot.seq.get() as i64, base.hash);
+        self.clone().keep_snapshot(stream, row.number, chain, base.snapshot).await?;
+        let begins_after =
+            "UPDATE super_planner.streams SET head = $2, base = $2, base_hash = $3 WHERE number = $1";
+        self.client
+            .execute(begins_after, &[&row.number, &seq, &chain.as_bytes().as_slice()])
+            .await
+            .map_err(&failed)?;
+        self.client.execute(&self.statements.keep_base, &[&row.number, &seq]).await.map_err(&failed)?;
+        self.client.batch_execute("COMMIT").await.map_err(failed)?;
+        Ok(Seq::START)
     }
 
     /// Drops some of the segments before the beginning of the stream, the first ones first; returns whether there may be

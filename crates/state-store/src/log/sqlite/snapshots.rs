@@ -7,7 +7,9 @@ use super::store::{SqliteStore, Writer};
 use super::streams::{self, StreamRow};
 use super::transaction;
 use crate::log::snapshot::PART_BYTES;
-use crate::log::{ChainHash, Seq, Snapshot, SnapshotError, StoreError, StreamEnd, StreamName};
+use crate::log::{
+    Base, ChainHash, CommitError, Seq, Snapshot, SnapshotError, StoreError, StreamEnd, StreamName,
+};
 
 /// Which snapshot of a stream.
 #[derive(Clone, Copy)]
@@ -68,43 +70,12 @@ impl SqliteStore {
             return Ok(());
         }
         let chain = end.ok_or_else(no_boundary)?.hash;
-        let parts = snapshot.body.len().div_ceil(PART_BYTES) as i64;
-        if parts > PARTS_MAX {
-            let reason = format!("it has {parts} parts, and {PARTS_MAX} are the most");
-            return Err(engine_error("keep a snapshot", reason).into());
-        }
-        // Told from the parts of anybody else who makes one at the same time.
-        let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), snapshot.seq);
-        let generation = (random >> (PART_BITS + 2)) as i64;
-        for (number, part) in (0..).zip(snapshot.body.chunks(PART_BYTES)) {
-            self.under_lock(stream, |writer| {
-                execute(
-                    &writer.connection,
-                    "INSERT INTO snapshot_parts (key, body) VALUES (?1, ?2)",
-                    params![part_key(generation, number), part],
-                )
-            })?;
+        let generation = new_generation(snapshot);
+        for (number, part) in (0..).zip(parts_of(snapshot)?) {
+            self.under_lock(stream, |writer| insert_part(&writer.connection, generation, number, part))?;
         }
         self.under_lock(stream, |writer| {
-            execute(
-                &writer.connection,
-                // Whoever kept one at the same time may have dropped parts of this one: theirs stays then.
-                "INSERT INTO snapshots (key, seq, chain, kind, version, generation, parts, hash)
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
-                 WHERE (SELECT count(*) FROM snapshot_parts WHERE key >> 20 = ?6) = ?7
-                 ON CONFLICT (key) DO UPDATE SET seq = ?2, chain = ?3, kind = ?4, version = ?5,
-                     generation = ?6, parts = ?7, hash = ?8 WHERE seq < ?2",
-                params![
-                    Which::Last.key(row.number),
-                    snapshot.seq.get() as i64,
-                    chain.as_bytes().as_slice(),
-                    snapshot.kind,
-                    snapshot.version,
-                    generation,
-                    parts,
-                    snapshot.hash(stream, &chain).as_slice()
-                ],
-            )
+            insert_row(&writer.connection, &row, Which::Last, snapshot, &chain, generation)
         })?;
         Ok(self.drop_unused_parts(stream)?)
     }
@@ -124,13 +95,43 @@ impl SqliteStore {
         Ok(())
     }
 
-    pub(super) fn find_snapshot(
-        &self,
-        stream: &StreamName,
-        which: Which,
-    ) -> Result<Option<Snapshot>, StoreError> {
-        let found = self.look(stream, |connection, row, _| read_snapshot(connection, row, which))?;
+    pub(super) fn find_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+        let found = self.look(stream, |connection, row, _| read_snapshot(connection, row, Which::Last))?;
         Ok(found.flatten().map(|(snapshot, _)| snapshot))
+    }
+
+    pub(super) fn find_base(&self, stream: &StreamName) -> Result<Option<Base>, StoreError> {
+        let found = self.look(stream, |connection, row, _| read_snapshot(connection, row, Which::Base))?;
+        Ok(found.flatten().map(|(snapshot, hash)| Base { hash, snapshot }))
+    }
+
+    /// Adds a stream that begins after `base`, in one transaction.
+    pub(super) fn keep_base(&self, stream: &StreamName, base: &Base) -> Result<(), CommitError> {
+        let Base { hash, snapshot } = base;
+        let taken = self
+            .under_lock(stream, |writer| {
+                let connection = &writer.connection;
+                if let Some(row) = self.find_stream(connection, stream)? {
+                    return segments::stored_end(connection, &row).map(Some);
+                }
+                let failed = |source| engine_error("add the stream", source);
+                let number = streams::add(connection, stream).map_err(failed)?;
+                let row = StreamRow { number, name: stream.clone(), base: StreamEnd::START };
+                streams::set_base(connection, &row, base.end())?;
+                let generation = new_generation(snapshot);
+                for (number, part) in (0..).zip(parts_of(snapshot)?) {
+                    insert_part(connection, generation, number, part)?;
+                }
+                for which in [Which::Last, Which::Base] {
+                    insert_row(connection, &row, which, snapshot, hash, generation)?;
+                }
+                Ok(None)
+            })
+            .map_err(CommitError::Refused)?;
+        match taken {
+            None => Ok(()),
+            Some(end) => Err(CommitError::Conflict { expected: Seq::START, found: end.head }),
+        }
     }
 
     /// Drops the segments that the last snapshot covers, a few under each lock.
@@ -192,6 +193,56 @@ impl SqliteStore {
         }
         worked
     }
+}
+
+/// Returns a number for the parts of a snapshot, told from those of anybody else who makes one at the same time.
+fn new_generation(snapshot: &Snapshot) -> i64 {
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), snapshot.seq);
+    (random >> (PART_BITS + 2)) as i64
+}
+
+fn parts_of(snapshot: &Snapshot) -> Result<impl Iterator<Item = &[u8]>, StoreError> {
+    let parts = snapshot.body.chunks(PART_BYTES);
+    if parts.len() as i64 > PARTS_MAX {
+        let reason = format!("it has {} parts, and {PARTS_MAX} are the most", parts.len());
+        return Err(engine_error("keep a snapshot", reason));
+    }
+    Ok(parts)
+}
+
+fn insert_part(connection: &Connection, generation: i64, number: i64, part: &[u8]) -> Result<(), StoreError> {
+    let statement = "INSERT INTO snapshot_parts (key, body) VALUES (?1, ?2)";
+    execute(connection, statement, params![part_key(generation, number), part])
+}
+
+/// Writes the row of a snapshot whose parts are all there, unless there is one of a later place.
+fn insert_row(
+    connection: &Connection,
+    row: &StreamRow,
+    which: Which,
+    snapshot: &Snapshot,
+    chain: &ChainHash,
+    generation: i64,
+) -> Result<(), StoreError> {
+    execute(
+        connection,
+        // Whoever kept one at the same time may have dropped parts of this one: theirs stays then.
+        "INSERT INTO snapshots (key, seq, chain, kind, version, generation, parts, hash)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+         WHERE (SELECT count(*) FROM snapshot_parts WHERE key >> 20 = ?6) = ?7
+         ON CONFLICT (key) DO UPDATE SET seq = ?2, chain = ?3, kind = ?4, version = ?5,
+             generation = ?6, parts = ?7, hash = ?8 WHERE seq < ?2",
+        params![
+            which.key(row.number),
+            snapshot.seq.get() as i64,
+            chain.as_bytes().as_slice(),
+            snapshot.kind,
+            snapshot.version,
+            generation,
+            snapshot.body.len().div_ceil(PART_BYTES) as i64,
+            snapshot.hash(&row.name, chain).as_slice()
+        ],
+    )
 }
 
 fn execute(

@@ -14,14 +14,14 @@ use super::checkpoint::{self, Checkpointer};
 use super::folder;
 use super::opening::{self, Absent, OpenError};
 use super::segments::{self, engine_error, storage_error};
-use super::snapshots::Which;
 use super::streams::{self, StreamList, StreamRow};
 use super::tables;
 use super::tip::Tip;
 use super::transaction::{SqliteTransaction, busy};
 use crate::log::patience::{LOCK_PATIENCE, until};
 use crate::log::{
-    Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd, StreamName, Transaction,
+    Base, CommitError, Recorded, Seq, Snapshot, SnapshotError, StateStore, StoreError, StreamEnd, StreamName,
+    Transaction,
 };
 use crate::tables::TableStep;
 use crate::{Clock, Timestamp};
@@ -288,11 +288,15 @@ impl StateStore for SqliteStore {
     }
 
     fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
-        self.find_snapshot(stream, Which::Last)
+        self.find_snapshot(stream)
     }
 
-    fn load_base(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
-        self.find_snapshot(stream, Which::Base)
+    fn load_base(&self, stream: &StreamName) -> Result<Option<Base>, StoreError> {
+        self.find_base(stream)
+    }
+
+    fn start_after(&self, stream: &StreamName, base: &Base) -> Result<(), CommitError> {
+        self.keep_base(stream, base)
     }
 
     fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {
