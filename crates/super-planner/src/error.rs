@@ -281,6 +281,7 @@ impl From<state_store::log::OpenError> for CliError {
             }
             OpenError::Newer { .. } => Some("use the newer program that wrote it"),
             OpenError::Foreign { .. } => Some("--state names another file"),
+            OpenError::NoLog { .. } => Some("--state names a file in another folder, or a database"),
             OpenError::Emptied { .. } => Some("if that was meant, remove both files; else bring a copy back"),
             OpenError::Folder { .. } | OpenError::UnsafeEngine { .. } | OpenError::Engine { .. } => None,
         };
@@ -302,7 +303,7 @@ impl From<PostgresOpenError> for CliError {
                 "change the setting of the server, the database or the user; --unsafe-durability takes it as it is",
             ),
             PostgresOpenError::Client(_)
-            | PostgresOpenError::ClientEnded
+            | PostgresOpenError::NoAnswer { .. }
             | PostgresOpenError::Engine { .. } => None,
         };
         let error = Self::new(ErrorKind::Store, "the store cannot be opened").caused_by(error);

@@ -130,6 +130,8 @@ pub(super) fn settle(connection: &Connection, patience: Duration) -> rusqlite::R
     let until = until(patience);
     let mut first = None;
     loop {
+        // A connection that has not read since its log was begun anew, or since something failed, does not know its log.
+        connection.pragma_query_value(None, "user_version", |_| Ok(()))?;
         let now = run(connection, Mode::Passive)?;
         if now.pages >= 0 {
             let wanted = *first.get_or_insert(now.pages);

@@ -97,6 +97,18 @@ pub enum OpenError {
         /// Its version.
         found: &'static str,
     },
+    /// SQLite keeps no write-ahead log for it.
+    #[error(
+        "SQLite keeps no write-ahead log for the store `{}` (its journal mode is `{mode}`): the folder must allow files \
+         to be made and shared memory to be used",
+        path.display()
+    )]
+    NoLog {
+        /// The file.
+        path: PathBuf,
+        /// The mode that it is in.
+        mode: String,
+    },
     /// SQLite cannot open it.
     #[error("SQLite cannot open the store `{}`", path.display())]
     Engine {
@@ -138,7 +150,10 @@ pub(super) fn connect(path: &Path, absent: Absent) -> Result<Connection, OpenErr
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(LOCK_PATIENCE).map_err(failed)?;
     check_owner(&connection, path)?;
-    enter_wal_mode(&connection).map_err(failed)?;
+    let mode = enter_wal_mode(&connection).map_err(failed)?;
+    if mode != "wal" {
+        return Err(OpenError::NoLog { path: path.to_owned(), mode });
+    }
     let settings = [
         ("synchronous", synchronous()),
         ("fullfsync", "on"),
@@ -181,11 +196,12 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Switches a new file to a write-ahead log. SQLite does not wait for others who are doing the same, so this does.
-fn enter_wal_mode(connection: &Connection) -> rusqlite::Result<()> {
+/// Switches a new file to a write-ahead log and returns the mode that it is in then. SQLite does not wait for others who
+/// are doing the same, so this does; and it says nothing where it cannot make the log, but stays in another mode.
+fn enter_wal_mode(connection: &Connection) -> rusqlite::Result<String> {
     let until = until(LOCK_PATIENCE);
     loop {
-        match connection.pragma_update(None, "journal_mode", "wal") {
+        match connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)) {
             Err(error) if is_busy(&error) && Instant::now() < until => {
                 std::thread::park_timeout(Duration::from_millis(2));
             }
