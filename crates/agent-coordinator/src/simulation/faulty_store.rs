@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use state_store::log::{
-    CommitError, Entry, Recorded, Snapshot, SnapshotError, StateStore, StreamEnd, Transaction,
+    Base, CommitError, Entry, Recorded, Snapshot, SnapshotError, StateStore, StreamEnd, Transaction,
 };
 use state_store::{MemoryStore, Seq, StoreError, StreamName, Timestamp};
 
@@ -86,8 +86,12 @@ impl StateStore for FaultyStore {
         self.inner.load_snapshot(stream)
     }
 
-    fn load_base(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
+    fn load_base(&self, stream: &StreamName) -> Result<Option<Base>, StoreError> {
         self.inner.load_base(stream)
+    }
+
+    fn start_after(&self, stream: &StreamName, base: &Base) -> Result<(), CommitError> {
+        self.inner.start_after(stream, base)
     }
 
     fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {

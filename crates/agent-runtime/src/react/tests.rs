@@ -692,7 +692,11 @@ impl StateStore for Filling {
         self.store.load_base(stream)
     }
 
-    fn start_after(&self, stream: &StreamName, base: &state_store::log::Base) -> Result<(), CommitError> {
+    fn start_after(
+        &self,
+        stream: &StreamName,
+        base: &state_store::log::Base,
+    ) -> Result<(), state_store::CommitError> {
         self.store.start_after(stream, base)
     }
 
