@@ -16,14 +16,17 @@ const PLANTED_BUGS_OF_STORE: &str = "test -p state-store --features planted-bugs
 const PLANTED_BUGS_OF_COORDINATOR: &str =
     "test -p agent-coordinator --features planted-bugs --test simulation planted_bugs";
 
+/// The same of the tests of agents.
+const PLANTED_BUGS_OF_AGENTS: &str = "test -p agent-runtime --all-features --lib planted";
+
 /// Models over HTTP and the tools of MCP servers, which are built in on demand only.
-const AGENTS_WITH_ALL_FEATURES: &str =
-    "test -p agent-runtime -p super-planner --all-features --no-fail-fast --lib --test chat";
+const AGENTS_WITH_ALL_FEATURES: &str = "test -p agent-runtime -p super-planner --no-fail-fast --lib --test chat \
+     --features agent-runtime/http-models,agent-runtime/mcp,super-planner/http-models,super-planner/mcp";
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
     println!(
         "Runs the examples of super-planner, then every unit, integration and documentation test of the workspace,\n\
-         then whether the harnesses of git-ops, of the store and of the coordinator find planted bugs.\n\
+         then whether the harnesses of git-ops, of the store, of the coordinator and of agents find planted bugs.\n\
          The tests need git and the programs of a PostgreSQL server, which they start and remove themselves;\n\
          they need neither the network nor a service."
     );
@@ -34,7 +37,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), StepFailed> {
     Step::cargo().words(AGENTS_WITH_ALL_FEATURES).arguments(arguments).run()?;
     Step::cargo().words(PLANTED_BUGS_OF_GIT).run()?;
     Step::cargo().words(PLANTED_BUGS_OF_STORE).run()?;
-    Step::cargo().words(PLANTED_BUGS_OF_COORDINATOR).run()
+    Step::cargo().words(PLANTED_BUGS_OF_COORDINATOR).run()?;
+    Step::cargo().words(PLANTED_BUGS_OF_AGENTS).run()
 }
 
 /// The tests compare what the project writes with what stock git reads.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{Message, TokenUsage};
+use crate::planted::{self, Bug};
+use crate::summary::Summary;
 
 /// An amount of money, in millionths of a dollar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -58,7 +60,7 @@ impl Default for Budget {
 /// What a session has used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spent {
-    /// The tokens of all replies.
+    /// The tokens of all replies, and of summaries.
     pub usage: TokenUsage,
     /// The bytes of all messages.
     pub bytes: usize,
@@ -71,6 +73,17 @@ impl Spent {
         if let Message::Assistant(reply) = message {
             self.usage = self.usage + reply.usage;
         }
+    }
+
+    /// Adds what a summary has cost beyond the one before it.
+    pub(crate) fn summed_up(&mut self, earlier: Option<&Summary>, summary: &Summary) {
+        let before = earlier.map(|summary| summary.usage).unwrap_or_default();
+        self.bytes += summary.text.len();
+        self.usage = self.usage
+            + TokenUsage {
+                input: summary.usage.input.saturating_sub(before.input),
+                output: summary.usage.output.saturating_sub(before.output),
+            };
     }
 }
 
@@ -90,6 +103,9 @@ pub enum Exhausted {
 impl Budget {
     /// Says what is used up, if anything is.
     pub fn check(&self, spent: &Spent, age: Duration) -> Result<(), Exhausted> {
+        if planted::is_on(Bug::BudgetIgnored) {
+            return Ok(());
+        }
         let tokens = spent.usage.input.saturating_add(spent.usage.output);
         if tokens >= self.tokens_max {
             Err(Exhausted::Tokens)

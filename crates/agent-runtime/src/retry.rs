@@ -1,15 +1,16 @@
-//! When a model that failed is asked again: exponential backoff with full jitter.
+//! When a model that failed is asked again: exponential backoff with jitter, from the crate `backon`.
 //!
-//! Full jitter (a wait drawn evenly from zero to the bound) spreads retries best: M. Brooker, "Exponential Backoff And
-//! Jitter", AWS Architecture Blog, 2015. Where the model says how long it wants to be left alone, the wait is that long at
-//! least.
+//! A wait is drawn evenly from the upper half of a bound that doubles ("equal jitter" of M. Brooker, "Exponential Backoff
+//! And Jitter", AWS Architecture Blog, 2015). Where the model says how long it wants to be left alone, the wait is that long
+//! at least.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use state_store::Random;
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::model::ModelError;
+use crate::planted::{self, Bug};
 
 /// How often and how soon the same question is asked again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,18 +34,36 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Returns how long to wait after the `failures`-th failure of a question, `None` if it is not to be asked again.
-    ///
-    /// The same `seed` and count give the same wait.
-    pub fn wait_after(&self, error: &ModelError, failures: NonZeroU32, seed: u64) -> Option<Duration> {
-        if !error.is_retryable() || failures >= self.failures_max {
+    /// Returns the waits between the tries of one question. The same `seed` gives the same ones.
+    pub fn waits(&self, seed: u64) -> Waits {
+        // The jitter goes on top of the wait, so that the bound is twice that.
+        let builder = ExponentialBuilder::new()
+            .with_min_delay(self.backoff_base / 2)
+            .with_max_delay(self.backoff_max / 2)
+            .with_max_times(self.failures_max.get() as usize - 1)
+            .with_jitter()
+            .with_jitter_seed(seed);
+        Waits(builder.build())
+    }
+}
+
+/// The waits between the tries of one question.
+#[derive(Debug)]
+pub struct Waits(ExponentialBackoff);
+
+impl Waits {
+    /// Returns how long to wait after the next failure, `None` if the question is not to be asked again.
+    pub fn after(&mut self, error: &ModelError) -> Option<Duration> {
+        if !error.is_retryable() {
             return None;
         }
-        let doublings = (failures.get() - 1).min(20);
-        let bound = self.backoff_base.saturating_mul(1 << doublings).min(self.backoff_max);
-        let drawn = bound.mul_f64(Random::of([seed, u64::from(failures.get())]).unit());
+        let drawn = self.0.next()?;
         Some(match error {
-            ModelError::Overloaded { retry_after: Some(asked) } => drawn.max(*asked),
+            ModelError::Overloaded { retry_after: Some(asked) }
+                if !planted::is_on(Bug::RetryAfterIgnored) =>
+            {
+                drawn.max(*asked)
+            }
             _ => drawn,
         })
     }
@@ -56,43 +75,39 @@ mod tests {
 
     const OVERLOADED: ModelError = ModelError::Overloaded { retry_after: None };
 
-    fn count(failures: u32) -> NonZeroU32 {
-        NonZeroU32::new(failures).unwrap()
-    }
-
-    fn wait(failures: u32, seed: u64) -> Option<Duration> {
-        let policy = RetryPolicy { failures_max: count(40), ..RetryPolicy::default() };
-        policy.wait_after(&OVERLOADED, count(failures), seed)
+    fn waits(failures_max: u32, seed: u64) -> Vec<Duration> {
+        let failures_max = NonZeroU32::new(failures_max).unwrap();
+        let mut waits = RetryPolicy { failures_max, ..RetryPolicy::default() }.waits(seed);
+        std::iter::from_fn(|| waits.after(&OVERLOADED)).collect()
     }
 
     #[test]
-    fn waits_stay_below_a_bound_that_doubles_up_to_the_longest() {
-        for failures in 1..40 {
-            let doubled = Duration::from_millis(500).saturating_mul(1 << (failures - 1).min(20));
-            for seed in 0..50 {
-                let wait = wait(failures, seed).unwrap();
-                assert!(
-                    wait <= doubled.min(Duration::from_secs(60)),
-                    "{wait:?} after {failures}, seed {seed}"
-                );
+    fn waits_stay_within_a_bound_that_doubles_up_to_the_longest() {
+        for seed in 0..50 {
+            let waits = waits(40, seed);
+            assert_eq!(waits.len(), 39, "the fortieth failure is the last");
+            let mut bound = Duration::from_millis(500);
+            for (failures, wait) in (1..).zip(waits) {
+                assert!(wait >= bound / 2 && wait <= bound, "{wait:?} after {failures}, seed {seed}");
+                bound = (2 * bound).min(Duration::from_secs(60));
             }
         }
-        assert_eq!(wait(40, 1), None);
-        assert_eq!(wait(5, 1), wait(5, 1));
-        assert_ne!(wait(5, 1), wait(5, 2));
+        assert_eq!(waits(1, 1), []);
+        assert_eq!(waits(5, 1), waits(5, 1));
+        assert_ne!(waits(5, 1), waits(5, 2));
     }
 
     #[test]
     fn a_model_that_asks_for_time_gets_it() {
         let asked = Duration::from_secs(59);
         let error = ModelError::Overloaded { retry_after: Some(asked) };
-        assert_eq!(RetryPolicy::default().wait_after(&error, count(1), 3), Some(asked));
+        assert_eq!(RetryPolicy::default().waits(3).after(&error), Some(asked));
     }
 
     #[test]
     fn what_cannot_get_better_is_not_tried_again() {
         for error in [ModelError::Cancelled, ModelError::Rejected { reason: "too long".to_owned() }] {
-            assert_eq!(RetryPolicy::default().wait_after(&error, count(1), 0), None);
+            assert_eq!(RetryPolicy::default().waits(0).after(&error), None);
         }
     }
 }

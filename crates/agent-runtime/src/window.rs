@@ -2,14 +2,16 @@
 //!
 //! A window begins with everything that must not be lost: what the model must keep to, the facts, the skills that were
 //! activated, and the request that is worked on. Then comes a note of what is left out, and then the latest part of the
-//! conversation as it is. The oldest goes first; a reply and the results of its calls go together. The session itself loses
+//! conversation as it is. Where a model has summed up the beginning, that takes the place of the note. The oldest goes first; a reply and the results of its calls go together. The session itself loses
 //! nothing: a window is a way to look at it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{Message, Reply};
+use crate::planted::{self, Bug};
 use crate::skill::ACTIVATE_SKILL;
+use crate::summary::Summary;
 use crate::token::{TokenCounter, count_message};
 use crate::tool::{ToolResult, ToolStatus};
 
@@ -42,6 +44,17 @@ pub struct Compaction {
     pub tokens_before: u64,
     /// The tokens that are shown.
     pub tokens_after: u64,
+    /// What stands for what went.
+    pub instead: Instead,
+}
+
+/// What stands for the part of a conversation that is not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instead {
+    /// A note of ours: how much there was, and what was asked.
+    Note,
+    /// What a model has said of it.
+    Summary,
 }
 
 /// What must be shown alone is more than a model can be shown.
@@ -62,6 +75,8 @@ pub struct Window {
     /// What is shown before the tail, once something is left out.
     preface: Vec<Message>,
     preface_tokens: u64,
+    /// What a model has said of the beginning.
+    summary: Option<Summary>,
     /// The first message that is shown as it is.
     from: usize,
     /// The tokens of each message from there on.
@@ -69,9 +84,17 @@ pub struct Window {
 }
 
 impl Window {
-    /// Returns a window on a conversation that is still to come.
-    pub fn new(limits: WindowLimits, counter: Arc<dyn TokenCounter>) -> Self {
-        Self { limits, counter, preface: Vec::new(), preface_tokens: 0, from: 0, tail_tokens: Vec::new() }
+    /// Returns a window on a conversation that is still to come, or whose beginning was summed up.
+    pub fn new(limits: WindowLimits, counter: Arc<dyn TokenCounter>, summary: Option<Summary>) -> Self {
+        Self {
+            limits,
+            counter,
+            preface: Vec::new(),
+            preface_tokens: 0,
+            summary,
+            from: 0,
+            tail_tokens: Vec::new(),
+        }
     }
 
     /// Looks at the conversation as it is now: what it was before, and more. Returns what went, if something had to.
@@ -85,7 +108,37 @@ impl Window {
             return Ok(None);
         }
         self.compact(messages)?;
-        Ok(Some(Compaction { messages_left_out: self.from, tokens_before, tokens_after: self.tokens() }))
+        Ok(Some(Compaction {
+            messages_left_out: self.from,
+            tokens_before,
+            tokens_after: self.tokens(),
+            instead: Instead::Note,
+        }))
+    }
+
+    /// Returns how many messages are not shown, from the first on.
+    pub fn left_out(&self) -> usize {
+        self.from
+    }
+
+    /// Returns the bytes that a summary may have: an eighth of what is left when something had to go.
+    pub(crate) fn summary_bytes_max(&self) -> usize {
+        usize::try_from(self.limits.tokens_kept / 8 * 3).unwrap_or(usize::MAX)
+    }
+
+    /// Shows a summary of what is left out in place of the note; returns whether there is room for it.
+    pub(crate) fn sum_up(&mut self, summary: Summary, messages: &[Message]) -> bool {
+        let preface = preface(messages, self.from, Some(&summary));
+        let preface_tokens = self.count(&preface);
+        let has_room = preface_tokens + self.tail_tokens.iter().sum::<u64>() <= self.limits.tokens_max;
+        if has_room {
+            (self.summary, self.preface, self.preface_tokens) = (Some(summary), preface, preface_tokens);
+        }
+        has_room
+    }
+
+    fn count(&self, messages: &[Message]) -> u64 {
+        messages.iter().map(|message| count_message(&*self.counter, message)).sum()
     }
 
     /// Returns what is shown of the conversation that was followed last.
@@ -116,7 +169,8 @@ impl Window {
             messages[self.from..].iter().map(|message| count_message(counter, message)).collect();
         let mut tail: u64 = counted.iter().sum();
         let mut tightest = None;
-        let begins = |at: &usize| !matches!(messages[*at], Message::Tool(_));
+        let begins =
+            |at: &usize| !matches!(messages[*at], Message::Tool(_)) || planted::is_on(Bug::SplitResult);
         let mut skipped = self.from;
         for from in (self.from..messages.len()).filter(begins) {
             tail -= counted[skipped - self.from..from - self.from].iter().sum::<u64>();
@@ -125,8 +179,8 @@ impl Window {
             if tail > self.limits.tokens_max {
                 continue;
             }
-            let preface = preface(messages, from);
-            let preface_tokens = preface.iter().map(|message| count_message(counter, message)).sum();
+            let preface = preface(messages, from, self.summary.as_ref());
+            let preface_tokens = self.count(&preface);
             tightest = Some((from, preface, preface_tokens, tail));
             if tail + preface_tokens <= self.limits.tokens_kept {
                 break;
@@ -144,13 +198,15 @@ impl Window {
 }
 
 /// Returns what is shown of the messages before `from`.
-fn preface(messages: &[Message], from: usize) -> Vec<Message> {
+fn preface(messages: &[Message], from: usize, summary: Option<&Summary>) -> Vec<Message> {
     let (before, after) = messages.split_at(from);
     let kept = |is_wanted: fn(&Message) -> bool| before.iter().filter(move |m| is_wanted(m)).cloned();
     let mut preface: Vec<Message> = kept(|message| matches!(message, Message::System(_))).collect();
-    preface.extend(kept(|message| matches!(message, Message::Fact(_))));
-    preface.extend(skills(before));
-    preface.extend(note(before));
+    preface.extend(kept(|message| matches!(message, Message::Fact(_)) && !planted::is_on(Bug::DroppedFact)));
+    preface.extend(skills(before).filter(|_| !planted::is_on(Bug::DroppedSkill)));
+    let summary = summary.filter(|summary| summary.messages <= from);
+    preface.extend(summary.map(Summary::shown));
+    preface.extend(note(&before[summary.map_or(0, |summary| summary.messages)..]));
     let is_request = |message: &&Message| matches!(message, Message::User(_));
     if !after.iter().any(|message| is_request(&message)) {
         preface.extend(before.iter().rfind(is_request).cloned());
@@ -217,7 +273,7 @@ mod tests {
     use crate::tool::ToolCall;
 
     fn window(tokens_max: u64, tokens_kept: u64) -> Window {
-        Window::new(WindowLimits { tokens_max, tokens_kept }, Arc::new(Estimate::default()))
+        Window::new(WindowLimits { tokens_max, tokens_kept }, Arc::new(Estimate::default()), None)
     }
 
     fn call(id: &str, name: &str) -> ToolCall {
@@ -309,6 +365,37 @@ mod tests {
     }
 
     #[test]
+    fn a_summary_stands_for_what_it_sums_up_and_nothing_is_lost_by_it() {
+        for seed in 0..20 {
+            let (mut window, mut summed_up) = (window(8000, 5000), 0);
+            let messages = converse(seed, 120, |messages| {
+                if window.follow(messages).unwrap().is_some() {
+                    let (messages_left_out, text) =
+                        (window.left_out(), format!("summary {seed} ").repeat(20));
+                    let summary = Summary { messages: messages_left_out, text, usage: TokenUsage::default() };
+                    summed_up += usize::from(window.sum_up(summary, messages));
+                }
+                check(&window, messages, seed);
+            });
+            assert!(summed_up > 5, "seed {seed}: {summed_up}");
+            let shown =
+                |message: &&Message| message.texts().any(|text| text.contains("as a model has summed"));
+            let view = window.view(&messages);
+            assert_eq!(view.iter().copied().filter(shown).count(), 1, "seed {seed}");
+            // It is kept, and shown by the window of the next run as well.
+            let mut later = Window::new(window.limits, Arc::clone(&window.counter), window.summary.clone());
+            later.follow(&messages).unwrap();
+            check(&later, &messages, seed);
+            assert!(later.view(&messages).iter().copied().any(|message| shown(&message)), "seed {seed}");
+            // One that does not fit is not taken.
+            let text = "x".repeat(40_000);
+            let large = Summary { messages: window.left_out(), text, usage: TokenUsage::default() };
+            assert!(!window.sum_up(large, &messages));
+            check(&window, &messages, seed);
+        }
+    }
+
+    #[test]
     fn a_window_that_is_made_later_keeps_the_same_promises() {
         for seed in 0..20 {
             let messages = converse(seed, 60, |_| {});
@@ -344,7 +431,7 @@ mod tests {
     #[test]
     fn a_conversation_that_fits_is_shown_as_it_is() {
         let messages = converse(1, 3, |_| {});
-        let mut window = Window::new(WindowLimits::default(), Arc::new(Estimate::default()));
+        let mut window = Window::new(WindowLimits::default(), Arc::new(Estimate::default()), None);
         assert_eq!(window.follow(&messages), Ok(None));
         assert_eq!(window.view(&messages), messages.iter().collect::<Vec<_>>());
     }
@@ -357,7 +444,8 @@ mod tests {
         assert_eq!(full, WindowFull { tokens: 1254, tokens_max: 1000 });
         let facts: Vec<Message> = (0..100).map(|n| Message::Fact(format!("{n:0>100}"))).collect();
         let messages = [facts, vec![Message::User("go".to_owned())]].concat();
-        let mut window = Window::new(WindowLimits { tokens_max: 1000, tokens_kept: 500 }, window.counter);
+        let limits = WindowLimits { tokens_max: 1000, tokens_kept: 500 };
+        let mut window = Window::new(limits, window.counter, None);
         assert!(window.follow(&messages).is_err());
     }
 }

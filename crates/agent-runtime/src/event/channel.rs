@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Notify;
 
 use crate::event::Event;
+use crate::planted::{self, Bug};
 
 /// The bytes up to which pieces of text that wait become one.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -102,7 +103,12 @@ impl Queue {
 
 impl Waiting {
     fn push(&mut self, event: Event, capacity: usize) {
-        if let (Some(Event::Text(waiting)), Event::Text(more)) = (self.events.back_mut(), &event)
+        let before = if planted::is_on(Bug::ReorderedUpdate) {
+            self.events.iter_mut().rfind(|waiting| matches!(waiting, Event::Text(_)))
+        } else {
+            self.events.back_mut()
+        };
+        if let (Some(Event::Text(waiting)), Event::Text(more)) = (before, &event)
             && waiting.len() + more.len() <= TEXT_BYTES_MAX
         {
             waiting.push_str(more);

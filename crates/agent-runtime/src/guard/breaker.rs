@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::planted::{self, Bug};
+
 /// When a provider is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerLimits {
@@ -75,6 +77,9 @@ impl Breaker {
 
     /// Notes a failure.
     pub fn failed(&mut self, now: Instant) {
+        if planted::is_on(Bug::BreakerNeverOpens) {
+            return;
+        }
         let open = State::Open { until: now + self.limits.probe_every };
         self.state = match self.state {
             State::Closed { failures } if failures + 1 < self.limits.failures_max.get() => {

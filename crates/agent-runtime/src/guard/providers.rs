@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use crate::BoxFuture;
-use crate::guard::{Breaker, BreakerLimits, Rate, TokenBucket};
+use crate::guard::{Breaker, BreakerLimits, Rate, RateLimit};
 use crate::model::{LanguageModel, ModelError, Question, Reply};
 
 /// How a provider is treated.
@@ -33,16 +33,22 @@ impl Default for ProviderLimits {
     }
 }
 
-/// One provider.
+/// One provider. A clone is the same one.
+#[derive(Clone)]
 pub struct Provider {
-    name: String,
     model: Arc<dyn LanguageModel>,
+    guard: Arc<Guard>,
+}
+
+/// What all who ask a provider have in common.
+struct Guard {
+    name: String,
     limits: ProviderLimits,
+    rate: RateLimit,
     state: Mutex<State>,
 }
 
 struct State {
-    bucket: TokenBucket,
     breaker: Breaker,
     /// It has asked to be left alone until then.
     blocked_until: Option<Instant>,
@@ -73,14 +79,35 @@ impl Provider {
     /// Returns a provider of that name.
     pub fn new(name: impl Into<String>, model: Arc<dyn LanguageModel>, limits: ProviderLimits) -> Self {
         let state = State {
-            bucket: TokenBucket::new(limits.rate),
             breaker: Breaker::new(limits.breaker),
             blocked_until: None,
             record: ProviderRecord::default(),
         };
-        Self { name: name.into(), model, limits, state: Mutex::new(state) }
+        let rate = RateLimit::new(limits.rate);
+        let guard = Guard { name: name.into(), limits, rate, state: Mutex::new(state) };
+        Self { model, guard: Arc::new(guard) }
     }
 
+    /// Returns the same provider asked through another model: limits, breaker and record are those of both.
+    #[must_use]
+    pub fn through(&self, model: Arc<dyn LanguageModel>) -> Self {
+        Self { model, guard: Arc::clone(&self.guard) }
+    }
+
+    async fn ask(&self, question: Question<'_>) -> Result<Reply, ModelError> {
+        let mut asked = Asked { guard: &self.guard, is_noted: false };
+        let time_max = self.guard.limits.reply_time_max;
+        let outcome = match timeout(time_max, self.model.respond(question)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(ModelError::Unavailable { reason: format!("no reply within {time_max:?}") }),
+        };
+        self.guard.note(&outcome, Instant::now());
+        asked.is_noted = true;
+        outcome
+    }
+}
+
+impl Guard {
     fn record(&self) -> (&str, ProviderRecord, bool) {
         let state = self.state();
         (&self.name, state.record, state.breaker.is_open())
@@ -97,7 +124,7 @@ impl Provider {
             return Err(until - now);
         }
         state.breaker.check(now)?;
-        state.bucket.take(now)?;
+        self.rate.take()?;
         state.breaker.asked(now, self.limits.reply_time_max);
         Ok(())
     }
@@ -129,33 +156,18 @@ impl Provider {
             Err(ModelError::Cancelled) => {}
         }
     }
-
-    async fn ask(&self, question: Question<'_>) -> Result<Reply, ModelError> {
-        let mut asked = Asked { provider: self, is_noted: false };
-        let outcome = match timeout(self.limits.reply_time_max, self.model.respond(question)).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                let reason = format!("no reply within {:?}", self.limits.reply_time_max);
-                Err(ModelError::Unavailable { reason })
-            }
-        };
-        let now = Instant::now();
-        self.note(&outcome, now);
-        asked.is_noted = true;
-        outcome
-    }
 }
 
 /// A question to a provider. Where it is dropped before its outcome is noted, another may try.
 struct Asked<'a> {
-    provider: &'a Provider,
+    guard: &'a Guard,
     is_noted: bool,
 }
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
         if !self.is_noted {
-            self.provider.state().breaker.abandoned(Instant::now());
+            self.guard.state().breaker.abandoned(Instant::now());
         }
     }
 }
@@ -172,7 +184,7 @@ impl Providers {
 
     /// Returns how each provider has done so far, by name, and whether questions are kept from it.
     pub fn records(&self) -> Vec<(&str, ProviderRecord, bool)> {
-        self.providers.iter().map(Provider::record).collect()
+        self.providers.iter().map(|provider| provider.guard.record()).collect()
     }
 
     /// Asks until one replies, a question is refused for good, something was heard of a reply that broke off, or patience
@@ -188,7 +200,7 @@ impl Providers {
         loop {
             let mut soonest = Duration::MAX;
             for provider in &self.providers {
-                match provider.admit(Instant::now()) {
+                match provider.guard.admit(Instant::now()) {
                     Ok(()) => {}
                     Err(wait) => {
                         soonest = soonest.min(wait);
@@ -219,7 +231,7 @@ impl Providers {
 
     /// The shortest time after which a provider that has failed is asked again.
     fn pause(&self) -> Duration {
-        let probes = self.providers.iter().map(|provider| provider.limits.breaker.probe_every);
+        let probes = self.providers.iter().map(|provider| provider.guard.limits.breaker.probe_every);
         probes.min().expect("there is a provider")
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 
 use crate::BoxFuture;
-use crate::guard::{Rate, TokenBucket};
+use crate::guard::{Rate, RateLimits};
 use crate::model::{LanguageModel, ModelError, Question, Reply};
 
 /// The users that are remembered before those that ask nothing are forgotten.
@@ -37,81 +37,63 @@ impl Default for UserLimits {
     }
 }
 
-/// The users of a model.
+/// The users of models.
+#[derive(Debug)]
 pub struct Users {
-    model: Arc<dyn LanguageModel>,
     limits: UserLimits,
-    known: Mutex<HashMap<String, User>>,
-}
-
-#[derive(Clone)]
-struct User {
-    bucket: Arc<Mutex<TokenBucket>>,
-    room: Arc<Semaphore>,
+    rates: RateLimits<String>,
+    /// The room that each has for questions under way.
+    rooms: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 impl Users {
-    /// Returns the users of a model; each may take that much.
-    pub fn new(model: Arc<dyn LanguageModel>, limits: UserLimits) -> Arc<Self> {
-        Arc::new(Self { model, limits, known: Mutex::default() })
+    /// Returns users of whom each may take that much.
+    pub fn new(limits: UserLimits) -> Arc<Self> {
+        Arc::new(Self { limits, rates: RateLimits::new(limits.rate), rooms: Mutex::default() })
     }
 
-    /// Returns the model as that user gets to see it.
-    pub fn model_of(self: &Arc<Self>, user: impl Into<String>) -> Arc<dyn LanguageModel> {
-        Arc::new(ModelOfUser { users: Arc::clone(self), user: user.into() })
+    /// Returns a model as that user gets to see it.
+    pub fn model_of(
+        self: &Arc<Self>,
+        user: impl Into<String>,
+        model: Arc<dyn LanguageModel>,
+    ) -> Arc<dyn LanguageModel> {
+        Arc::new(ModelOfUser { users: Arc::clone(self), user: user.into(), model })
     }
 
-    fn user(&self, name: &str, now: Instant) -> User {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= FORGET_ABOVE && !known.contains_key(name) {
-            known.retain(|_, user| !user.is_idle(self.limits, now));
+    fn room(&self, user: &str) -> Arc<Semaphore> {
+        let places = self.limits.together_max.get() as usize;
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        if rooms.len() >= FORGET_ABOVE && !rooms.contains_key(user) {
+            self.rates.forget_idle();
+            // Whoever waits for a place, or has one, holds the room too.
+            rooms.retain(|_, room| Arc::strong_count(room) > 1);
         }
-        known
-            .entry(name.to_owned())
-            .or_insert_with(|| User {
-                bucket: Arc::new(Mutex::new(TokenBucket::new(self.limits.rate))),
-                room: Arc::new(Semaphore::new(self.limits.together_max.get() as usize)),
-            })
-            .clone()
+        Arc::clone(rooms.entry(user.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(places))))
     }
 
     /// Waits for a turn; fails where that takes too long.
-    async fn admit(&self, name: &str) -> Result<OwnedSemaphorePermit, ModelError> {
-        let user = self.user(name, Instant::now());
+    async fn admit(&self, user: &String) -> Result<OwnedSemaphorePermit, ModelError> {
         let turned_away = |retry_after| ModelError::Overloaded { retry_after: Some(retry_after) };
         let deadline = Instant::now() + self.limits.wait_max;
-        let permit = tokio::time::timeout_at(deadline, user.room.acquire_owned())
+        let permit = tokio::time::timeout_at(deadline, self.room(user).acquire_owned())
             .await
             .map_err(|_| turned_away(self.limits.rate.every))?
             .expect("the room of a user is never closed");
         loop {
-            let now = Instant::now();
-            let taken = user.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(now);
-            match taken {
+            match self.rates.take(user) {
                 Ok(()) => return Ok(permit),
-                Err(wait) if now + wait > deadline => return Err(turned_away(wait)),
+                Err(wait) if Instant::now() + wait > deadline => return Err(turned_away(wait)),
                 Err(wait) => sleep(wait).await,
             }
         }
     }
 }
 
-impl std::fmt::Debug for Users {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Users").field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
-impl User {
-    fn is_idle(&self, limits: UserLimits, now: Instant) -> bool {
-        self.room.available_permits() == limits.together_max.get() as usize
-            && self.bucket.lock().unwrap_or_else(PoisonError::into_inner).is_full(now)
-    }
-}
-
 struct ModelOfUser {
     users: Arc<Users>,
     user: String,
+    model: Arc<dyn LanguageModel>,
 }
 
 impl LanguageModel for ModelOfUser {
@@ -122,7 +104,7 @@ impl LanguageModel for ModelOfUser {
                 () = question.cancel.cancelled() => return Err(ModelError::Cancelled),
                 admitted = self.users.admit(&self.user) => admitted?,
             };
-            let reply = self.users.model.respond(question).await;
+            let reply = self.model.respond(question).await;
             drop(admitted);
             reply
         })
@@ -143,17 +125,13 @@ mod tests {
         model.respond(Question { messages: &[&message], tools: &[], hear: &|_| {}, cancel: &cancel }).await
     }
 
-    fn users(limits: UserLimits) -> Arc<Users> {
-        let profile = SimulatedProfile::steady(Duration::from_secs(1));
-        Users::new(Arc::new(Simulated::new(profile)), limits)
-    }
-
     async fn all(users: &Arc<Users>, names: &[&str], each: usize) -> Vec<(String, Duration, bool)> {
         let begun = Instant::now();
+        let answers = Arc::new(Simulated::new(SimulatedProfile::steady(Duration::from_secs(1))));
         let mut asked = JoinSet::new();
         for name in names {
             for _ in 0..each {
-                let (model, name) = (users.model_of(*name), (*name).to_owned());
+                let (model, name) = (users.model_of(*name, Arc::clone(&answers) as _), (*name).to_owned());
                 asked.spawn(async move { (name, ask(&*model).await.is_ok(), begun.elapsed()) });
             }
         }
@@ -164,7 +142,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_user_does_not_hold_up_another() {
         let limits = UserLimits { wait_max: Duration::from_secs(600), ..UserLimits::default() };
-        let users = users(limits);
+        let users = Users::new(limits);
         let greedy = tokio::spawn({
             let users = Arc::clone(&users);
             async move { all(&users, &["greedy"], 200).await }
@@ -182,7 +160,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_would_wait_too_long_is_turned_away_with_the_time() {
         let limits = UserLimits { wait_max: Duration::from_secs(2), ..UserLimits::default() };
-        let ended = all(&users(limits), &["a"], 100).await;
+        let ended = all(&Users::new(limits), &["a"], 100).await;
         let answered = ended.iter().filter(|(_, _, is_ok)| *is_ok).count();
         assert!((20..=35).contains(&answered), "{answered}");
         assert!(ended.iter().all(|(_, elapsed, _)| *elapsed <= Duration::from_secs(4)));
@@ -190,10 +168,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn users_that_ask_nothing_are_forgotten() {
-        let users = users(UserLimits::default());
+        let users = Users::new(UserLimits::default());
         for number in 0..5000 {
-            users.user(&number.to_string(), Instant::now());
+            drop(users.admit(&number.to_string()).await.unwrap());
         }
-        assert!(users.known.lock().unwrap().len() <= FORGET_ABOVE);
+        assert!(users.rooms.lock().unwrap().len() <= FORGET_ABOVE);
     }
 }

@@ -2,11 +2,11 @@
 //! the tools, all from a seed.
 //!
 //! It understands a request line by line: `use SKILL`, `consult SKILL FILE`, `read FILE`, `list FOLDER`, `search TEXT`,
-//! `write FILE with CONTENT` and `run PROGRAM ARGUMENTS`. It looks around first, then acts, then answers what it has done; a
+//! `write FILE with CONTENT`, `append FILE with LINE`, `prepend FILE with LINE` and `run PROGRAM ARGUMENTS`. It looks around first, then acts, then answers what it has done; a
 //! request without any such line is answered at once.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::BoxFuture;
-use crate::guard::{Rate, TokenBucket};
+use crate::guard::{Rate, RateLimit};
 use crate::model::{LanguageModel, Message, ModelError, Question, Reply, TokenUsage};
 use crate::skill::{ACTIVATE_SKILL, READ_SKILL_FILE};
 use crate::token::estimate;
@@ -42,6 +42,12 @@ pub struct SimulatedProfile {
     pub rate_max: Option<Rate>,
     /// The share of questions at which it breaks off: half of them before a reply begins, half of them within it.
     pub unavailable_rate: f64,
+    /// The share of questions that it refuses for good.
+    pub rejected_rate: f64,
+    /// The times, counted from its making, at which it cannot be reached.
+    pub down: Vec<Range<Duration>>,
+    /// The times, counted from its making, at which it is overloaded and says until when.
+    pub storms: Vec<Range<Duration>>,
 }
 
 impl Default for SimulatedProfile {
@@ -55,6 +61,9 @@ impl Default for SimulatedProfile {
             retry_after: None,
             rate_max: None,
             unavailable_rate: 0.02,
+            rejected_rate: 0.0,
+            down: Vec::new(),
+            storms: Vec::new(),
         }
     }
 }
@@ -72,7 +81,8 @@ impl SimulatedProfile {
 pub struct Simulated {
     profile: SimulatedProfile,
     questions: AtomicU64,
-    bucket: Option<Mutex<TokenBucket>>,
+    rate: Option<RateLimit>,
+    made_at: Instant,
 }
 
 impl Default for Simulated {
@@ -84,15 +94,23 @@ impl Default for Simulated {
 impl Simulated {
     /// Returns a model that behaves so.
     pub fn new(profile: SimulatedProfile) -> Self {
-        let bucket = profile.rate_max.map(|rate| Mutex::new(TokenBucket::new(rate)));
-        Self { profile, questions: AtomicU64::new(0), bucket }
+        let rate = profile.rate_max.map(RateLimit::new);
+        Self { profile, questions: AtomicU64::new(0), rate, made_at: Instant::now() }
     }
 
     /// Lets a question through, where it may be asked that often.
     fn admit(&self) -> Result<(), ModelError> {
-        let Some(bucket) = &self.bucket else { return Ok(()) };
-        let taken = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
-        taken.map_err(|wait| ModelError::Overloaded { retry_after: Some(wait) })
+        let age = self.made_at.elapsed();
+        let now_in = |spans: &[Range<Duration>]| spans.iter().find(|span| span.contains(&age)).cloned();
+        if now_in(&self.profile.down).is_some() {
+            let reason = "simulated: the connection was refused".to_owned();
+            return Err(ModelError::Unavailable { reason });
+        }
+        if let Some(storm) = now_in(&self.profile.storms) {
+            return Err(ModelError::Overloaded { retry_after: Some(storm.end - age) });
+        }
+        let Some(rate) = &self.rate else { return Ok(()) };
+        rate.take().map_err(|wait| ModelError::Overloaded { retry_after: Some(wait) })
     }
 
     fn draw(&self) -> Draw {
@@ -101,12 +119,15 @@ impl Simulated {
         let factor = 1.0 + self.profile.spread * (2.0 * random.unit() - 1.0);
         let chance = random.unit();
         let (overloaded, unavailable) = (self.profile.overloaded_rate, self.profile.unavailable_rate);
+        let rejected = self.profile.rejected_rate;
         let fate = if chance < overloaded {
             Fate::Overloaded
         } else if chance < overloaded + unavailable / 2.0 {
             Fate::Unavailable
         } else if chance < overloaded + unavailable {
             Fate::BreaksOff
+        } else if chance < overloaded + unavailable + rejected {
+            Fate::Rejects
         } else {
             Fate::Replies
         };
@@ -142,6 +163,7 @@ enum Fate {
     Overloaded,
     Unavailable,
     BreaksOff,
+    Rejects,
 }
 
 impl LanguageModel for Simulated {
@@ -157,6 +179,10 @@ impl LanguageModel for Simulated {
                 Fate::Unavailable => {
                     let reason = "simulated: the connection broke off".to_owned();
                     return Err(ModelError::Unavailable { reason });
+                }
+                Fate::Rejects => {
+                    let reason = "simulated: nothing comes to its mind".to_owned();
+                    return Err(ModelError::Rejected { reason });
                 }
                 Fate::Replies | Fate::BreaksOff => {}
             }
@@ -184,10 +210,18 @@ enum Instruction<'a> {
     Use { skill: &'a str },
     Consult { skill: &'a str, path: &'a str },
     Write { path: &'a str, content: &'a str },
+    Add { path: &'a str, line: &'a str, place: Place },
     Read { path: &'a str },
     List { folder: &'a str },
     Search { text: &'a str },
     Run { program: &'a str, arguments: Vec<&'a str> },
+}
+
+/// Where in a file a line is added.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Top,
+    End,
 }
 
 /// A tool and the arguments for it.
@@ -203,6 +237,8 @@ impl<'a> Instruction<'a> {
             "write" => {
                 rest.split_once(" with ").map(|(path, content)| Self::Write { path: path.trim(), content })
             }
+            "append" => Self::parse_add(rest, Place::End),
+            "prepend" => Self::parse_add(rest, Place::Top),
             "read" => Some(Self::Read { path: rest }),
             "list" => Some(Self::List { folder: rest }),
             "search" => Some(Self::Search { text: rest }),
@@ -214,6 +250,10 @@ impl<'a> Instruction<'a> {
         }
     }
 
+    fn parse_add(rest: &'a str, place: Place) -> Option<Self> {
+        rest.split_once(" with ").map(|(path, line)| Self::Add { path: path.trim(), line, place })
+    }
+
     /// The call that only looks: before something is changed, what there is.
     fn look(&self) -> Wanted {
         match self {
@@ -222,16 +262,25 @@ impl<'a> Instruction<'a> {
             Self::Consult { skill, path } => {
                 (READ_SKILL_FILE, json!({ "name": skill, "path": path }).to_string())
             }
-            Self::Read { path } => (READ_FILE, json!({ "path": path }).to_string()),
+            Self::Read { path } | Self::Add { path, .. } => (READ_FILE, json!({ "path": path }).to_string()),
             Self::List { folder } => (LIST_FILES, json!({ "folder": folder }).to_string()),
             Self::Search { text } => (SEARCH_FILES, json!({ "text": text }).to_string()),
         }
     }
 
-    fn change(&self) -> Option<Wanted> {
+    /// The call that changes something, after what was seen in this turn.
+    fn change(&self, turn: &[&Message]) -> Option<Wanted> {
+        let write = |path: &str, content: &str| {
+            Some((WRITE_FILE, json!({ "path": path, "content": content }).to_string()))
+        };
         match self {
-            Self::Write { path, content } => {
-                Some((WRITE_FILE, json!({ "path": path, "content": content }).to_string()))
+            Self::Write { path, content } => write(path, content),
+            Self::Add { path, line, place } => {
+                let before = seen(&self.look(), turn).unwrap_or_default();
+                match place {
+                    Place::Top => write(path, &format!("{line}\n{before}")),
+                    Place::End => write(path, &format!("{before}{line}\n")),
+                }
             }
             Self::Run { program, arguments } => {
                 Some((RUN_COMMAND, json!({ "program": program, "arguments": arguments }).to_string()))
@@ -254,12 +303,12 @@ fn reply(messages: &[&Message], tools: &[ToolSpec]) -> Reply {
     };
     let instructions: Vec<Instruction<'_>> = request.lines().filter_map(Instruction::parse).collect();
     let looks = instructions.iter().map(Instruction::look).collect();
-    let changes = instructions.iter().filter_map(Instruction::change).collect();
+    let changes = instructions.iter().filter_map(|instruction| instruction.change(turn)).collect();
     let (text, calls) = [("I look around first.", looks), ("Now I make the changes.", changes)]
         .into_iter()
         .map(|(text, wanted)| (text.to_owned(), not_yet_made(wanted, turn, tools)))
         .find(|(_, calls)| !calls.is_empty())
-        .unwrap_or_else(|| (answer(turn, instructions.len()), Vec::new()));
+        .unwrap_or_else(|| (answer(turn, &instructions), Vec::new()));
     let calls: Vec<ToolCall> = (1..)
         .zip(calls)
         .map(|(index, (name, arguments))| ToolCall {
@@ -278,32 +327,53 @@ fn reply(messages: &[&Message], tools: &[ToolSpec]) -> Reply {
 
 /// Returns the wanted calls of tools on offer that nobody has made in this turn, each once.
 fn not_yet_made(wanted: Vec<Wanted>, turn: &[&Message], tools: &[ToolSpec]) -> Vec<Wanted> {
-    let made = |name: &str, arguments: &str| {
-        turn.iter()
-            .flat_map(|message| message.calls())
-            .any(|call| call.name == name && call.arguments == arguments)
-    };
     let mut calls = Vec::new();
-    for (name, arguments) in wanted {
-        let offered = tools.iter().any(|tool| tool.name == name);
-        if offered && !made(name, &arguments) && !calls.contains(&(name, arguments.clone())) {
-            calls.push((name, arguments));
+    for call in wanted {
+        let offered = tools.iter().any(|tool| tool.name == call.0);
+        if offered && id_of(&call, turn).is_none() && !calls.contains(&call) {
+            calls.push(call);
         }
     }
     calls
 }
 
-fn answer(turn: &[&Message], instructions: usize) -> String {
-    let results = |wanted: fn(&ToolResult) -> bool| {
-        turn.iter().filter_map(move |message| match message {
-            Message::Tool(result) if wanted(result) => Some(result),
-            _ => None,
-        })
-    };
-    let made = results(|result| result.status == ToolStatus::Succeeded).count();
-    let failed: Vec<&str> =
-        results(|result| result.status != ToolStatus::Succeeded).map(|result| result.text.as_str()).collect();
-    match (instructions, failed.is_empty()) {
+/// Returns what a call has returned in this turn, if it succeeded.
+fn seen<'a>(call: &Wanted, turn: &[&'a Message]) -> Option<&'a str> {
+    let id = id_of(call, turn)?;
+    results(turn)
+        .find(|result| result.call_id == id && has_succeeded(result))
+        .map(|result| result.text.as_str())
+}
+
+fn id_of<'a>((name, arguments): &Wanted, turn: &[&'a Message]) -> Option<&'a str> {
+    let mut calls = turn.iter().copied().flat_map(Message::calls);
+    calls.find(|call| call.name == *name && call.arguments == *arguments).map(|call| call.id.as_str())
+}
+
+fn results<'a>(turn: &[&'a Message]) -> impl Iterator<Item = &'a ToolResult> {
+    turn.iter().copied().filter_map(|message| match message {
+        Message::Tool(result) => Some(result),
+        _ => None,
+    })
+}
+
+fn has_succeeded(result: &ToolResult) -> bool {
+    result.status == ToolStatus::Succeeded
+}
+
+fn answer(turn: &[&Message], instructions: &[Instruction<'_>]) -> String {
+    // A file that lines are added to need not be there.
+    let may_fail: Vec<&str> = instructions
+        .iter()
+        .filter(|instruction| matches!(instruction, Instruction::Add { .. }))
+        .filter_map(|instruction| id_of(&instruction.look(), turn))
+        .collect();
+    let made = results(turn).filter(|result| has_succeeded(result)).count();
+    let failed: Vec<&str> = results(turn)
+        .filter(|result| !has_succeeded(result) && !may_fail.contains(&result.call_id.as_str()))
+        .map(|result| result.text.as_str())
+        .collect();
+    match (instructions.len(), failed.is_empty()) {
         (0, _) => "There was nothing in the request that I know how to do.".to_owned(),
         (_, true) => format!("Done: {made} calls of tools succeeded."),
         (_, false) => format!("I could not do all of it: {}", failed.join("; ")),
@@ -313,6 +383,7 @@ fn answer(turn: &[&Message], instructions: usize) -> String {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
+    use std::sync::Mutex;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! One run of the loop.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -14,8 +14,12 @@ use crate::react::step::{self, Step, next_step};
 use crate::react::stop::Stop;
 use crate::react::{Limit, ReAct, RunError};
 use crate::session::Session;
+use crate::summary::{self, Summary};
 use crate::tool::{Registry, ToolCall, ToolSpec};
-use crate::window::Window;
+use crate::window::{Compaction, Instead, Window};
+
+/// How long a summary may take.
+const SUMMARY_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// One run, and what it needs throughout.
 pub(super) struct Attempt<'a> {
@@ -37,7 +41,7 @@ impl Attempt<'_> {
         // What cannot be answered any more is not even taken.
         self.check_budget(session)?;
         session.append(opening).await?;
-        self.look(session)?;
+        self.look(session).await?;
         self.events
             .send(&Event::Started { session: session.name().clone(), messages: session.messages().len() });
         self.events
@@ -58,11 +62,35 @@ impl Attempt<'_> {
     }
 
     /// Brings the window up to the conversation.
-    fn look(&mut self, session: &Session) -> Result<(), Halt> {
+    async fn look(&mut self, session: &mut Session) -> Result<(), Halt> {
         if let Some(compaction) = self.window.follow(session.messages())? {
-            self.events.send(&Event::Compacted(compaction));
+            let instead = self.sum_up(session).await?;
+            let tokens_after = self.window.tokens();
+            self.events.send(&Event::Compacted(Compaction { tokens_after, instead, ..compaction }));
         }
         Ok(())
+    }
+
+    /// Has what is no longer shown summed up, if somebody can. It is asked once: there is a note already.
+    async fn sum_up(&mut self, session: &mut Session) -> Result<Instead, Halt> {
+        let Some(model) = &self.agent.summariser else { return Ok(Instead::Note) };
+        let earlier = session.summary();
+        let begun = earlier.map_or(0, |summary| summary.messages);
+        let messages = summary::question(earlier, &session.messages()[begun..self.window.left_out()]);
+        let messages = messages.each_ref();
+        let question =
+            Question { messages: &messages, tools: &[], hear: &|_| {}, cancel: self.stop.cancel() };
+        let asked = tokio::time::timeout(SUMMARY_TIME_MAX, model.respond(question));
+        let Ok(Ok(reply)) = self.stop.race(asked).await? else { return Ok(Instead::Note) };
+        let bytes_max = self.window.summary_bytes_max();
+        let Some(summary) = Summary::of(&reply, self.window.left_out(), earlier, bytes_max) else {
+            return Ok(Instead::Note);
+        };
+        if !self.window.sum_up(summary.clone(), session.messages()) {
+            return Ok(Instead::Note);
+        }
+        session.keep_summary(summary).await?;
+        Ok(Instead::Summary)
     }
 
     async fn ask(&mut self, session: &mut Session) -> Result<(), Halt> {
@@ -70,7 +98,7 @@ impl Attempt<'_> {
             return Err(Halt::Limit(Limit::Iterations));
         }
         self.check_budget(session)?;
-        self.look(session)?;
+        self.look(session).await?;
         let reply = self.reply(session).await?;
         self.window.learn(reply.usage.input);
         let reply = step::with_distinct_ids(reply, session.messages());
@@ -96,19 +124,19 @@ impl Attempt<'_> {
             }
         };
         let cancel = self.stop.cancel();
-        let mut failures = NonZeroU32::MIN;
+        let (mut waits, mut failures) = (options.retry.waits(seed), 0);
         loop {
             let question = Question { messages: &messages, tools: &self.tools, hear: &hear, cancel };
             let error = match self.stop.race(model.respond(question)).await? {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
-            let Some(wait) = options.retry.wait_after(&error, failures, seed) else {
-                return Err(Halt::Failed(RunError::Model { failures: failures.get(), source: error }));
+            failures += 1;
+            let Some(wait) = waits.after(&error) else {
+                return Err(Halt::Failed(RunError::Model { failures, source: error }));
             };
-            self.events.send(&Event::Retrying { failures: failures.get(), wait, error: error.to_string() });
+            self.events.send(&Event::Retrying { failures, wait, error: error.to_string() });
             self.stop.race(tokio::time::sleep(wait)).await?;
-            failures = failures.saturating_add(1);
         }
     }
 

@@ -14,6 +14,7 @@ mod stop;
 
 pub use outcome::{Limit, Outcome, Run, RunError};
 pub use request::Request;
+pub use step::is_unanswered;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -45,6 +46,9 @@ pub struct ReAct {
     pub tools: Arc<Registry>,
     /// What counts the tokens that the model is shown.
     pub counter: Arc<dyn TokenCounter>,
+    /// What sums up the part of a long conversation that the model is no longer shown. Where there is none, or it fails,
+    /// that part is told by a note.
+    pub summariser: Option<Arc<dyn LanguageModel>>,
     /// How far it may go.
     pub options: Options,
 }
@@ -85,7 +89,13 @@ impl Default for Options {
 impl ReAct {
     /// Returns an agent without anything out of the ordinary: tokens are estimated, and limits are the default ones.
     pub fn new(model: Arc<dyn LanguageModel>, tools: Arc<Registry>) -> Self {
-        Self { model, tools, counter: Arc::new(Estimate::default()), options: Options::default() }
+        Self {
+            model,
+            tools,
+            counter: Arc::new(Estimate::default()),
+            summariser: None,
+            options: Options::default(),
+        }
     }
 
     /// Adds a request to the session and works until it is answered, a limit is reached or `cancel` is cancelled.
@@ -135,7 +145,7 @@ impl ReAct {
         let attempt = Attempt {
             agent: self,
             tools: self.tools.specs(),
-            window: Window::new(self.options.window, Arc::clone(&self.counter)),
+            window: Window::new(self.options.window, Arc::clone(&self.counter), session.summary().cloned()),
             events,
             stop: Stop::new(cancel, self.options.time_max),
         };

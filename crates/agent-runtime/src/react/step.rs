@@ -36,6 +36,14 @@ pub(super) fn next_step(messages: &[Message]) -> Step {
     if open.is_empty() { Step::Ask } else { Step::Call(open) }
 }
 
+/// Returns whether a conversation has a request that is not answered yet: [`super::ReAct::resume`] goes on with it.
+pub fn is_unanswered(messages: &[Message]) -> bool {
+    match next_step(messages) {
+        Step::Ask | Step::Call(_) => true,
+        Step::AwaitRequest | Step::Answered(_) => false,
+    }
+}
+
 /// Returns the replies to the latest request.
 pub(super) fn replies(messages: &[Message]) -> impl Iterator<Item = &Reply> {
     current_turn(messages).unwrap_or_default().iter().filter_map(|message| match message {

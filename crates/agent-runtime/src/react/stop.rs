@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::planted::{self, Bug};
+
 /// The longest time that a run can be given; a clock has an end.
 const TIME_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -47,7 +49,7 @@ impl Stop {
     pub(super) async fn race<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
         tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Err(Stopped::Cancelled),
+            () = self.cancel.cancelled(), if !planted::is_on(Bug::CancelIgnored) => Err(Stopped::Cancelled),
             () = tokio::time::sleep_until(self.deadline) => Err(Stopped::TimeUp),
             done = work => Ok(done),
         }

@@ -26,6 +26,7 @@ use crate::tool::files::{FilePath, LIST_FILES, READ_FILE, WRITE_FILE, WorkingSet
 use crate::tool::{
     Access, Arguments, Kind, Schema, Tool, ToolCall, ToolError, ToolLimits, ToolResult, ToolSpec, ToolStatus,
 };
+use crate::window::Instead;
 
 fn memory() -> Arc<dyn StateStore> {
     Arc::new(MemoryStore::new(Arc::new(SystemClock)))
@@ -532,6 +533,56 @@ async fn a_model_is_shown_no_more_than_it_takes_and_all_that_matters() {
     let compactions =
         heard(receiver).await.iter().filter(|told| matches!(told, Told::Event(Event::Compacted(_)))).count();
     assert!((5..15).contains(&compactions), "{compactions}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_out_is_summed_up_where_somebody_can() {
+    let look = |id: usize| calls(&[call(&id.to_string(), "talks", &json!({}))]);
+    let usage = TokenUsage { input: 100, output: 10 };
+    let summary = || Ok(Reply { usage, ..Reply::answer("it looked around") });
+    let failed = || Err(ModelError::Unavailable { reason: "gone".to_owned() });
+    for (summaries, instead) in [
+        ((0..40).map(|_| summary()).collect::<Vec<_>>(), Instead::Summary),
+        ((0..40).map(|_| failed()).collect(), Instead::Note),
+        ((0..40).map(|_| answer(&"x".repeat(100_000))).collect(), Instead::Note),
+        ((0..40).map(look).collect(), Instead::Note),
+    ] {
+        let talks = custom("talks", || async { Ok("x".repeat(4000)) });
+        let model = Arc::new(Scripted::new((0..40).map(look).chain([answer("done")])));
+        let summariser = Arc::new(Scripted::new(summaries));
+        let mut bench = Bench::with_tools(Arc::clone(&model) as _, [talks]);
+        bench.agent.summariser = Some(Arc::clone(&summariser) as _);
+        bench.agent.options.window = WindowLimits { tokens_max: 12_000, tokens_kept: 8000 };
+        let (sender, receiver) = channel(1000);
+        bench.events = sender;
+        let store = memory();
+        let mut session = open(&store).await;
+        assert_eq!(bench.run(&mut session, "look around").await.unwrap().outcome, answered("done"));
+        let shown = |question: &Vec<Message>| {
+            question.iter().any(|message| message.texts().any(|text| text.ends_with("it looked around")))
+        };
+        let is_summed_up = instead == Instead::Summary;
+        assert_eq!(model.questions().iter().any(shown), is_summed_up);
+        let again = open(&store).await;
+        assert_eq!(again.summary(), session.summary());
+        assert_eq!((again.messages(), again.spent()), (session.messages(), session.spent()));
+        assert_eq!(session.summary().is_some(), is_summed_up);
+        let asked = summariser.questions().len() as u64;
+        assert!(asked > 3, "{asked}");
+        let spent = if is_summed_up { 100 * asked } else { 0 };
+        assert_eq!(session.spent().usage.input, spent);
+        drop(bench);
+        let told = heard(receiver).await;
+        let compactions = told.iter().filter_map(|told| match told {
+            Told::Event(Event::Compacted(compaction)) => Some(compaction),
+            _ => None,
+        });
+        assert!(compactions.clone().count() > 3);
+        for compaction in compactions {
+            assert_eq!(compaction.instead, instead);
+            assert!(compaction.tokens_after <= 12_000);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use state_store::Timestamp;
 
 use crate::budget::Spent;
 use crate::model::Message;
+use crate::summary::Summary;
 
 /// What one entry of a session changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(super) enum Change {
     Message(Message),
     /// It stands differently from here on.
     Standing(Standing),
+    /// Its beginning is summed up.
+    Summary(Summary),
 }
 
 /// How a session stands.
@@ -36,6 +39,7 @@ pub(super) struct Conversation {
     pub(super) begun_at: Option<Timestamp>,
     pub(super) touched_at: Option<Timestamp>,
     pub(super) spent: Spent,
+    pub(super) summary: Option<Summary>,
 }
 
 impl Conversation {
@@ -50,6 +54,10 @@ impl Conversation {
                 self.standing = Standing::Open;
             }
             Change::Standing(standing) => self.standing = standing,
+            Change::Summary(summary) => {
+                self.spent.summed_up(self.summary.as_ref(), &summary);
+                self.summary = Some(summary);
+            }
         }
     }
 

@@ -23,6 +23,8 @@ use state_store::{CommitError, Entry, Seq, StateStore, StoreError, StreamName, T
 
 use crate::budget::Spent;
 use crate::model::Message;
+use crate::planted::{self, Bug};
+use crate::summary::Summary;
 
 use conversation::{Change, Conversation};
 
@@ -112,6 +114,9 @@ impl Session {
         let (snapshot_at, conversation) = load_snapshot(&*store, &name)?;
         let mut session = Self { store, name, head: snapshot_at, snapshot_at, conversation };
         session.read_on()?;
+        if planted::is_on(Bug::LostMessage) {
+            session.conversation.messages.pop();
+        }
         Ok(session)
     }
 
@@ -147,6 +152,11 @@ impl Session {
         self.conversation.age()
     }
 
+    /// Returns how long nothing has been added to it.
+    pub fn idle(&self, now: Timestamp) -> Duration {
+        self.conversation.touched_at.map_or(Duration::ZERO, |touched_at| now.since(touched_at))
+    }
+
     /// Adds messages, all of them or none, and returns once they are durable.
     ///
     /// Where the future is dropped before that, they may have been added or not; the next call finds out and fails with
@@ -157,6 +167,16 @@ impl Session {
             self.save_snapshot(Compact::No).await?;
         }
         Ok(())
+    }
+
+    /// Returns what a model has said of its beginning, if one has.
+    pub fn summary(&self) -> Option<&Summary> {
+        self.conversation.summary.as_ref()
+    }
+
+    /// Keeps what a model says of its beginning, in place of what was said before; all messages stay.
+    pub async fn keep_summary(&mut self, summary: Summary) -> Result<(), SessionError> {
+        self.change(vec![Change::Summary(summary)]).await
     }
 
     /// Ends it for good: nothing can be added any more.
@@ -177,6 +197,9 @@ impl Session {
             return Err(SessionError::Exists { session: fork.name });
         }
         fork.append(self.messages().to_vec()).await?;
+        if let Some(summary) = self.summary() {
+            fork.keep_summary(summary.clone()).await?;
+        }
         Ok(fork)
     }
 
@@ -290,6 +313,9 @@ fn append_at(
 }
 
 /// Does work that waits for a disk where it holds up nobody.
+///
+/// A store lets one write after the other. A process with thousands of sessions therefore does best with a runtime of few
+/// blocking threads: those that only wait for their turn are in the way of the others.
 async fn off_the_runtime<T: Send + 'static>(
     session: &SessionName,
     work: impl FnOnce() -> Result<T, SessionError> + Send + 'static,
@@ -447,6 +473,8 @@ mod tests {
         assert_eq!(opened.messages(), texts);
         assert_eq!(opened.snapshot_at, Seq::new(270));
         assert_eq!((opened.spent(), opened.age()), (session.spent(), session.age()));
+        let now = session.conversation.touched_at.unwrap() + Duration::from_secs(9);
+        assert_eq!(opened.idle(now), Duration::from_secs(9));
         // One that cannot be read is as good as none.
         let newer =
             state_store::log::Snapshot { version: 99, ..stored::snapshot(&opened.conversation, opened.head) };

@@ -8,12 +8,15 @@ use state_store::{Entry, Seq, Timestamp};
 
 use crate::model::{Message, Reply, TokenUsage};
 use crate::session::conversation::{Change, Conversation, Standing};
+use crate::summary::Summary;
 use crate::tool::{ToolCall, ToolResult, ToolStatus};
 
 /// The kind of an entry that is a message.
 const MESSAGE: u16 = 1;
 /// The kind of an entry that says how the session stands from here on.
 const STANDING: u16 = 2;
+/// The kind of an entry that sums up the beginning of the session.
+const SUMMARY: u16 = 3;
 /// The kind of a snapshot.
 const CONVERSATION: u16 = 1;
 /// The version of the JSON.
@@ -77,6 +80,16 @@ struct StoredConversation {
     begun_at_ms: Option<u64>,
     touched_at_ms: Option<u64>,
     messages: Vec<StoredMessage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    summary: Option<StoredSummary>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredSummary {
+    messages: usize,
+    text: String,
+    input_tokens: u64,
+    output_tokens: u64,
 }
 
 /// Returns the entry that keeps a change of a session.
@@ -84,6 +97,7 @@ pub(super) fn encode(change: &Change) -> Entry {
     let (kind, body) = match change {
         Change::Message(message) => (MESSAGE, to_json(&StoredMessage::from(message))),
         Change::Standing(standing) => (STANDING, to_json(&StoredStanding::from(*standing))),
+        Change::Summary(summary) => (SUMMARY, to_json(&StoredSummary::from(summary))),
     };
     Entry { kind, version: VERSION, body }
 }
@@ -93,7 +107,8 @@ pub(super) fn decode(entry: &Entry) -> Result<Change, String> {
     match (entry.kind, entry.version) {
         (MESSAGE, VERSION) => from_json::<StoredMessage>(&entry.body).map(|m| Change::Message(m.into())),
         (STANDING, VERSION) => from_json::<StoredStanding>(&entry.body).map(|s| Change::Standing(s.into())),
-        (MESSAGE | STANDING, version) => Err(newer(version)),
+        (SUMMARY, VERSION) => from_json::<StoredSummary>(&entry.body).map(|s| Change::Summary(s.into())),
+        (MESSAGE | STANDING | SUMMARY, version) => Err(newer(version)),
         (kind, _) => Err(format!("it is of kind {kind}, which no session has")),
     }
 }
@@ -105,6 +120,7 @@ pub(super) fn snapshot(conversation: &Conversation, seq: Seq) -> Snapshot {
         begun_at_ms: conversation.begun_at.map(Timestamp::as_millis),
         touched_at_ms: conversation.touched_at.map(Timestamp::as_millis),
         messages: conversation.messages.iter().map(StoredMessage::from).collect(),
+        summary: conversation.summary.as_ref().map(StoredSummary::from),
     };
     Snapshot { seq, kind: CONVERSATION, version: VERSION, body: to_json(&stored) }
 }
@@ -118,6 +134,9 @@ pub(super) fn restore(snapshot: &Snapshot) -> Result<Conversation, String> {
     let mut conversation = Conversation::default();
     for message in stored.messages {
         conversation.apply(Change::Message(message.into()), Timestamp::default());
+    }
+    if let Some(summary) = stored.summary {
+        conversation.apply(Change::Summary(summary.into()), Timestamp::default());
     }
     conversation.standing = stored.standing.into();
     conversation.begun_at = stored.begun_at_ms.map(Timestamp::from_millis);
@@ -142,6 +161,24 @@ fn from_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
 
 fn newer(version: u16) -> String {
     format!("it has version {version}; this program reads version {VERSION}")
+}
+
+impl From<&Summary> for StoredSummary {
+    fn from(summary: &Summary) -> Self {
+        Self {
+            messages: summary.messages,
+            text: summary.text.clone(),
+            input_tokens: summary.usage.input,
+            output_tokens: summary.usage.output,
+        }
+    }
+}
+
+impl From<StoredSummary> for Summary {
+    fn from(stored: StoredSummary) -> Self {
+        let usage = TokenUsage { input: stored.input_tokens, output: stored.output_tokens };
+        Self { messages: stored.messages, text: stored.text, usage }
+    }
 }
 
 impl From<Standing> for StoredStanding {
@@ -278,6 +315,13 @@ mod tests {
             assert_eq!(encode(&Change::Standing(standing)), entry);
             assert_eq!(decode(&entry), Ok(Change::Standing(standing)));
         }
+        let usage = TokenUsage { input: 9, output: 4 };
+        let summary = Summary { messages: 1, text: "done".to_owned(), usage };
+        let json = r#"{"messages":1,"text":"done","input_tokens":9,"output_tokens":4}"#;
+        let entry = Entry { kind: 3, version: 1, body: json.as_bytes().to_vec() };
+        assert_eq!(encode(&Change::Summary(summary.clone())), entry);
+        assert_eq!(decode(&entry), Ok(Change::Summary(summary.clone())));
+
         let mut conversation = Conversation::default();
         for (at, change) in
             [(5, Change::Message(Message::User("do".to_owned()))), (7, Change::Standing(Standing::Closed))]
@@ -287,7 +331,10 @@ mod tests {
         let json = r#"{"standing":"closed","begun_at_ms":5,"touched_at_ms":7,"messages":[{"role":"user","text":"do"}]}"#;
         let kept = snapshot(&conversation, Seq::new(2));
         assert_eq!(String::from_utf8(kept.body.clone()).unwrap(), json);
-        assert_eq!(restore(&kept), Ok(conversation));
+        assert_eq!(restore(&kept), Ok(conversation.clone()));
         assert!(restore(&Snapshot { version: 2, ..kept }).unwrap_err().contains("version 2"));
+        conversation.apply(Change::Summary(summary), Timestamp::from_millis(8));
+        assert_eq!(conversation.spent.usage, usage);
+        assert_eq!(restore(&snapshot(&conversation, Seq::new(3))), Ok(conversation));
     }
 }

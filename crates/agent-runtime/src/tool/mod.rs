@@ -4,6 +4,8 @@ mod call;
 pub mod command;
 pub mod files;
 #[cfg(feature = "mcp")]
+mod foreign_schema;
+#[cfg(feature = "mcp")]
 pub mod mcp;
 mod record;
 mod registry;
@@ -11,6 +13,8 @@ mod schema;
 mod text;
 
 pub use call::{Access, Tool, ToolCall, ToolError, ToolResult, ToolSpec, ToolStatus};
+#[cfg(feature = "mcp")]
+pub use foreign_schema::UnusableSchema;
 pub use record::Record;
 pub use registry::{DuplicateTool, Registry, ToolLimits};
 pub use schema::{Arguments, InvalidArguments, Kind, Schema};

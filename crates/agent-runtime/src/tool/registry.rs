@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -159,20 +160,24 @@ impl Registered {
         limits: &ToolLimits,
         cancel: &CancellationToken,
     ) -> (ToolStatus, String) {
-        let mut retries = 0;
+        let mut waits = ExponentialBuilder::new()
+            .with_min_delay(limits.retry_after)
+            .without_max_delay()
+            .with_max_times(limits.retries_max as usize)
+            .build();
         loop {
             let (tool, arguments, cancel) = (Arc::clone(&self.tool), arguments.clone(), cancel.clone());
             let work = async move { tool.call(arguments, cancel).await };
             match AbortOnDropHandle::new(tokio::spawn(work)).await {
                 Ok(Ok(text)) => return (ToolStatus::Succeeded, text),
-                Ok(Err(ToolError::Passing(_))) if retries < limits.retries_max => {
-                    sleep(limits.retry_after.saturating_mul(1 << retries.min(20))).await;
-                    retries += 1;
-                    self.note(Record::retry);
-                }
-                Ok(Err(ToolError::Failed(text) | ToolError::Passing(text))) => {
-                    return (ToolStatus::Failed, text);
-                }
+                Ok(Err(ToolError::Failed(text))) => return (ToolStatus::Failed, text),
+                Ok(Err(ToolError::Passing(text))) => match waits.next() {
+                    Some(wait) => {
+                        sleep(wait).await;
+                        self.note(Record::retry);
+                    }
+                    None => return (ToolStatus::Failed, text),
+                },
                 Err(_broken) => return (ToolStatus::Panicked, "the tool broke".to_owned()),
             }
         }
@@ -284,7 +289,9 @@ mod tests {
         let registry = registry();
         let started = Instant::now();
         assert_eq!(outcome(&registry, "hesitates").await, (ToolStatus::Succeeded, "now".to_owned()));
-        assert_eq!(started.elapsed(), Duration::from_millis(50 + 100 + 200));
+        // A timer may be a millisecond late.
+        let waited = started.elapsed().abs_diff(Duration::from_millis(50 + 100 + 200));
+        assert!(waited <= Duration::from_millis(3), "{waited:?}");
         assert_eq!(outcome(&registry, "never comes").await, (ToolStatus::Failed, "in a moment".to_owned()));
         assert_eq!(outcome(&registry, "sulks").await.0, ToolStatus::Failed);
         let (_, record) = registry.records()[0];

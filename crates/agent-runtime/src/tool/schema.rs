@@ -1,12 +1,14 @@
 //! What arguments a tool takes: a flat object of typed properties, which every model understands.
 //!
 //! It is deliberately much less than JSON Schema: lists of texts and choices, but no nesting, no unions, no bounds. A tool
-//! that needs more checks it itself. A schema that comes from elsewhere is shown to the model as it stands; of it the names and
-//! the types of the properties are held to here, and the rest by whoever wrote it.
-
-use std::sync::Arc;
+//! that needs more checks it itself. A schema that comes from elsewhere is shown to the model as it stands, and the whole of
+//! it is held to.
 
 use serde_json::{Map, Value, json};
+
+use crate::planted::{self, Bug};
+#[cfg(feature = "mcp")]
+use crate::tool::foreign_schema::{ForeignSchema, UnusableSchema};
 
 /// The arguments of a tool. A property that is not declared is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +17,8 @@ pub struct Schema(Form);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Form {
     Own(Vec<Property>),
-    Foreign(Arc<Map<String, Value>>),
+    #[cfg(feature = "mcp")]
+    Foreign(ForeignSchema),
 }
 
 impl Default for Schema {
@@ -85,6 +88,12 @@ pub enum InvalidArguments {
         /// Its name, cut where it is long.
         name: String,
     },
+    /// Something else about them is not as a schema from elsewhere has it.
+    #[error("the arguments do not keep to the schema: {reason}")]
+    Mismatch {
+        /// What, and where.
+        reason: String,
+    },
 }
 
 impl Kind {
@@ -145,25 +154,27 @@ impl Schema {
         self.with(Property { name, kind, presence: Presence::Optional, description })
     }
 
-    fn with(self, property: Property) -> Self {
-        let mut properties = match self.0 {
-            Form::Own(properties) => properties,
+    fn with(mut self, property: Property) -> Self {
+        match &mut self.0 {
+            Form::Own(properties) => properties.push(property),
+            #[cfg(feature = "mcp")]
             Form::Foreign(_) => panic!("a foreign schema is whole"),
-        };
-        properties.push(property);
-        Self(Form::Own(properties))
+        }
+        self
     }
 
     /// Returns a JSON Schema from elsewhere: of an object.
-    pub fn foreign(schema: Map<String, Value>) -> Self {
-        Self(Form::Foreign(Arc::new(schema)))
+    #[cfg(feature = "mcp")]
+    pub fn foreign(schema: Map<String, Value>) -> Result<Self, UnusableSchema> {
+        ForeignSchema::new(schema).map(Form::Foreign).map(Self)
     }
 
     /// Returns it as JSON Schema.
     pub fn to_json(&self) -> Value {
         match &self.0 {
             Form::Own(properties) => own_json(properties),
-            Form::Foreign(schema) => Value::Object((**schema).clone()),
+            #[cfg(feature = "mcp")]
+            Form::Foreign(schema) => schema.to_json(),
         }
     }
 
@@ -173,11 +184,18 @@ impl Schema {
         let value = serde_json::from_str(text)
             .map_err(|error| InvalidArguments::NotJson { reason: error.to_string() })?;
         let Value::Object(given) = value else { return Err(InvalidArguments::NotAnObject) };
-        match &self.0 {
-            Form::Own(properties) => check_own(properties, &given)?,
-            Form::Foreign(schema) => check_foreign(schema, &given)?,
+        if !planted::is_on(Bug::ArgumentsUnchecked) {
+            self.check(&given)?;
         }
         Ok(Arguments(given))
+    }
+
+    fn check(&self, given: &Map<String, Value>) -> Result<(), InvalidArguments> {
+        match &self.0 {
+            Form::Own(properties) => check_own(properties, given),
+            #[cfg(feature = "mcp")]
+            Form::Foreign(schema) => schema.check(given),
+        }
     }
 }
 
@@ -216,45 +234,6 @@ fn check_own(properties: &[Property], given: &Map<String, Value>) -> Result<(), 
         }
     }
     Ok(())
-}
-
-/// Checks what nearly every schema says: which properties there must be, which there are, and the type of each.
-fn check_foreign(schema: &Map<String, Value>, given: &Map<String, Value>) -> Result<(), InvalidArguments> {
-    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-    if let Some(name) = required.filter_map(Value::as_str).find(|name| !given.contains_key(*name)) {
-        return Err(InvalidArguments::Missing { name: shortened(name) });
-    }
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
-    for (name, value) in given {
-        match properties.and_then(|properties| properties.get(name)) {
-            Some(property) => {
-                if let Some(kind) = property.get("type").and_then(Value::as_str)
-                    && !is_of_type(value, kind)
-                {
-                    let expected = format!("of the type {}", shortened(kind));
-                    return Err(InvalidArguments::WrongKind { name: shortened(name), expected });
-                }
-            }
-            None if is_closed => return Err(InvalidArguments::Unknown { name: shortened(name) }),
-            None => {}
-        }
-    }
-    Ok(())
-}
-
-/// Returns whether a value is of a type of JSON Schema; of one that is not known, every value is.
-fn is_of_type(value: &Value, kind: &str) -> bool {
-    match kind {
-        "string" => value.is_string(),
-        "integer" => value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|f| f.fract() == 0.0),
-        "number" => value.is_number(),
-        "boolean" => value.is_boolean(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        "null" => value.is_null(),
-        _ => true,
-    }
 }
 
 fn shortened(name: &str) -> String {
@@ -355,37 +334,6 @@ mod tests {
         for text in ["{", "{\"path\": \"a\"", "{'path': 'a'}", "path=a", "{} {}", &"[".repeat(100_000)] {
             assert!(matches!(schema().read(text), Err(InvalidArguments::NotJson { .. })));
         }
-    }
-
-    #[test]
-    fn a_foreign_schema_is_shown_as_it_is_and_held_to_as_far_as_it_is_known() {
-        let schema = json!({
-            "type": "object",
-            "properties": {
-                "a": { "type": "string", "maxLength": 3 },
-                "b": { "type": "integer" },
-                "c": { "anyOf": [] },
-            },
-            "required": ["a"],
-            "additionalProperties": false,
-        });
-        let Value::Object(object) = schema.clone() else { panic!("{schema}") };
-        let foreign = Schema::foreign(object);
-        assert_eq!(foreign.to_json(), schema);
-        for text in [r#"{"a": "x"}"#, r#"{"a": "x", "b": 2.0, "c": [1]}"#] {
-            let arguments = foreign.read(text).unwrap();
-            assert_eq!(Value::Object(arguments.into_json()), serde_json::from_str::<Value>(text).unwrap());
-        }
-        for (text, reason) in [
-            ("{}", "the argument `a` is missing"),
-            (r#"{"a": 1}"#, "the argument `a` must be of the type string"),
-            (r#"{"a": "x", "b": 1.5}"#, "the argument `b` must be of the type integer"),
-            (r#"{"a": "x", "d": 1}"#, "there is no argument \"d\""),
-        ] {
-            assert_eq!(foreign.read(text).unwrap_err().to_string(), reason);
-        }
-        let open = Schema::foreign(Map::new());
-        assert!(open.read(r#"{"anything": 1}"#).is_ok() && open.read("[]").is_err());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What a tool returns, made fit to be shown: of bounded size, and without characters that a terminal or a reader would act
 //! on.
 
+use crate::planted::{self, Bug};
+
 /// Returns the text with its control characters written out, cut after so many bytes, with a note of how much is missing.
 pub(super) fn presentable(text: String, bytes_max: usize) -> String {
     // Cut first: what is cut off need not be looked at, and what is written out becomes at most ten times as long.
@@ -21,6 +23,9 @@ pub(super) fn presentable(text: String, bytes_max: usize) -> String {
 
 /// Returns whether a character moves a cursor, hides text or turns it around.
 fn is_acted_on(character: char) -> bool {
+    if planted::is_on(Bug::OutputUnescaped) {
+        return false;
+    }
     let is_control = character.is_control() && !matches!(character, '\n' | '\t');
     is_control
         || matches!(character,
@@ -31,7 +36,7 @@ fn is_acted_on(character: char) -> bool {
 /// Returns the first bytes of a text, with a note of how much is missing.
 pub(super) fn cut(mut text: String, bytes_max: usize) -> String {
     let bytes = text.len();
-    if bytes <= bytes_max {
+    if bytes <= bytes_max || planted::is_on(Bug::OutputUncut) {
         return text;
     }
     let kept = (0..=bytes_max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);

@@ -14,29 +14,16 @@ use crate::tool::{Registry, ToolLimits};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A model with times at which it does not answer, counted from its making.
+/// A model that remembers when it was asked, counted from its making.
 struct Troubled {
     model: Simulated,
-    begun_at: Instant,
-    down: Vec<Range<Duration>>,
-    /// It is overloaded, and says until when.
-    storms: Vec<Range<Duration>>,
+    made_at: Instant,
     asked: Mutex<Vec<Duration>>,
 }
 
 impl Troubled {
     fn new(profile: SimulatedProfile) -> Self {
-        Self {
-            model: Simulated::new(profile),
-            begun_at: Instant::now(),
-            down: Vec::new(),
-            storms: Vec::new(),
-            asked: Mutex::default(),
-        }
-    }
-
-    fn steady() -> Self {
-        Self::new(SimulatedProfile::steady(SECOND / 5))
+        Self { model: Simulated::new(profile), made_at: Instant::now(), asked: Mutex::default() }
     }
 
     fn asked_in(&self, span: Range<Duration>) -> usize {
@@ -46,19 +33,17 @@ impl Troubled {
 
 impl LanguageModel for Troubled {
     fn respond<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Reply, ModelError>> {
-        let now = self.begun_at.elapsed();
-        self.asked.lock().unwrap().push(now);
-        let of = |spans: &[Range<Duration>]| spans.iter().find(|span| span.contains(&now)).cloned();
-        if of(&self.down).is_some() {
-            let reason = "connection refused".to_owned();
-            return Box::pin(async { Err(ModelError::Unavailable { reason }) });
-        }
-        if let Some(storm) = of(&self.storms) {
-            let retry_after = Some(storm.end - now);
-            return Box::pin(async move { Err(ModelError::Overloaded { retry_after }) });
-        }
+        self.asked.lock().unwrap().push(self.made_at.elapsed());
         self.model.respond(question)
     }
+}
+
+fn steady() -> SimulatedProfile {
+    SimulatedProfile::steady(SECOND / 5)
+}
+
+fn down(span: Range<Duration>) -> SimulatedProfile {
+    SimulatedProfile { down: vec![span], ..steady() }
 }
 
 fn provider(model: &Arc<Troubled>) -> Provider {
@@ -80,7 +65,7 @@ async fn ask_and_hear(
 
 #[tokio::test(start_paused = true)]
 async fn after_half_a_minute_without_the_provider_everybody_is_answered_within_a_second() {
-    let model = Arc::new(Troubled { down: vec![SECOND..31 * SECOND], ..Troubled::steady() });
+    let model = Arc::new(Troubled::new(down(SECOND..31 * SECOND)));
     let providers = Arc::new(Providers::new(vec![provider(&model)], 60 * SECOND));
     let begun = Instant::now();
     let mut asked = JoinSet::new();
@@ -103,7 +88,7 @@ async fn after_half_a_minute_without_the_provider_everybody_is_answered_within_a
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_asks_for_time_gets_it() {
     let storms: Vec<_> = (0..10).map(|n| SECOND * 10 * n + SECOND..SECOND * 10 * n + 6 * SECOND).collect();
-    let model = Arc::new(Troubled { storms: storms.clone(), ..Troubled::steady() });
+    let model = Arc::new(Troubled::new(SimulatedProfile { storms: storms.clone(), ..steady() }));
     let providers = Arc::new(Providers::new(vec![provider(&model)], 60 * SECOND));
     let mut asked = JoinSet::new();
     for number in 0..1000 {
@@ -124,8 +109,8 @@ async fn a_provider_that_asks_for_time_gets_it() {
 
 #[tokio::test(start_paused = true)]
 async fn another_provider_takes_over_and_gives_back() {
-    let first = Arc::new(Troubled { down: vec![SECOND..20 * SECOND], ..Troubled::steady() });
-    let second = Arc::new(Troubled::steady());
+    let first = Arc::new(Troubled::new(down(SECOND..20 * SECOND)));
+    let second = Arc::new(Troubled::new(steady()));
     let fallback = Provider::new("second", Arc::clone(&second) as _, ProviderLimits::default());
     let providers = Providers::new(vec![provider(&first), fallback], 60 * SECOND);
     for _ in 0..100 {
@@ -144,7 +129,7 @@ async fn another_provider_takes_over_and_gives_back() {
 async fn a_reply_that_broke_off_is_not_mended_with_one_of_another() {
     let breaks_off = SimulatedProfile { unavailable_rate: 1.0, ..SimulatedProfile::steady(SECOND) };
     let first = Arc::new(Troubled::new(SimulatedProfile { seed: 1, ..breaks_off }));
-    let second = Arc::new(Troubled::steady());
+    let second = Arc::new(Troubled::new(steady()));
     let fallback = Provider::new("second", Arc::clone(&second) as _, ProviderLimits::default());
     let providers = Providers::new(vec![provider(&first), fallback], 60 * SECOND);
     let mut broken_off = 0;
@@ -160,8 +145,9 @@ async fn a_reply_that_broke_off_is_not_mended_with_one_of_another() {
 
 #[tokio::test(start_paused = true)]
 async fn a_question_that_is_given_up_keeps_nobody_waiting() {
-    let slow = SimulatedProfile::steady(3600 * SECOND);
-    let model = Arc::new(Troubled { down: vec![Duration::ZERO..SECOND], ..Troubled::new(slow) });
+    let slow =
+        SimulatedProfile { down: vec![Duration::ZERO..SECOND], ..SimulatedProfile::steady(3600 * SECOND) };
+    let model = Arc::new(Troubled::new(slow));
     let breaker = BreakerLimits { failures_max: NonZeroU32::MIN, ..BreakerLimits::default() };
     let limits = ProviderLimits { breaker, ..ProviderLimits::default() };
     let first = Provider::new("first", Arc::clone(&model) as _, limits);
@@ -176,7 +162,7 @@ async fn a_question_that_is_given_up_keeps_nobody_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn patience_ends() {
-    let model = Arc::new(Troubled { down: vec![Duration::ZERO..3600 * SECOND], ..Troubled::steady() });
+    let model = Arc::new(Troubled::new(down(Duration::ZERO..3600 * SECOND)));
     let providers = Providers::new(vec![provider(&model)], 20 * SECOND);
     let begun = Instant::now();
     assert!(matches!(ask(&providers).await, Err(ModelError::Unavailable { .. })));
@@ -206,22 +192,25 @@ async fn almost_every_request_is_answered_in_time_under_chaos() {
             overloaded_rate: 0.05,
             unavailable_rate: 0.05,
             retry_after: Some(2 * SECOND),
+            down: spans(30, 30 * SECOND),
+            storms: spans(60, 5 * SECOND),
             ..SimulatedProfile::default()
         };
-        let (down, storms) = (spans(30, 30 * SECOND), spans(60, 5 * SECOND));
-        Arc::new(Troubled { down, storms, ..Troubled::new(profile) })
+        Arc::new(Simulated::new(profile))
     };
     let limits = ProviderLimits { reply_time_max: 20 * SECOND, ..ProviderLimits::default() };
     let providers = [("first", seed), ("second", seed + 1)]
         .map(|(name, seed)| Provider::new(name, troubled(seed) as _, limits));
-    let users = Users::new(Arc::new(Providers::new(providers.into(), 45 * SECOND)), UserLimits::default());
+    let providers = Arc::new(Providers::new(providers.into(), 45 * SECOND));
+    let users = Users::new(UserLimits::default());
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
     let mut running = JoinSet::new();
     for user in 0..100_u64 {
         let (users, store) = (Arc::clone(&users), Arc::clone(&store));
+        let providers = Arc::clone(&providers);
         running.spawn(async move {
             let tools = Arc::new(Registry::new([], ToolLimits::default()).unwrap());
-            let agent = ReAct::new(users.model_of(user.to_string()), tools);
+            let agent = ReAct::new(users.model_of(user.to_string(), providers), tools);
             let mut random = Random::of([seed, user]);
             let (mut in_time, mut slowest) = (0, Duration::ZERO);
             for request in 0..100 {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use reqwest::header::HeaderValue;
 
+use crate::planted::{self, Bug};
+
 /// What a key is shown as.
 const REDACTED: &str = "[key]";
 
@@ -43,7 +45,7 @@ impl Key {
 
     /// Returns the text without the key.
     pub(super) fn redact(&self, text: &str) -> String {
-        text.replace(&self.0, REDACTED)
+        if planted::is_on(Bug::KeyTold) { text.to_owned() } else { text.replace(&self.0, REDACTED) }
     }
 }
 
