@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use git_ops::{DirectoryChanges, PathPattern, Worktree, WorktreeError, WorktreePool};
 use serde_json::Value;
-use state_store::task::Handover;
 
 use crate::executor::{AgentExecutor, Job, Outcome};
 use crate::landing::chain;
@@ -158,33 +157,9 @@ fn variables(job: &Job, worktree: &Worktree) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Returns what the program is told: the task, where it belongs, and what an earlier attempt has to tell.
+/// Returns what the program is told: what every agent is, and what it does not see.
 fn prompt(job: &Job, worktree: &Worktree) -> String {
-    let task = job.task();
-    let mut text = format!("# {}: {}\n\n", task.id, task.title);
-    if !task.description.is_empty() {
-        text += &format!("{}\n\n", task.description.trim_end());
-    }
-    if !job.groups.is_empty() {
-        let groups: Vec<_> = job.groups.iter().map(ToString::to_string).collect();
-        text += &format!("Part of: {}\n\n", groups.join(" / "));
-    }
-    if let Some(check) = &task.check {
-        text += &format!("It is done when this command succeeds: {}\n\n", check.command.join(" "));
-    }
-    match &job.handover {
-        Some(Handover::Failure(reason)) => {
-            text += &format!("An earlier attempt was not accepted: {}\n\n", reason.trim_end());
-        }
-        Some(Handover::Conflict(conflict)) => {
-            text += &format!(
-                "An earlier result did not go together with what others changed meanwhile, in: {}. You begin from \
-                 the files as they are now.\n\n",
-                conflict.paths.join(", ")
-            );
-        }
-        None => {}
-    }
+    let mut text = job.briefing();
     let hidden: Vec<&str> = worktree.skipped().iter().map(|skipped| &*skipped.path).collect();
     if !hidden.is_empty() {
         text += &format!("Not shown here, and left as they are: {}\n\n", hidden.join(", "));

@@ -6,7 +6,7 @@ mod simulated;
 
 pub use command::CommandAgent;
 pub use in_process::InProcess;
-pub use simulated::{Simulated, SimulatedProfile, simulated_file};
+pub use simulated::{Simulated, SimulatedProfile, simulated_file, simulated_line, simulated_notes};
 
 use std::future::Future;
 use std::pin::Pin;
@@ -83,6 +83,36 @@ impl Job {
     /// Returns what was asked.
     pub fn task(&self) -> &Task {
         &self.plan.tasks[self.key.task as usize]
+    }
+
+    /// Returns what an agent is told: the task, where it belongs, how it is proven, and what an earlier attempt has to tell.
+    pub fn briefing(&self) -> String {
+        let task = self.task();
+        let mut text = format!("# {}: {}\n\n", task.id, task.title);
+        if !task.description.is_empty() {
+            text += &format!("{}\n\n", task.description.trim_end());
+        }
+        if !self.groups.is_empty() {
+            let groups: Vec<_> = self.groups.iter().map(ToString::to_string).collect();
+            text += &format!("Part of: {}\n\n", groups.join(" / "));
+        }
+        if let Some(check) = &task.check {
+            text += &format!("It is done when this command succeeds: {}\n\n", check.command.join(" "));
+        }
+        match &self.handover {
+            Some(Handover::Failure(reason)) => {
+                text += &format!("An earlier attempt was not accepted: {}\n\n", reason.trim_end());
+            }
+            Some(Handover::Conflict(conflict)) => {
+                text += &format!(
+                    "An earlier result did not go together with what others changed meanwhile, in: {}. You begin from \
+                     the files as they are now.\n\n",
+                    conflict.paths.join(", ")
+                );
+            }
+            None => {}
+        }
+        text
     }
 
     /// Returns a key by which effects outside can be kept from happening twice: the same for every attempt at the task.

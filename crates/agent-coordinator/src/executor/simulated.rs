@@ -95,14 +95,14 @@ impl AgentExecutor for Simulated {
 /// The files of a simulated result: `FOLDER/TASK.md`, and sometimes a line in the folder's shared `NOTES.md`.
 fn edits(job: &Job, base: &Base, draw: &Draw) -> Result<Vec<Edit>, String> {
     let task = job.task();
-    let content = format!("# {}: {}\n\n{}\n", task.id, task.title, task.description);
+    let content = format!("# {}\n\n{}\n", simulated_line(job), task.description);
     let mut edits = vec![write(&simulated_file(job), content.into_bytes())?];
     if draw.shares {
-        let path = format!("{}/NOTES.md", folder(job));
+        let path = simulated_notes(job);
         let shared = repo_path(&path)?;
         let text = base.files().and_then(|files| files.read(&shared)).map_err(|error| error.to_string())?;
         let text = text.unwrap_or_default();
-        let line = format!("- {}: {}\n", task.id, task.title);
+        let line = format!("- {}\n", simulated_line(job));
         let text = String::from_utf8_lossy(&text);
         let text = if draw.shares_top { format!("{line}{text}") } else { format!("{text}{line}") };
         edits.push(write(&path, text.into_bytes())?);
@@ -113,6 +113,17 @@ fn edits(job: &Job, base: &Base, draw: &Draw) -> Result<Vec<Edit>, String> {
 /// Returns the path of the file that a simulated agent writes for its task: the outermost group, or `misc`, then the id.
 pub fn simulated_file(job: &Job) -> String {
     format!("{}/{}.md", folder(job), file_name(job.task().id.as_str()))
+}
+
+/// Returns the path of the file that simulated agents of one group share.
+pub fn simulated_notes(job: &Job) -> String {
+    format!("{}/NOTES.md", folder(job))
+}
+
+/// Returns the line by which a simulated agent names its task.
+pub fn simulated_line(job: &Job) -> String {
+    let task = job.task();
+    format!("{}: {}", task.id, task.title.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn folder(job: &Job) -> String {
