@@ -125,6 +125,8 @@ pub enum Command {
     Chat(ChatArgs),
     /// Show skills: which there are, what is in one, what they cost in tokens
     Skills(SkillsArgs),
+    /// Show the sessions of agents: which there are, what was said; put away those that nobody uses
+    Sessions(SessionsArgs),
     /// Show the settings and where each comes from
     Config(ConfigArgs),
     /// Print the completions for a shell
@@ -169,6 +171,11 @@ impl Command {
                 SkillsCommand::Show(args) => args.json,
                 SkillsCommand::Cost(args) => args.json,
             },
+            Self::Sessions(SessionsArgs { command, .. }) => match command {
+                SessionsCommand::List(args) => args.json,
+                // What an export prints is JSON, but it is not an answer.
+                SessionsCommand::Export(_) | SessionsCommand::Archive(_) => false,
+            },
             Self::Config(ConfigArgs { command: ConfigCommand::Show(args) }) => args.json,
             Self::Completions(_) => false,
         }
@@ -210,9 +217,12 @@ pub struct RunArgs {
     /// Where the repository and its state are.
     #[command(flatten)]
     pub place: PlaceArgs,
-    /// What the agents are: `simulated` ones, or `react`, the loop of a simulated model and real tools
+    /// What the agents are: `simulated` ones, or `react`, the loop of a model and real tools
     #[arg(long, value_name = "KIND", value_enum, default_value = "simulated", hide_possible_values = true)]
     pub agent: AgentKind,
+    /// Which models `react` agents ask.
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// The program that does the work, with its arguments split at white space; without it, agents are simulated.
     /// It reads the task from its standard input and changes files in the folder that it is started in
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["agent", "time_scale", "failure_rate", "shared_rate"])]
@@ -266,8 +276,29 @@ pub struct RunArgs {
 pub enum AgentKind {
     /// Simulations.
     Simulated,
-    /// The loop of a simulated model and real tools.
+    /// The loop of a model and real tools.
     React,
+}
+
+/// Which models are asked, and what they are given.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ModelArgs {
+    /// The model: simulated, anthropic:NAME or openai:NAME. Of several, each takes over where those before it fail
+    /// [default: simulated]
+    #[arg(long = "model", value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// The address of a server that speaks what the model's maker speaks
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// A folder that holds skills
+    #[arg(long, value_name = "DIR")]
+    pub skills: Vec<PathBuf>,
+    /// The tokens that a session may use up in all
+    #[arg(long, value_name = "N")]
+    pub tokens_max: Option<u64>,
+    /// Have the model sum up what it is no longer shown of a long session; a note tells of it otherwise
+    #[arg(long)]
+    pub summarise: bool,
 }
 
 /// Where results go.
@@ -292,6 +323,9 @@ pub struct DemoArgs {
     /// How many agents; with 8, they are the plan's own, each with its abilities, else ones that can do everything
     #[arg(long, value_name = "N", default_value = "8")]
     pub agents: NonZeroU32,
+    /// What the agents are: `simulated` ones, or `react`, the loop of a simulated model, real tools and skills
+    #[arg(long, value_name = "KIND", value_enum, default_value = "simulated", hide_possible_values = true)]
+    pub agent: AgentKind,
     /// How many times faster than the plan's efforts the simulated agents work [default: so that it takes about 5 s]
     #[arg(long, value_name = "X", value_parser = positive)]
     pub time_scale: Option<f64>,
@@ -946,12 +980,9 @@ The simulated model follows plain instructions, which /help tells. Others need a
 http-models, and a key in ANTHROPIC_API_KEY or OPENAI_API_KEY; --mcp needs the feature mcp. Files are in memory, unless --folder names a folder; then
 they are changed for good. After a kill the same command goes on with the request that is not answered.")]
 pub struct ChatArgs {
-    /// The model: simulated, anthropic:NAME or openai:NAME
-    #[arg(long, value_name = "MODEL", default_value = "simulated")]
-    pub model: String,
-    /// The address of a server that speaks what the model's maker speaks
-    #[arg(long, value_name = "URL")]
-    pub endpoint: Option<String>,
+    /// Which models are asked.
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// The session; one that is new begins empty
     #[arg(long, value_name = "NAME", default_value = "chat")]
     pub session: String,
@@ -967,9 +998,6 @@ pub struct ChatArgs {
     /// An MCP server whose tools the agent may use: a name, and a program with its arguments split at white space
     #[arg(long, value_name = "NAME=COMMAND")]
     pub mcp: Vec<String>,
-    /// A folder that holds skills
-    #[arg(long, value_name = "DIR")]
-    pub skills: Vec<PathBuf>,
     /// A fact that stays in sight of the model, however long the session becomes
     #[arg(long = "fact", value_name = "TEXT")]
     pub facts: Vec<String>,
@@ -985,6 +1013,57 @@ pub struct ChatArgs {
     /// Tell each answer as a line of JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// The arguments of `sessions`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner sessions list
+  super-planner sessions export chat
+  super-planner sessions archive --idle 30d")]
+pub struct SessionsArgs {
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// What about the sessions.
+    #[command(subcommand)]
+    pub command: SessionsCommand,
+}
+
+/// What about the sessions.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SessionsCommand {
+    /// Name the sessions, and how each stands
+    List(SessionsListArgs),
+    /// Print the messages of a session, one a line, as JSON
+    Export(SessionsExportArgs),
+    /// Put away the sessions that nobody has used for long: all of each stays, in the least room
+    Archive(SessionsArchiveArgs),
+}
+
+/// The arguments of `sessions list`.
+#[derive(Debug, Clone, Args)]
+pub struct SessionsListArgs {
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `sessions export`.
+#[derive(Debug, Clone, Args)]
+pub struct SessionsExportArgs {
+    /// The session
+    #[arg(value_name = "NAME")]
+    pub session: String,
+}
+
+/// The arguments of `sessions archive`.
+#[derive(Debug, Clone, Args)]
+pub struct SessionsArchiveArgs {
+    /// For how long nobody has used them
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub idle: Duration,
 }
 
 /// The arguments of `skills`.

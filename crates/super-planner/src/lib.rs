@@ -22,6 +22,7 @@ pub mod landed;
 pub mod landing_config;
 mod local_time;
 pub mod logging;
+mod models;
 pub mod moment;
 pub mod nearest;
 pub mod plan_file;

@@ -46,6 +46,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Completions(args) => command::completions::run(&args, terminal),
         Command::Chat(args) => command::chat::run(&args, &config, terminal),
         Command::Skills(args) => command::skills::run(&args, terminal),
+        Command::Sessions(args) => command::sessions::run(&args, &config, terminal),
         Command::Validate(args) => command::validate::run(&args, &config, terminal),
         Command::Convert(args) => command::convert::run(&args, terminal),
         Command::PlanDiff(args) => command::plan_diff::run(&args, terminal),

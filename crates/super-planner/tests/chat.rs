@@ -72,6 +72,40 @@ fn a_session_goes_on_and_its_tools_work_on_a_folder() {
     assert!(text(&told.stderr).contains("is closed: fork it"), "{}", text(&told.stderr));
 }
 
+fn sessions(folder: &Path, arguments: &[&str]) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_super-planner"));
+    program.env_clear().env("HOME", folder).env("PATH", "/usr/bin:/bin").current_dir(folder);
+    program.args(["sessions", "--state", "state.db"]).args(arguments).output().unwrap()
+}
+
+#[test]
+fn sessions_are_listed_exported_and_put_away() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(text(&sessions(folder.path(), &["list"]).stdout), "there are no sessions\n");
+    talk(folder.path(), &["--session", "one"], "hello\n");
+    talk(folder.path(), &["--session", "two"], "/pin the key is 7\n/close\n");
+    let list = || -> Vec<(String, String, u64)> {
+        let told = sessions(folder.path(), &["list", "--json"]);
+        let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+        let of = |row: &Value, field: &str| row[field].as_str().unwrap().to_owned();
+        let row = |row: &Value| (of(row, "name"), of(row, "standing"), row["messages"].as_u64().unwrap());
+        told["sessions"].as_array().unwrap().iter().map(row).collect()
+    };
+    let row = |name: &str, standing: &str, messages| (name.to_owned(), standing.to_owned(), messages);
+    assert_eq!(list(), [row("one", "open", 3), row("two", "closed", 1)]);
+    assert!(text(&sessions(folder.path(), &["list"]).stdout).contains("one"));
+    let exported = sessions(folder.path(), &["export", "two"]);
+    assert_eq!(text(&exported.stdout), "{\"role\":\"fact\",\"text\":\"the key is 7\"}\n");
+    let unknown = sessions(folder.path(), &["export", "ones"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown.stderr).contains("there is `one`"), "{}", text(&unknown.stderr));
+    assert!(text(&sessions(folder.path(), &["archive", "--idle", "1h"]).stdout).starts_with("0 sessions"));
+    assert!(text(&sessions(folder.path(), &["archive", "--idle", "0s"]).stdout).starts_with("1 sessions"));
+    assert_eq!(list(), [row("one", "archived", 3), row("two", "closed", 1)]);
+    talk(folder.path(), &["--session", "one"], "hello again\n");
+    assert_eq!(list()[0], row("one", "open", 5));
+}
+
 #[test]
 fn answers_are_told_as_json_lines() {
     let folder = tempfile::tempdir().unwrap();

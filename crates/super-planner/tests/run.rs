@@ -115,6 +115,41 @@ fn every_kind_of_agent_lands_its_work() {
 }
 
 #[test]
+fn agents_that_ask_models_fail_share_files_and_keep_their_sessions() {
+    let folder = Folder::new(PLAN);
+    let react = ["--agent", "react", "--failure-rate", "0.4", "--shared-rate", "1", "--seed", "3"];
+    let report = folder.report(&react);
+    assert_eq!(report["tasks"]["completed"], 3, "{report}");
+    let notes = folder.git(&["show", "planner/small:g/NOTES.md"]);
+    assert_eq!(notes.lines().count(), 2, "each of the group has added its line: {notes}");
+    let sessions = Command::new(env!("CARGO_BIN_EXE_super-planner"))
+        .current_dir(folder.0.path())
+        .env("XDG_CONFIG_HOME", folder.path("config"))
+        .args(["sessions", "list", "--json"])
+        .output()
+        .unwrap();
+    let told: Value = serde_json::from_slice(&sessions.stdout).unwrap();
+    let names: Vec<&str> =
+        told["sessions"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert!(names.len() >= 3 && names.iter().all(|name| name.starts_with("run/0/")), "{names:?}");
+}
+
+#[test]
+fn only_agents_that_ask_models_can_be_told_which() {
+    let folder = Folder::new(PLAN);
+    for wrong in [
+        &["--model", "simulated"][..],
+        &["--skills", "."],
+        &["--agent", "react", "--model", "simulated", "--model", "openai:x"],
+        &["--agent", "react", "--model", "nobody"],
+        &["--agent", "react", "--summarise"],
+    ] {
+        let told = folder.run(wrong);
+        assert_eq!(told.code, 2, "{wrong:?}: {told:?}");
+    }
+}
+
+#[test]
 fn a_plan_that_fails_ends_with_its_own_exit_code_and_says_what_is_open() {
     let folder = Folder::new(PLAN);
     let told = folder.run(&["--failure-rate", "1"]);

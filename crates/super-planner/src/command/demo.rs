@@ -1,21 +1,23 @@
 //! `demo`: the main job from nothing, on the plan that the program ships with.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use agent_coordinator::engine::Policy;
-use agent_coordinator::executor::{Simulated, SimulatedProfile};
 use agent_coordinator::{LandingRules, ProcessLimits};
 use git_ops::WorktreePool;
 use planner_core::analysis::makespan_lower_bound;
 use planner_core::{Limits, Plan, TaskGraph};
 use serde_json::json;
+use state_store::StateStore;
 
-use crate::agents::Agents;
-use crate::cli::DemoArgs;
+use crate::agents::{Agents, Simulation};
+use crate::cli::{AgentKind, DemoArgs, ModelArgs};
 use crate::config::{Config, TrustedCheck};
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
 use crate::plan_summary::plan_summary;
+use crate::react_agent::ReactAgent;
 use crate::report::Report;
 use crate::run::{Run, Voice, new_seed};
 use crate::session::{agents_of, generalists};
@@ -25,6 +27,14 @@ use crate::{check_trust, target};
 
 /// The plan that the program ships with.
 pub const DEMO_PLAN: &str = include_str!("../../data/demo-plan.yaml");
+
+/// The skills that it ships with, named like abilities that its tasks ask for.
+const DEMO_SKILLS: [(&str, &str); 4] = [
+    ("docs/SKILL.md", include_str!("../../data/skills/docs/SKILL.md")),
+    ("qa/SKILL.md", include_str!("../../data/skills/qa/SKILL.md")),
+    ("qa/references/report.md", include_str!("../../data/skills/qa/references/report.md")),
+    ("security/SKILL.md", include_str!("../../data/skills/security/SKILL.md")),
+];
 
 /// How many milliseconds the shortest possible schedule takes, unless the flag says otherwise.
 const BOUND_MILLIS: f64 = 5_000.0;
@@ -56,23 +66,19 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
     }
     let time_scale = args.time_scale.unwrap_or(bound.as_millis() as f64 / BOUND_MILLIS);
     let place = StateLocation::in_repository(&repository);
+    let store = place.open()?;
+    let simulation = Simulation { seed, time_scale, failure_rate: FAILURE_RATE, shared_rate: SHARED_RATE };
     let run = Run {
         agents,
         target: Some((repository, branch)),
-        store: place.open()?,
         place,
+        store: Arc::clone(&store),
         run_checks,
         policy: Policy { seed, ..Policy::default() },
         landing: LandingRules::default(),
         worktrees: WorktreePool::default(),
         check_limits: ProcessLimits::default(),
-        executor: Agents::Simulated(Simulated::new(SimulatedProfile {
-            seed,
-            time_scale,
-            failure_rate: FAILURE_RATE,
-            shared_rate: SHARED_RATE,
-            ..SimulatedProfile::default()
-        })),
+        executor: executor(args.agent, &store, &folder, simulation)?,
         time_scale: Some(time_scale),
         seed,
         voice: if args.json { Voice::Nobody } else { Voice::People },
@@ -90,6 +96,31 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
         terminal.print(next_steps(&folder, end.report.eventful_task()))?;
     }
     Ok(end.exit())
+}
+
+/// Returns the agents; the skills of those that ask models are put beside the plan.
+fn executor(
+    kind: AgentKind,
+    store: &Arc<dyn StateStore>,
+    folder: &Path,
+    simulation: Simulation,
+) -> Result<Agents, CliError> {
+    Ok(match kind {
+        AgentKind::Simulated => Agents::simulated(simulation),
+        AgentKind::React => {
+            let skills = folder.join("skills");
+            for (path, text) in DEMO_SKILLS {
+                let path = skills.join(path);
+                std::fs::create_dir_all(path.parent().expect("each lies in a folder"))
+                    .and_then(|()| std::fs::write(&path, text))
+                    .map_err(|error| unwritable(folder, error))?;
+            }
+            // Of two, one takes over while the other is overloaded or away.
+            let models = vec!["simulated".to_owned(); 2];
+            let args = ModelArgs { models, skills: vec![skills], ..ModelArgs::default() };
+            Agents::React(ReactAgent::new(Arc::clone(store), &args, simulation)?)
+        }
+    })
 }
 
 /// Returns the sample plan; it is part of the program, and tests read it.

@@ -24,6 +24,7 @@ pub mod repack;
 pub mod repair;
 pub mod run;
 pub mod schema;
+pub mod sessions;
 pub mod simulate;
 pub mod skills;
 pub mod snapshot;

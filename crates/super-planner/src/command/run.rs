@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use agent_coordinator::ProcessLimits;
 use agent_coordinator::engine::{AgentSpec, Policy};
-use agent_coordinator::executor::{CommandAgent, Simulated, SimulatedProfile};
+use agent_coordinator::executor::CommandAgent;
 use git_ops::{Repository, WorktreePool};
 use planner_core::{Plan, Reading, TaskGraph};
 use serde_json::{Value, json};
 use state_store::StateStore;
 
-use crate::agents::Agents;
+use crate::agents::{Agents, Simulation};
 use crate::check_trust;
-use crate::cli::{AgentKind, LandingChoice, RunArgs};
+use crate::cli::{AgentKind, LandingChoice, ModelArgs, RunArgs};
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
@@ -31,10 +31,7 @@ use crate::terminal::{Terminal, WARN};
 pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
     let SoundPlan { reading, graph } = plan_file::read_sound(&args.plan, args.format, args.tag.as_deref())?;
     let run_checks = check_trust::decide(&reading.plan, config, args.trust_checks, args.skip_checks)?;
-    if args.agent == AgentKind::React && (args.failure_rate > 0.0 || args.shared_rate > 0.0) {
-        let message = "--failure-rate and --shared-rate are for simulated agents";
-        return Err(CliError::new(ErrorKind::Usage, message));
-    }
+    check_model(args)?;
     let worktrees = WorktreePool::new(config.worktree_options());
     let command = args.agent_command.as_deref().map(|command| program(command, &worktrees)).transpose()?;
     let target = match args.landing {
@@ -49,9 +46,14 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
     let store = place.open()?;
     let seed = config.seed.or_flag(args.seed.map(Some)).value.unwrap_or_else(new_seed);
     let time_scale = config.time_scale.or_flag(args.time_scale).value;
+    let (failure_rate, shared_rate) = (args.failure_rate, args.shared_rate);
+    let simulation = Simulation { seed, time_scale, failure_rate, shared_rate };
     let rules = rules(&reading);
     let run = Run {
-        executor: command.map_or_else(|| executor(args, &store, seed, time_scale), Agents::Command),
+        executor: match command {
+            Some(command) => Agents::Command(command),
+            None => executor(args, &store, simulation)?,
+        },
         plan: reading.plan,
         agents,
         target,
@@ -133,16 +135,23 @@ fn place(
     }
 }
 
-fn executor(args: &RunArgs, store: &Arc<dyn StateStore>, seed: u64, time_scale: f64) -> Agents {
+/// Only agents that ask models can be told which.
+fn check_model(args: &RunArgs) -> Result<(), CliError> {
+    let ModelArgs { models, endpoint, skills, tokens_max, summarise } = &args.model;
+    let is_plain =
+        models.is_empty() && endpoint.is_none() && skills.is_empty() && tokens_max.is_none() && !summarise;
+    if is_plain || (args.agent == AgentKind::React && args.agent_command.is_none()) {
+        return Ok(());
+    }
+    let message =
+        "--model, --endpoint, --skills, --tokens-max and --summarise are for agents that ask models";
+    Err(CliError::new(ErrorKind::Usage, message).hint("--agent react runs such agents"))
+}
+
+fn executor(args: &RunArgs, store: &Arc<dyn StateStore>, simulation: Simulation) -> Result<Agents, CliError> {
     match args.agent {
-        AgentKind::React => Agents::React(ReactAgent { store: Arc::clone(store), seed, time_scale }),
-        AgentKind::Simulated => Agents::Simulated(Simulated::new(SimulatedProfile {
-            seed,
-            time_scale,
-            failure_rate: args.failure_rate,
-            shared_rate: args.shared_rate,
-            ..SimulatedProfile::default()
-        })),
+        AgentKind::React => Ok(Agents::React(ReactAgent::new(Arc::clone(store), &args.model, simulation)?)),
+        AgentKind::Simulated => Ok(Agents::simulated(simulation)),
     }
 }
 

@@ -3,16 +3,17 @@
 
 mod input;
 mod mcp;
-mod model;
 mod screen;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_runtime::budget::Budget;
 use agent_runtime::event::{Experience, Pace, Paced, channel};
-use agent_runtime::model::Message;
-use agent_runtime::react::{Options, Outcome, ReAct, Request, Run, RunError};
+use agent_runtime::guard::ProviderLimits;
+use agent_runtime::model::{LanguageModel, Message, SimulatedProfile};
+use agent_runtime::react::{self, Options, Outcome, ReAct, Request, Run, RunError};
 use agent_runtime::session::{Session, SessionError, SessionName, Standing};
 use agent_runtime::skill::{Catalogue, SkillCache, SkillTools};
 use agent_runtime::tool::command::Commands;
@@ -25,6 +26,7 @@ use crate::cli::ChatArgs;
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
+use crate::models::Models;
 use crate::run::new_seed;
 use crate::state_location::StateLocation;
 use crate::table::{Cell, Table};
@@ -32,7 +34,6 @@ use crate::terminal::{DIM, Terminal, WARN};
 
 use input::{Input, Line};
 use mcp::Servers;
-use model::Chosen;
 use screen::Screen;
 
 const EVENTS_KEPT: usize = 256;
@@ -76,22 +77,34 @@ impl<'a> Chat<'a> {
         seed: u64,
         terminal: &'a Terminal,
     ) -> Result<Self, CliError> {
-        let catalogue = Arc::new(Catalogue::load(&args.skills));
+        let catalogue = Arc::new(Catalogue::load(&args.model.skills));
         for warning in catalogue.warnings() {
             terminal.note(format!("{WARN}warning:{WARN:#} {}", escaped(&warning.to_string())));
         }
         let cache = Arc::new(SkillCache::default());
         let registry = registry(args, &session, servers, &catalogue, &cache)?;
-        let Chosen { model, counter } = model::choose(args, seed)?;
-        let options = Options { seed, ..Options::default() };
-        let agent = ReAct { options, counter, ..ReAct::new(model, registry) };
+        let models = Models::choose(&args.model, ProviderLimits::default())?;
+        let simulation = SimulatedProfile {
+            seed,
+            latency: args.latency,
+            word_every: args.latency / 10,
+            ..SimulatedProfile::default()
+        };
+        let budget = Budget { tokens_max: args.model.tokens_max.unwrap_or(u64::MAX), ..Budget::default() };
+        let model: Arc<dyn LanguageModel> = Arc::new(models.as_one(&simulation));
+        let agent = ReAct {
+            options: Options { seed, budget, ..Options::default() },
+            counter: models.counter(),
+            summariser: args.model.summarise.then(|| Arc::clone(&model)),
+            ..ReAct::new(model, registry)
+        };
         Ok(Self { args, terminal, session, agent, catalogue, cache, experience: Experience::default() })
     }
 
     async fn talk(mut self) -> Result<Exit, CliError> {
         let mut input = Input::begin(self.terminal);
         self.greet();
-        if is_unanswered(self.session.messages()) && self.session.standing() != Standing::Closed {
+        if react::is_unanswered(self.session.messages()) && self.session.standing() != Standing::Closed {
             self.terminal.note(format!("{DIM}the last request is not answered yet: going on{DIM:#}"));
             self.answer(None).await?;
         }
@@ -129,7 +142,7 @@ impl<'a> Chat<'a> {
         self.terminal.note(format!(
             "{DIM}session {} with {messages} messages; {skills} skills; the model is {}; /help tells more{DIM:#}",
             self.session.name(),
-            escaped(&self.args.model)
+            escaped(self.args.model.models.first().map_or("simulated", String::as_str))
         ));
     }
 
@@ -289,14 +302,6 @@ impl<'a> Chat<'a> {
     }
 }
 
-fn is_unanswered(messages: &[Message]) -> bool {
-    match messages.iter().rfind(|message| !matches!(message, Message::Fact(_) | Message::System(_))) {
-        None => false,
-        Some(Message::Assistant(reply)) => !reply.calls.is_empty(),
-        Some(_) => true,
-    }
-}
-
 /// Returns the tools: files of a folder, or of memory only; skills; the programs and the servers that were named.
 fn registry(
     args: &ChatArgs,
@@ -337,7 +342,8 @@ fn files_error(error: FileError) -> CliError {
         .caused_by(error)
 }
 
-fn session_error(error: SessionError) -> CliError {
+/// Returns what a session that cannot go on means for the command.
+pub(crate) fn session_error(error: SessionError) -> CliError {
     let kind = match &error {
         SessionError::Closed { .. } | SessionError::Exists { .. } => ErrorKind::Usage,
         SessionError::Store { .. }
