@@ -3,7 +3,10 @@
 mod agent;
 mod loading;
 
-pub use agent::{AgentOverhead, AgentUsers, ManyAgents, SkillTokens};
+pub use agent::{
+    AgentOverhead, AgentUsers, Availability, LongConversation, LongSessions, ManyAgents, Recovery,
+    SimpleTask, SkillTexts, SkillTokens, SteadyUpdates,
+};
 pub use loading::Loading;
 
 use crate::scenario::Scenario;
@@ -13,9 +16,16 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
     vec![
         Box::new(Loading),
         Box::new(AgentOverhead),
+        Box::new(SimpleTask),
         Box::new(SkillTokens),
+        Box::new(SkillTexts),
         Box::new(ManyAgents),
         Box::new(AgentUsers),
+        Box::new(SteadyUpdates),
+        Box::new(LongSessions),
+        Box::new(LongConversation),
+        Box::new(Availability),
+        Box::new(Recovery),
     ]
 }
 

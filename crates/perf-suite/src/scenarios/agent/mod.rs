@@ -2,14 +2,26 @@
 //!
 //! Models are simulated and everything else is real. Times are those of the wall, tokens are exact.
 
+mod cache;
+mod lifetime;
+mod long_conversation;
 mod many;
 mod overhead;
 mod skills;
+mod streaming;
+mod task;
+mod trouble;
 mod users;
 
+pub use cache::SkillTexts;
+pub use lifetime::LongSessions;
+pub use long_conversation::LongConversation;
 pub use many::ManyAgents;
 pub use overhead::AgentOverhead;
 pub use skills::SkillTokens;
+pub use streaming::SteadyUpdates;
+pub use task::SimpleTask;
+pub use trouble::{Availability, Recovery};
 pub use users::AgentUsers;
 
 use std::collections::BTreeMap;
@@ -24,10 +36,14 @@ use state_store::{MemoryStore, StateStore, SystemClock};
 
 use crate::scenario::ScenarioFailed;
 
+/// Threads that wait for a store: more of them only wait for each other.
+const BLOCKING_THREADS: usize = 4;
+
 /// Returns a runtime with a thread for each processor.
 fn runtime() -> Result<tokio::runtime::Runtime, ScenarioFailed> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(ScenarioFailed::during("starting a runtime"))
 }
@@ -78,7 +94,19 @@ mod tests {
 
     #[test]
     fn every_scenario_runs_and_measures_what_the_claims_name() {
-        let scenarios: [&dyn Scenario; 4] = [&AgentOverhead, &SkillTokens, &ManyAgents, &AgentUsers];
+        let scenarios: [&dyn Scenario; 11] = [
+            &AgentOverhead,
+            &SimpleTask,
+            &SkillTokens,
+            &SkillTexts,
+            &ManyAgents,
+            &AgentUsers,
+            &SteadyUpdates,
+            &LongSessions,
+            &LongConversation,
+            &Availability,
+            &Recovery,
+        ];
         for scenario in scenarios {
             let mut recorder = Recorder::new(Duration::from_secs(3600));
             scenario.run(Profile::Smoke, &mut recorder).unwrap();

@@ -82,6 +82,12 @@ impl Scenario for AgentUsers {
             Unit::Seconds,
             each(|felt| felt.first.saturating_sub(felt.model).as_secs_f64()),
         );
+        recorder.record(
+            format!("answered/{}", extent.users),
+            "users who were answered, of all who asked at once",
+            Unit::Ratio,
+            rounds.iter().map(|felt| felt.len() as f64 / extent.users as f64).collect(),
+        );
         let deviations: Vec<f64> = rounds.iter().flatten().flat_map(|felt| felt.deviations.clone()).collect();
         if !deviations.is_empty() {
             recorder.record(
@@ -134,8 +140,10 @@ async fn ask(store: Arc<dyn StateStore>, user: u64, round: u64) -> Result<Felt, 
         .await
         .map_err(ScenarioFailed::during("running an agent"))?;
     drop(events);
-    let (first, deviations) = watching.await.map_err(ScenarioFailed::during("watching an agent"))?;
-    let first = first.ok_or("no text came").map_err(ScenarioFailed::during("watching an agent"))?;
+    let updates = watching.await.map_err(ScenarioFailed::during("watching an agent"))?;
+    let first = updates.first().copied().ok_or("no text came");
+    let first = first.map_err(ScenarioFailed::during("watching an agent"))?;
+    let deviations = gaps(&updates).map(|gap| (gap - PACE.interval.as_secs_f64()).abs()).collect();
     Ok(Felt { first, model, deviations })
 }
 
@@ -145,8 +153,8 @@ fn first_latency(profile: &SimulatedProfile) -> Duration {
     profile.latency.mul_f64(factor)
 }
 
-/// Returns when the first text came, and how far the updates in the middle of the answer were from their interval.
-async fn watch(mut paced: Paced, begun: Instant) -> (Option<Duration>, Vec<f64>) {
+/// Returns when the updates of a running answer came, counted from a moment.
+pub(super) async fn watch(mut paced: Paced, begun: Instant) -> Vec<Duration> {
     let mut texts: Vec<Duration> = Vec::new();
     while let Some(update) = paced.next().await {
         let has_ended = update.iter().any(|told| matches!(told, Told::Event(Event::Finished(_))));
@@ -155,9 +163,12 @@ async fn watch(mut paced: Paced, begun: Instant) -> (Option<Duration>, Vec<f64>)
             texts.push(begun.elapsed());
         }
     }
-    let interval = PACE.interval.as_secs_f64();
-    let deviations = texts.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64() - interval);
-    (texts.first().copied(), deviations.map(f64::abs).collect())
+    texts
+}
+
+/// Returns the times between updates.
+pub(super) fn gaps(updates: &[Duration]) -> impl Iterator<Item = f64> {
+    updates.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64())
 }
 
 /// A tool that fails for the moment now and then.
