@@ -123,6 +123,12 @@ impl Diagnostics {
         }
     }
 
+    /// Returns how many errors there were, told or counted.
+    pub(crate) fn error_count(&self) -> usize {
+        let errors = self.counts.iter().filter(|(_, severity, _)| *severity == Severity::Error);
+        errors.map(|(.., count)| count).sum()
+    }
+
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         for (code, severity, count) in self.counts {
             if count > self.per_code_max {

@@ -131,10 +131,13 @@ pub fn repair(plan: &Plan) -> (Plan, Vec<Change>) {
 }
 
 /// Returns the plan with everything put on hold that has a defect or waits for something that has, and without the
-/// dependencies and parents that are defects; and what was done. The rest can run.
-pub fn isolate(plan: &Plan) -> (Plan, Vec<Change>) {
+/// dependencies and parents that are defects; and what was done. The rest can run. Tasks that are `broken`, because something
+/// about them could not be read, have a defect too.
+pub fn isolate(plan: &Plan, broken: &[TaskIndex]) -> (Plan, Vec<Change>) {
     let (mut sound, repairs) = repair(plan);
-    let mut why: HashMap<TaskId, String> = HashMap::new();
+    let unread = "something about it could not be read";
+    let broken = broken.iter().filter_map(|task| plan.tasks.get(task.index()));
+    let mut why: HashMap<TaskId, String> = broken.map(|task| (task.id.clone(), unread.to_owned())).collect();
     for change in &repairs {
         let task = match change {
             Change::Redirected { task, .. }
@@ -149,8 +152,9 @@ pub fn isolate(plan: &Plan) -> (Plan, Vec<Change>) {
     if let Err(defects) = TaskGraph::new(plan) {
         for defect in &defects {
             if let Defect::Cycle(cycle) = defect {
+                let told = defect.to_string();
                 for id in &cycle.ids {
-                    why.entry(id.clone()).or_insert_with(|| defect.to_string());
+                    why.entry(id.clone()).or_insert_with(|| told.clone());
                 }
             }
         }
@@ -167,7 +171,8 @@ pub fn isolate(plan: &Plan) -> (Plan, Vec<Change>) {
                 continue;
             }
             is_held[node.index()] = true;
-            if task.standing == Standing::Pending {
+            // A group stands where its members do.
+            if task.standing == Standing::Pending && !graph.is_group(index) {
                 task.standing = Standing::OnHold;
                 let because = own.unwrap_or_else(|| "what it waits for is on hold".to_owned());
                 set_aside.push(Change::SetAside { task: task.id.clone(), because });
@@ -392,12 +397,18 @@ tasks:
 
     #[test]
     fn what_is_broken_is_set_aside_and_the_rest_can_run() {
-        let (plan, changes) = isolate(&broken());
-        TaskGraph::new(&plan).unwrap();
+        let mut plan = broken();
+        let unread = plan.tasks.len();
+        plan.tasks.push(Task::new(TaskId::new("unread").unwrap()));
+        plan.tasks.push(Task::new(TaskId::new("behind").unwrap()));
+        plan.tasks[unread + 1].dependencies = vec![Dependency::on_completion(TaskId::new("unread").unwrap())];
+        let (plan, changes) = isolate(&plan, &[TaskIndex::from_usize(unread)]);
+        let graph = TaskGraph::new(&plan).unwrap();
+        let is_group = |task: &Task| graph.is_group(graph.task_index(task.id.as_str()).unwrap());
         let pending: Vec<&str> = plan
             .tasks
             .iter()
-            .filter(|task| task.standing == Standing::Pending)
+            .filter(|task| task.standing == Standing::Pending && !is_group(task))
             .map(|task| task.id.as_str())
             .collect();
         assert_eq!(pending, ["Setup", "free"], "{changes:#?}");
@@ -453,7 +464,7 @@ tasks:
             let (mended, changes) = repair(&plan);
             prop_assert!(TaskGraph::new(&mended).is_ok());
             prop_assert_eq!(changes.is_empty(), TaskGraph::new(&plan).is_ok());
-            prop_assert!(TaskGraph::new(&isolate(&plan).0).is_ok());
+            prop_assert!(TaskGraph::new(&isolate(&plan, &[]).0).is_ok());
         }
     }
 }

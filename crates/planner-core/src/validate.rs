@@ -42,7 +42,7 @@ pub fn validate(reading: &Reading) -> Validated {
         reading,
         places: OnceCell::new(),
         suggestions: Suggestions::new(&reading.plan),
-        diagnostics: Diagnostics::new(DIAGNOSTICS_PER_CODE_MAX),
+        diagnostics: Diagnostics::new(reading.options().limits.diagnostics_per_code_max),
     };
     let graph = match TaskGraph::new(&reading.plan) {
         Ok(graph) => {
@@ -67,8 +67,6 @@ pub fn validate(reading: &Reading) -> Validated {
     let is_sound = diagnostics.iter().all(|diagnostic| diagnostic.severity != Severity::Error);
     Validated { graph: graph.filter(|_| is_sound), diagnostics }
 }
-
-const DIAGNOSTICS_PER_CODE_MAX: usize = 100;
 
 struct Report<'r> {
     plan: &'r Plan,

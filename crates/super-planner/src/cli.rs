@@ -7,8 +7,9 @@ use std::time::Duration;
 use agent_coordinator::simulation::Faults;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use planner_core::Format;
+use planner_core::generate::PlanKind;
 use planner_core::write::WRITTEN;
+use planner_core::{Format, Limits};
 use state_store::StreamName;
 use state_store::task::Moment;
 
@@ -54,6 +55,26 @@ pub struct GlobalArgs {
         help_heading = "Everywhere"
     )]
     pub color: ColorWhen,
+    /// How much of a plan is read; for each that is not said, the configuration says it
+    #[arg(
+        long = "limit",
+        global = true,
+        value_name = "NAME=N",
+        value_parser = limit,
+        help = "How much of a plan is read: bytes, line_bytes, depth, alias_values, tasks, dependencies, diagnostics",
+        help_heading = "Everywhere"
+    )]
+    pub limits: Vec<(&'static str, usize)>,
+}
+
+/// A limit on what is read of a plan, such as `tasks=10000`.
+fn limit(text: &str) -> Result<(&'static str, usize), String> {
+    let (name, number) = text.split_once('=').ok_or("write it as NAME=NUMBER")?;
+    let name = Limits::NAMES
+        .into_iter()
+        .find(|known| *known == name)
+        .ok_or_else(|| format!("limits are {}", Limits::NAMES.join(", ")))?;
+    Ok((name, number.parse().map_err(|_| "the limit is a whole number")?))
 }
 
 /// When to colour the output.
@@ -83,6 +104,10 @@ pub enum Command {
     PlanDiff(PlanDiffArgs),
     /// Write a copy of a plan that is sound, and tell what was changed
     Repair(RepairArgs),
+    /// Write into a plan file how far its tasks are, and nothing else
+    Sync(SyncArgs),
+    /// Make up a plan of any size, the same for the same seed
+    Generate(GenerateArgs),
     /// Break a goal down into a plan
     Plan(PlanArgs),
     /// Print the JSON Schema of the native format
@@ -142,7 +167,8 @@ impl Command {
             Self::Validate(args) => args.json,
             Self::PlanDiff(args) => args.json,
             Self::Repair(args) => args.json,
-            Self::Convert(_) | Self::Plan(_) | Self::Schema => false,
+            Self::Sync(args) => args.json,
+            Self::Convert(_) | Self::Generate(_) | Self::Plan(_) | Self::Schema => false,
             Self::Analyze(args) => args.json,
             Self::Status(args) => args.json,
             Self::Explain(args) => args.json,
@@ -211,6 +237,9 @@ pub struct RunArgs {
     /// The plan: a file, or a folder of Backlog.md, Claude Code or beads
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+    /// Put on hold what has defects, and what waits for it, and carry out the rest
+    #[arg(long)]
+    pub lenient: bool,
     /// How many agents that can do everything, instead of those that the plan names [default: the plan's own, or 8]
     #[arg(long, value_name = "N")]
     pub agents: Option<NonZeroU32>,
@@ -352,6 +381,9 @@ pub struct ValidateArgs {
     /// The plan: a file, or a folder of Backlog.md, Claude Code or beads
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+    /// Tell what `run --lenient` would set aside; the exit code is then 0 if anything is left to run
+    #[arg(long)]
+    pub lenient: bool,
     /// The format of the plan [default: told by its content]
     #[arg(long, value_name = "FORMAT", value_parser = plan_format())]
     pub format: Option<Format>,
@@ -386,6 +418,68 @@ pub struct ConvertArgs {
     /// Which of the plans of a file that holds several, such as a tag of Taskmaster [default: the file's first]
     #[arg(long, value_name = "TAG")]
     pub tag: Option<String>,
+    /// Replace what is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// The arguments of `sync`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner sync plan.yaml
+  super-planner sync .beads/issues.jsonl --dry-run
+  super-planner sync backlog --project shop
+
+Only the words that say where a task stands are changed; comments, layout and other fields stay as they are. A file is replaced
+as a whole or not at all. Groups are written where the file says how they stand already.")]
+pub struct SyncArgs {
+    /// The plan: a file, or a folder of Backlog.md, Claude Code or beads
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The project whose states are written [default: the one of the plan's name]
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+    /// Where the repository and its state are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Tell what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The format of the plan [default: told by its content]
+    #[arg(long, value_name = "FORMAT", value_parser = plan_format())]
+    pub format: Option<Format>,
+    /// Which of the plans of a file that holds several, such as a tag of Taskmaster [default: the file's first]
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `generate`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner generate complex plan.yaml --tasks 500
+  super-planner generate layered plan.json --tasks 1000000 --seed 7
+  super-planner generate butterfly - --tasks 100 --to dot")]
+pub struct GenerateArgs {
+    /// The shape: simple, complex or extreme work; layered; or one whose answers are known: independent, fork-join, ladder, tree, grid or butterfly
+    #[arg(value_name = "KIND", value_parser = plan_kind(), hide_possible_values = true)]
+    pub kind: PlanKind,
+    /// Where to: a file, a folder for Backlog.md, or - for the standard output
+    #[arg(value_name = "OUT")]
+    pub out: PathBuf,
+    /// How many tasks and groups
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub tasks: NonZeroU32,
+    /// What everything random is drawn from: the same seed gives the same plan
+    #[arg(long, value_name = "S", default_value = "1")]
+    pub seed: u64,
+    /// The format to write [default: told by the ending of OUT]
+    #[arg(long, value_name = "FORMAT", value_parser = written_format())]
+    pub to: Option<Format>,
     /// Replace what is there
     #[arg(long)]
     pub force: bool,
@@ -1170,6 +1264,11 @@ pub struct CompletionsArgs {
 fn written_format() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(WRITTEN.map(Format::as_str))
         .map(|name| Format::from_name(&name).expect("only the names of formats are let through"))
+}
+
+fn plan_kind() -> impl TypedValueParser<Value = PlanKind> {
+    PossibleValuesParser::new(PlanKind::ALL.map(PlanKind::as_str))
+        .map(|name| PlanKind::from_name(&name).expect("only the names of kinds are let through"))
 }
 
 fn plan_format() -> impl TypedValueParser<Value = Format> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use agent_coordinator::{LandingRules, MessageStyle};
 use git_ops::{PathPattern, WorktreeOptions};
-use planner_core::{Diagnostic, Source};
+use planner_core::{Diagnostic, Format, Limits, ReadOptions, Source};
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{CliError, ErrorKind};
@@ -64,6 +64,8 @@ pub struct Config {
     pub worktrees_bytes_max: Setting<u64>,
     /// Which files agents are shown; all of them where there is no pattern.
     pub worktrees_paths: Setting<Vec<PathPattern>>,
+    /// How much of a plan is read, in the order of [`Limits::NAMES`].
+    pub limits: [Setting<usize>; 7],
 }
 
 /// The file of the settings.
@@ -160,7 +162,18 @@ pub struct ShownSetting {
     pub origin: String,
 }
 
-const SETTINGS: [(&str, &str); 9] = [
+/// The settings of the limits, in the order of [`Limits::NAMES`].
+const LIMITS: [&str; 7] = [
+    "limit_bytes",
+    "limit_line_bytes",
+    "limit_depth",
+    "limit_alias_values",
+    "limit_tasks",
+    "limit_dependencies",
+    "limit_diagnostics",
+];
+
+const SETTINGS: [(&str, &str); 16] = [
     ("agents", "SUPER_PLANNER_AGENTS"),
     ("time_scale", "SUPER_PLANNER_TIME_SCALE"),
     ("lease", "SUPER_PLANNER_LEASE"),
@@ -170,6 +183,13 @@ const SETTINGS: [(&str, &str); 9] = [
     ("check_timeout", "SUPER_PLANNER_CHECK_TIMEOUT"),
     ("seed", "SUPER_PLANNER_SEED"),
     ("log", "SUPER_PLANNER_LOG"),
+    ("limit_bytes", "SUPER_PLANNER_LIMIT_BYTES"),
+    ("limit_line_bytes", "SUPER_PLANNER_LIMIT_LINE_BYTES"),
+    ("limit_depth", "SUPER_PLANNER_LIMIT_DEPTH"),
+    ("limit_alias_values", "SUPER_PLANNER_LIMIT_ALIAS_VALUES"),
+    ("limit_tasks", "SUPER_PLANNER_LIMIT_TASKS"),
+    ("limit_dependencies", "SUPER_PLANNER_LIMIT_DEPENDENCIES"),
+    ("limit_diagnostics", "SUPER_PLANNER_LIMIT_DIAGNOSTICS"),
 ];
 /// The tables of the file with the settings in each; these are set there alone.
 const TABLES: [(&str, &[&str]); 3] = [
@@ -229,6 +249,27 @@ impl Config {
         }
     }
 
+    /// Returns the settings with the limits that flags set, each by its name in [`Limits::NAMES`].
+    #[must_use]
+    pub fn with_limits(mut self, flags: &[(&'static str, usize)]) -> Self {
+        for (name, value) in flags {
+            let places = Limits::NAMES.iter().zip(&mut self.limits);
+            for (_, limit) in places.filter(|(known, _)| *known == name) {
+                *limit = limit.or_flag(Some(*value));
+            }
+        }
+        self
+    }
+
+    /// Returns how a plan is to be read, in the format and with the tag that flags name.
+    pub fn read_options(&self, format: Option<Format>, tag: Option<&str>) -> ReadOptions {
+        let mut limits = Limits::default();
+        for (name, limit) in Limits::NAMES.into_iter().zip(&self.limits) {
+            *limits.named(name).expect("every limit has a name") = limit.value;
+        }
+        ReadOptions { format, tag: tag.map(str::to_owned), limits }
+    }
+
     /// Returns all settings in the order of their documentation.
     pub fn shown(&self) -> Vec<ShownSetting> {
         fn one<T>(
@@ -239,7 +280,7 @@ impl Config {
             ShownSetting { name, value: value(&setting.value), origin: setting.origin.to_string() }
         }
         let length = |length: &Duration| serde_json::json!(humantime::format_duration(*length).to_string());
-        vec![
+        let mut shown = vec![
             one("agents", &self.agents, |value| serde_json::json!(value)),
             one("time_scale", &self.time_scale, |value| serde_json::json!(value)),
             one("lease", &self.lease, length),
@@ -258,7 +299,10 @@ impl Config {
             one("worktrees.paths", &self.worktrees_paths, |value| {
                 value.iter().map(ToString::to_string).collect()
             }),
-        ]
+        ];
+        let limits = LIMITS.into_iter().zip(&self.limits);
+        shown.extend(limits.map(|(name, limit)| one(name, limit, |value| serde_json::json!(value))));
+        shown
     }
 }
 
@@ -456,7 +500,18 @@ impl Layers<'_> {
                 landing_config::bytes,
             )?,
             worktrees_paths: self.pick_in("worktrees", "paths", Vec::new(), landing_config::paths)?,
+            limits: self.limits()?,
         })
+    }
+
+    fn limits(&self) -> Result<[Setting<usize>; 7], CliError> {
+        let mut defaults = Limits::default();
+        let mut found = Vec::with_capacity(LIMITS.len());
+        for (setting, name) in LIMITS.into_iter().zip(Limits::NAMES) {
+            let default = *defaults.named(name).expect("every limit has a name");
+            found.push(self.pick(setting, default, number)?);
+        }
+        Ok(found.try_into().expect("there is one for each"))
     }
 
     /// Returns the value of a setting; `parse` says what is expected where it cannot take the text.
@@ -507,6 +562,10 @@ impl Layers<'_> {
     fn origin_in_file(&self, place: &Range<usize>) -> Origin {
         Origin::File { line: self.source.line_column(place.start).0 }
     }
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a whole number from 0 on".to_owned())
 }
 
 fn whole(text: &str) -> Result<NonZeroU32, String> {

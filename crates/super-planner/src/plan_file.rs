@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use planner_core::{Format, InputFile, Limits, ReadError, ReadOptions, Reading, Severity, TaskGraph};
+use planner_core::repair::Change;
+use planner_core::{InputFile, Limits, ReadError, ReadOptions, Reading, Severity, TaskGraph, isolate};
 
 use crate::error::{CliError, ErrorKind};
 use crate::escape::escaped;
@@ -18,16 +19,25 @@ pub struct SoundPlan {
     pub reading: Reading,
     /// Its graph.
     pub graph: TaskGraph,
+    /// What was put on hold so that the rest is sound.
+    pub set_aside: Vec<Change>,
 }
 
-/// Reads a plan of a file or of a folder, in the format that its content tells or that is `forced`; of several plans in one
-/// file, that of the `tag`.
-pub fn read(path: &Path, forced: Option<Format>, tag: Option<&str>) -> Result<Reading, CliError> {
-    let options = ReadOptions { format: forced, tag: tag.map(str::to_owned), ..ReadOptions::default() };
+/// What to do about a plan with defects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Defects {
+    /// It is refused.
+    Refuse,
+    /// What has some is put on hold, with what waits for it.
+    SetAside,
+}
+
+/// Reads a plan of a file or of a folder.
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Reading, CliError> {
     let shown = escaped(&path.to_string_lossy());
     let files = files_of(path, &shown, &options.limits)?;
     let inputs: Vec<InputFile<'_>> = files.iter().map(|(path, bytes)| InputFile { path, bytes }).collect();
-    planner_core::read_files(&shown, &inputs, &options).map_err(|error| from_read_error(&shown, error))
+    planner_core::read_files(&shown, &inputs, options).map_err(|error| from_read_error(&shown, error))
 }
 
 /// Returns the file, or those files of a folder that can hold tasks, in the order of their paths.
@@ -97,13 +107,21 @@ fn bytes_of(path: &Path, shown: &str, bytes_max: usize) -> Result<Vec<u8>, CliEr
     if bytes.len() > bytes_max { Err(too_large()) } else { Ok(bytes) }
 }
 
-/// Reads a plan file that must be sound; otherwise the error says how many defects it has and which is the first.
-pub fn read_sound(path: &Path, forced: Option<Format>, tag: Option<&str>) -> Result<SoundPlan, CliError> {
-    let reading = read(path, forced, tag)?;
+/// Reads a plan file that must be sound; otherwise the error says how many defects it has and which is the first, unless they
+/// are to be set aside.
+pub fn read_sound(path: &Path, options: &ReadOptions, defects: Defects) -> Result<SoundPlan, CliError> {
+    let mut reading = read(path, options)?;
     let validated = planner_core::validate(&reading);
     let errors = validated.error_count();
     if let Some(graph) = validated.graph {
-        return Ok(SoundPlan { reading, graph });
+        return Ok(SoundPlan { reading, graph, set_aside: Vec::new() });
+    }
+    if defects == Defects::SetAside {
+        let (sound, set_aside) = isolate(&reading.plan, &reading.broken);
+        if let Ok(graph) = TaskGraph::new(&sound) {
+            reading.plan = sound;
+            return Ok(SoundPlan { reading, graph, set_aside });
+        }
     }
     let shown = escaped(&path.to_string_lossy());
     let message = match errors {
@@ -111,7 +129,7 @@ pub fn read_sound(path: &Path, forced: Option<Format>, tag: Option<&str>) -> Res
         _ => format!("the plan {shown} has {errors} defects"),
     };
     let error = CliError::new(ErrorKind::Plan, message)
-        .hint("`super-planner validate` tells all of them, with what to do");
+        .hint("`super-planner validate` tells all of them, with what to do; `run --lenient` sets aside what has them");
     match validated.diagnostics.into_iter().find(|diagnostic| diagnostic.severity == Severity::Error) {
         Some(first) => Err(error.at(first, reading.source)),
         None => Err(error),

@@ -1,7 +1,7 @@
 //! Writing the files of a plan: each wholly or not at all, and none over one that is there unless that is asked for.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use planner_core::{Format, Plan, Written, write};
@@ -64,8 +64,75 @@ pub fn write_plan(
     Ok(())
 }
 
+/// Replaces what somebody's file holds, unless it is no longer what was read. Links to it and its permissions stay.
+pub fn replace_file(path: &Path, read: &[u8], bytes: &[u8]) -> Result<(), CliError> {
+    let shown = escaped(&path.to_string_lossy());
+    let failed = |error: std::io::Error| {
+        CliError::new(ErrorKind::Input, format!("{shown} cannot be replaced")).caused_by(error)
+    };
+    let path = std::fs::canonicalize(path).map_err(failed)?;
+    if std::fs::read(&path).map_err(failed)? != read {
+        return Err(CliError::new(ErrorKind::Input, format!("{shown} has changed while it was looked at"))
+            .hint("run the same command again"));
+    }
+    write_file(&path, bytes, Existing::Replaced)
+}
+
+/// Writes a file as [`write_file`] does, of what is made while it is written; `-` is the standard output.
+pub fn stream_file(
+    path: &Path,
+    existing: Existing,
+    terminal: &Terminal,
+    make: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), CliError> {
+    if path != Path::new("-") {
+        return write_file_by(path, existing, make);
+    }
+    const BYTES_AT_ONCE: usize = 1 << 16;
+    let mut printed = Printed { terminal, refused: None };
+    let mut buffered = BufWriter::with_capacity(BYTES_AT_ONCE, &mut printed);
+    let made = make(&mut buffered).and_then(|()| buffered.flush());
+    drop(buffered);
+    match (made, printed.refused) {
+        (_, Some(refused)) => Err(refused),
+        (made, None) => made.map_err(|error| {
+            CliError::new(ErrorKind::Internal, "the standard output cannot be written").caused_by(error)
+        }),
+    }
+}
+
+/// The standard output, as something to write to.
+struct Printed<'t> {
+    terminal: &'t Terminal,
+    refused: Option<CliError>,
+}
+
+impl Write for Printed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self.terminal.print(String::from_utf8_lossy(bytes)) {
+            Ok(()) => Ok(bytes.len()),
+            Err(error) => {
+                self.refused = Some(error);
+                Err(std::io::ErrorKind::Other.into())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Writes a file beside its place, flushes it and moves it there; a crash leaves the old one or the new one.
 pub fn write_file(path: &Path, bytes: &[u8], existing: Existing) -> Result<(), CliError> {
+    write_file_by(path, existing, &mut |file| file.write_all(bytes))
+}
+
+fn write_file_by(
+    path: &Path,
+    existing: Existing,
+    make: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), CliError> {
     let shown = escaped(&path.to_string_lossy());
     let failed = |error: std::io::Error| {
         CliError::new(ErrorKind::Input, format!("{shown} cannot be written")).caused_by(error)
@@ -73,8 +140,12 @@ pub fn write_file(path: &Path, bytes: &[u8], existing: Existing) -> Result<(), C
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed)?;
     let beside = name_beside(path);
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&beside).map_err(failed)?;
-    let moved = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| match existing {
+    let file = OpenOptions::new().write(true).create_new(true).open(&beside).map_err(failed)?;
+    let permissions = std::fs::metadata(path).ok().map(|metadata| metadata.permissions());
+    let mut buffered = BufWriter::new(&file);
+    let written = make(&mut buffered).and_then(|()| buffered.flush());
+    let written = written.and_then(|()| permissions.map_or(Ok(()), |own| file.set_permissions(own)));
+    let moved = written.and_then(|()| file.sync_all()).and_then(|()| match existing {
         Existing::Replaced => std::fs::rename(&beside, path),
         // A link, unlike a move, fails where there is a file.
         Existing::Kept => std::fs::hard_link(&beside, path).and_then(|()| std::fs::remove_file(&beside)),

@@ -37,7 +37,8 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
     if let Command::Completions(args) = &cli.command {
         return command::completions::run(args, terminal);
     }
-    let config = Config::load(cli.global.config.as_deref(), &|name| std::env::var_os(name))?;
+    let config = Config::load(cli.global.config.as_deref(), &|name| std::env::var_os(name))?
+        .with_limits(&cli.global.limits);
     logging::begin(&config.log.value)?;
     match cli.command {
         Command::Run(args) => command::run::run(&args, &config, terminal),
@@ -48,10 +49,12 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Skills(args) => command::skills::run(&args, terminal),
         Command::Sessions(args) => command::sessions::run(&args, &config, terminal),
         Command::Validate(args) => command::validate::run(&args, &config, terminal),
-        Command::Convert(args) => command::convert::run(&args, terminal),
-        Command::PlanDiff(args) => command::plan_diff::run(&args, terminal),
-        Command::Repair(args) => command::repair::run(&args, terminal),
-        Command::Plan(args) => command::plan::run(&args, terminal),
+        Command::Convert(args) => command::convert::run(&args, &config, terminal),
+        Command::PlanDiff(args) => command::plan_diff::run(&args, &config, terminal),
+        Command::Repair(args) => command::repair::run(&args, &config, terminal),
+        Command::Plan(args) => command::plan::run(&args, &config, terminal),
+        Command::Sync(args) => command::sync::run(&args, &config, terminal),
+        Command::Generate(args) => command::generate::run(&args, terminal),
         Command::Schema => command::schema::run(terminal),
         Command::Analyze(args) => command::analyze::run(&args, &config, terminal),
         Command::Prove(args) => command::prove::run(&args, terminal),

@@ -186,8 +186,9 @@ impl From<SessionError> for CliError {
                     .hint("the other coordinator goes on with it")
                     .caused_by(error)
             }
-            error @ SessionError::PlanChanged { .. } => Self::new(ErrorKind::Plan, error.to_string())
-                .hint("go on with the plan as it was, rename the project, or name another --state"),
+            SessionError::PlanChanged { ref difference, .. } => Self::new(ErrorKind::Plan, error.to_string())
+                .hint("go on with the plan as it was, rename the project, or name another --state")
+                .caused_by(first_lines(&difference.to_string())),
             error @ (SessionError::BranchChanged { .. } | SessionError::NotOnBranch { .. }) => Self::new(
                 ErrorKind::Repository,
                 error.to_string(),
@@ -217,6 +218,17 @@ impl From<SessionError> for CliError {
             }
         }
     }
+}
+
+/// Returns the first lines of a text, each of which is safe to be shown, and how many more there are.
+fn first_lines(text: &str) -> String {
+    const LINES_SHOWN: usize = 20;
+    let mut lines: Vec<String> = text.lines().take(LINES_SHOWN).map(escaped).collect();
+    let more = text.lines().count().saturating_sub(LINES_SHOWN);
+    if more > 0 {
+        lines.push(format!("… {more} more"));
+    }
+    lines.join("\n")
 }
 
 /// Whom a run talks to while it goes on.

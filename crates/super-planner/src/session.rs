@@ -15,7 +15,6 @@
 //! # }
 //! ```
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ use agent_coordinator::{
     TurnError,
 };
 use git_ops::{BranchName, CommitId, CreateBranchError, ReadError, Repository, Signature, WorktreePool};
-use planner_core::{CapabilitySet, Plan, Task, TaskId};
+use planner_core::{CapabilitySet, Plan, PlanDiff, Standing, TaskId};
 use state_store::task::{
     Accepted, CommitHash, Completion, Landed, Project, ProjectKey, ProjectSettings, State, TaskState,
 };
@@ -140,6 +139,8 @@ pub enum SessionError {
         removed: Vec<TaskId>,
         /// The tasks that both have and that are not the same; none where only the plan around them differs.
         changed: Vec<TaskId>,
+        /// All of it, field by field.
+        difference: Box<PlanDiff>,
     },
     /// Results of the project have landed elsewhere.
     #[error("{landed} results of the project have landed on {recorded}, and this run is to land on {given}")]
@@ -202,7 +203,14 @@ pub struct Session {
 impl Session {
     /// Begins a run, or goes on with the one that the store holds.
     pub async fn begin<E: AgentExecutor>(options: SessionOptions<E>) -> Result<Self, SessionError> {
-        let recorded = find_recorded(&look(&*options.store)?, &options)?;
+        let state = look(&*options.store)?;
+        let recorded = find_recorded(&state, &options)?;
+        // A plan that means the same is entered as it was recorded: in the same order, and with the states that it had then.
+        let plan = match recorded.and_then(|key| state.project(key)) {
+            Some(project) => Plan::clone(&project.plan),
+            None => options.plan,
+        };
+        drop(state);
         if let Some((repository, branch)) = &options.target {
             prepare_branch(repository, branch)?;
         }
@@ -226,7 +234,7 @@ impl Session {
             attempt_time: options.attempt_time,
         };
         let running = coordinator.start()?;
-        let begun = enter(&running.handle, options.plan, settings, options.agents).await;
+        let begun = enter(&running.handle, plan, settings, options.agents).await;
         match begun {
             Ok(project) => {
                 let (store, target) = (options.store, options.target);
@@ -291,7 +299,7 @@ fn look(store: &dyn StateStore) -> Result<State, SessionError> {
 fn find_recorded<E>(state: &State, options: &SessionOptions<E>) -> Result<Option<ProjectKey>, SessionError> {
     let Some(key) = state.project_named(&options.plan.name) else { return Ok(None) };
     let project = &state.projects()[key.index()];
-    same_plan(&project.plan, &options.plan)?;
+    same_plan(project, &options.plan)?;
     check_landed(project, options.target.as_ref())?;
     Ok(Some(key))
 }
@@ -360,23 +368,48 @@ async fn submit(handle: &Handle, command: Command) -> Result<Accepted, SessionEr
     handle.submit(command).await.map_err(SessionError::Refused)
 }
 
-fn same_plan(recorded: &Plan, given: &Plan) -> Result<(), SessionError> {
+fn same_plan(project: &Project, given: &Plan) -> Result<(), SessionError> {
     // What is recorded has been through JSON once.
     let stored = Plan::from_json(given.to_json().as_bytes());
-    if stored.as_ref().is_ok_and(|stored| stored == recorded) {
+    let given = with_recorded_standings(project, stored.unwrap_or_else(|_| given.clone()));
+    let difference = PlanDiff::between(&project.plan, &given);
+    if difference.is_empty() {
         return Ok(());
     }
-    let by_id = |plan: &Plan| -> BTreeMap<TaskId, Task> {
-        plan.tasks.iter().map(|task| (task.id.clone(), task.clone())).collect()
-    };
-    let (old, new) = (by_id(recorded), by_id(stored.as_ref().unwrap_or(given)));
-    let is_changed = |(id, task): &(&TaskId, &Task)| old.get(*id).is_some_and(|other| other != *task);
     Err(SessionError::PlanChanged {
-        name: recorded.name.clone(),
-        added: new.keys().filter(|id| !old.contains_key(*id)).cloned().collect(),
-        removed: old.keys().filter(|id| !new.contains_key(*id)).cloned().collect(),
-        changed: new.iter().filter(is_changed).map(|(id, _)| id.clone()).collect(),
+        name: project.name.clone(),
+        added: difference.added.clone(),
+        removed: difference.removed.clone(),
+        changed: difference.changed.iter().map(|change| change.id.clone()).collect(),
+        difference: Box::new(difference),
     })
+}
+
+/// Returns the plan in which a task that stands where the project has brought it stands where it stood when the plan was recorded:
+/// a file that says how far its tasks are is no other plan.
+fn with_recorded_standings(project: &Project, mut given: Plan) -> Plan {
+    for task in &mut given.tasks {
+        let Some(index) = project.graph.task_index(task.id.as_str()) else { continue };
+        let recorded = &project.plan.tasks[index.index()];
+        let is_reached = match (&task.standing, &project.task(index).state) {
+            (Standing::Completed, TaskState::Completed(_))
+            | (Standing::OnHold, TaskState::OnHold)
+            | (Standing::Excluded(_), TaskState::Cancelled(_)) => true,
+            // The state of a group is not stored.
+            (standing, _) => *standing == recorded.standing || project.graph.is_group(index),
+        };
+        if !is_reached {
+            continue;
+        }
+        task.standing = recorded.standing.clone();
+        for field in ["status", "state"] {
+            match recorded.extra.get(field) {
+                Some(value) => task.extra.insert(field, value.clone()),
+                None => drop(task.extra.remove(field)),
+            }
+        }
+    }
+    given
 }
 
 /// Returns the ids as they are told in a sentence: how many, and the first of them.

@@ -109,3 +109,63 @@ fn graphs_and_schedules_are_drawn_and_the_schema_is_json() {
     let schema: serde_json::Value = serde_json::from_str(&ran(folder, &["schema"], 0)).unwrap();
     assert!(schema["$defs"]["task"]["properties"]["id"].is_object());
 }
+
+#[test]
+fn a_lenient_look_tells_what_is_set_aside_and_what_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let plan =
+        "tasks: [{id: a, effort: much}, {id: b, depends_on: [a]}, {id: c, depends_on: [no]}, {id: d}]\n";
+    std::fs::write(folder.join("plan.yaml"), plan).unwrap();
+    ran(folder, &["validate", "plan.yaml"], 1);
+    let told = ran(folder, &["validate", "plan.yaml", "--lenient"], 0);
+    assert!(told.contains("with --lenient, 1 of 4 tasks are left to run"), "{told}");
+    let run =
+        ["run", "plan.yaml", "--landing", "none", "--state", "memory:", "--time-scale", "1000000", "--json"];
+    ran(folder, &run, 1);
+    let told = ran(folder, &[run.as_slice(), &["--lenient"]].concat(), 1);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let set_aside: Vec<&str> =
+        told["set_aside"].as_array().unwrap().iter().filter_map(serde_json::Value::as_str).collect();
+    assert_eq!(
+        set_aside,
+        [
+            "c: no longer depends on no: there is no such task",
+            "a: put on hold: something about it could not be read",
+            "c: put on hold: c: no longer depends on no: there is no such task",
+            "b: put on hold: what it waits for is on hold",
+        ]
+    );
+}
+
+#[test]
+fn limits_are_set_by_flag_variable_and_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    ran(folder, &["generate", "simple", "plan.json", "--tasks", "50"], 0);
+    ran(folder, &["validate", "plan.json"], 0);
+    let refused = super_planner(folder, &["validate", "plan.json", "--limit", "tasks=49"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("more than the 49 tasks allowed"),
+        "{refused:?}"
+    );
+    std::fs::write(folder.join("c.toml"), "limit_dependencies = 10\n").unwrap();
+    ran(folder, &["validate", "plan.json", "--config", "c.toml"], 2);
+    ran(folder, &["validate", "plan.json", "--config", "c.toml", "--limit", "dependencies=49"], 0);
+    ran(folder, &["validate", "plan.json", "--limit", "task=49"], 2);
+}
+
+#[test]
+fn plans_are_made_up_in_any_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for out in ["plan.json", "plan.yaml", "plan.jsonl", "plan.toml", "plan.csv"] {
+        ran(folder, &["generate", "extreme", out, "--tasks", "120", "--seed", "3"], 0);
+        ran(folder, &["validate", out], 0);
+    }
+    assert_eq!(ran(folder, &["plan-diff", "plan.json", "plan.yaml"], 0), "");
+    ran(folder, &["generate", "extreme", "plan.json"], 2);
+    let beads = ran(folder, &["generate", "grid", "-", "--tasks", "9", "--to", "beads"], 0);
+    assert_eq!(beads.lines().count(), 9);
+}

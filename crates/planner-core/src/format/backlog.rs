@@ -163,6 +163,7 @@ fn task(
     body: &str,
     done: &str,
 ) -> Result<(), ReadError> {
+    reader.begin_entry();
     let Some(mut fields) = reader.fields(front, "the front matter", "write `id: TASK-1`") else {
         return Ok(());
     };
@@ -191,6 +192,7 @@ fn task(
         task.priority = class;
         drop(fields.take(&["priority"]));
     }
+    places.status = fields.peek("status").map(|node| node.span);
     task.standing = standing(reader, &fields, folder, done);
     task.extra = fields.rest_of_task();
     task.extra.insert("file", Value::String(file.path.clone()));

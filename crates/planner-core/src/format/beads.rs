@@ -199,6 +199,7 @@ fn take_record(task: &mut Task, parent: &TaskId) -> Option<Value> {
 }
 
 fn entry<'t>(reader: &mut Reader<'_>, node: Node<'t>, tables: &mut Tables<'t>) -> Result<(), ReadError> {
+    reader.begin_entry();
     let Some(mut fields) =
         reader.fields(node, "an issue", "write `{\"id\": \"...\"}` and what else there is to say")
     else {
@@ -235,6 +236,7 @@ fn entry<'t>(reader: &mut Reader<'_>, node: Node<'t>, tables: &mut Tables<'t>) -
         places.effort = Some(node.span);
         task.effort = reader.effort_of_minutes(&node, "estimated_minutes");
     }
+    places.status = fields.peek("status").map(|node| node.span);
     task.standing = standing(reader, &mut fields, &task);
     let dependencies = tables.dependencies_of(&task.id, fields.take(&["dependencies"]));
     let (relations, records) = relations(reader, dependencies, &mut task, &mut places);

@@ -64,6 +64,7 @@ fn task(reader: &mut Reader<'_>, node: Node<'_>) -> Result<Option<Blocks>, ReadE
         let span = node.span;
         blocked.extend(reader.id(node, "blocks").map(|on| (Dependency::on_completion(on), span)));
     }
+    places.status = fields.peek("status").map(|node| node.span);
     if let Some(node) = fields.peek("status").filter(|node| node.value != NodeValue::Null).cloned() {
         let span = node.span;
         let status = reader.optional_text(Some(node), "status");

@@ -69,6 +69,16 @@ impl InputText {
         &self.files
     }
 
+    /// Returns the paths of the files and where each lies in the text, byte order marks included.
+    pub(super) fn file_ranges(&self) -> Vec<(String, Range<usize>)> {
+        let ranges = self.files.iter().map(|file| {
+            let before = &self.text()[..file.range.start];
+            let mark = if before.ends_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+            (file.path.clone(), file.range.start - mark..file.range.end)
+        });
+        ranges.collect()
+    }
+
     /// Returns where the text begins that formats of one file read.
     pub(super) fn body_start(&self) -> usize {
         self.files.first().map_or(0, |file| file.range.start)

@@ -23,6 +23,24 @@ impl Limits {
     /// The deepest nesting that can be asked for: beyond, a plan could not be read back from where it is stored.
     pub const DEPTH_CEILING: usize = 120;
 
+    /// The names that people set them by.
+    pub const NAMES: [&'static str; 7] =
+        ["bytes", "line_bytes", "depth", "alias_values", "tasks", "dependencies", "diagnostics"];
+
+    /// Returns the limit of that name, one of [`Limits::NAMES`].
+    pub fn named(&mut self, name: &str) -> Option<&mut usize> {
+        Some(match name {
+            "bytes" => &mut self.bytes_max,
+            "line_bytes" => &mut self.line_bytes_max,
+            "depth" => &mut self.depth_max,
+            "alias_values" => &mut self.alias_values_max,
+            "tasks" => &mut self.tasks_max,
+            "dependencies" => &mut self.dependencies_max,
+            "diagnostics" => &mut self.diagnostics_per_code_max,
+            _ => return None,
+        })
+    }
+
     pub(super) fn depth(&self) -> usize {
         self.depth_max.min(Self::DEPTH_CEILING)
     }

@@ -50,13 +50,14 @@ pub(crate) use node::Span;
 pub(crate) use reader::TaskPlaces;
 
 use std::fmt;
+use std::ops::Range;
 
 use self::input::InputText;
 use self::json::Stopped;
 use self::node::{Node, SyntaxError};
 use self::reader::{Memory, Reader};
 use crate::diagnostic::quoted;
-use crate::{Diagnostic, Plan, Source};
+use crate::{Diagnostic, Plan, Source, TaskIndex};
 
 /// What the native format may hold, as JSON Schema (draft 2020-12).
 pub const NATIVE_SCHEMA: &str = include_str!("../../data/plan.schema.json");
@@ -186,6 +187,8 @@ pub struct Reading {
     pub source: Source,
     /// What is wrong or odd with single values. [`crate::validate()`] tells the rest.
     pub diagnostics: Vec<Diagnostic>,
+    /// Tasks that were read without a value that could not be taken.
+    pub broken: Vec<TaskIndex>,
     /// How many entries each rule of the format's table was applied to.
     pub rules: Vec<RuleCount>,
     input: InputText,
@@ -290,10 +293,12 @@ pub fn read_files(name: &str, files: &[InputFile<'_>], options: &ReadOptions) ->
         (plan, reader) = read_text(&input, format, options, Memory::Places)?;
     }
     plan.tasks = std::mem::take(&mut reader.tasks);
+    let broken = std::mem::take(&mut reader.broken);
     let rules = reader.rule_counts();
     let diagnostics = reader.diagnostics.finish();
     let source = input.source.clone();
-    Ok(Reading { plan, format, source, diagnostics, rules, input, options: options.clone() })
+    let options = ReadOptions { format: Some(format), ..options.clone() };
+    Ok(Reading { plan, format, source, diagnostics, broken, rules, input, options })
 }
 
 fn read_text<'i>(
@@ -346,6 +351,16 @@ fn read_text<'i>(
 }
 
 impl Reading {
+    /// Returns the files and where each lies in the text of the source, byte order marks included.
+    pub(crate) fn file_ranges(&self) -> Vec<(String, Range<usize>)> {
+        self.input.file_ranges()
+    }
+
+    /// Returns how it was read; the format is said, also where the content told it.
+    pub(crate) fn options(&self) -> &ReadOptions {
+        &self.options
+    }
+
     /// Returns where each task was written, by reading the text once more.
     pub(crate) fn places(&self) -> Vec<TaskPlaces> {
         match read_text(&self.input, self.format, &self.options, Memory::Places) {

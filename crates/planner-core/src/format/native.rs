@@ -102,6 +102,7 @@ fn task<'n>(
     group: Option<(TaskId, Span)>,
     open: &mut Open<'n>,
 ) -> Result<(), ReadError> {
+    reader.begin_entry();
     let Some(mut fields) = reader.fields(node, "a task", "write at least its id: `{id: build}`") else {
         return Ok(());
     };
@@ -160,6 +161,7 @@ fn task<'n>(
     task.capabilities = reader.capabilities(capabilities, "capabilities");
     task.check = fields.take(&["check"]).and_then(|node| reader.check(node)).map(Box::new);
     task.landing = landing(reader, fields.take(&["landing"]));
+    places.status = fields.peek("standing").or(fields.peek("status")).map(|node| node.span);
     task.standing = standing(reader, fields.take(&["standing", "status"]));
     reader.misspelt(&fields, Owner::Task, Some(task.id.as_str()));
     task.extra = fields.rest_of_task();

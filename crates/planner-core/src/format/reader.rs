@@ -8,7 +8,7 @@ use super::spelling::{Owner, Spellings};
 use super::status::{Meaning, RuleCount, StatusRule};
 use super::{Limits, ReadError};
 use crate::diagnostic::{Diagnostic, Diagnostics, quoted};
-use crate::{Capability, CapabilitySet, Check, Dependency, Effort, Priority, Task, TaskId, When};
+use crate::{Capability, CapabilitySet, Check, Dependency, Effort, Priority, Task, TaskId, TaskIndex, When};
 
 /// Where the parts of a task were written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +17,8 @@ pub(crate) struct TaskPlaces {
     pub(crate) parent: Option<Span>,
     pub(crate) effort: Option<Span>,
     pub(crate) capabilities: Option<Span>,
+    /// The value that says where it stands.
+    pub(crate) status: Option<Span>,
     /// As many as the task has dependencies.
     pub(crate) dependencies: Vec<Span>,
 }
@@ -40,6 +42,10 @@ pub(super) struct Reader<'t> {
     /// Whether something was to be told about a place that was not remembered.
     is_place_missing: bool,
     dependency_count: usize,
+    /// How many errors there were when the entry that is being read began.
+    errors_before: usize,
+    /// The tasks that were read without something that could not be taken.
+    pub(super) broken: Vec<TaskIndex>,
     spellings: Spellings,
     pub(super) diagnostics: Diagnostics,
     pub(super) tasks: Vec<Task>,
@@ -61,6 +67,8 @@ impl<'t> Reader<'t> {
             memory,
             is_place_missing: false,
             dependency_count: 0,
+            errors_before: 0,
+            broken: Vec::new(),
             spellings: Spellings::default(),
             diagnostics: Diagnostics::new(limits.diagnostics_per_code_max),
             tasks: Vec::new(),
@@ -72,6 +80,11 @@ impl<'t> Reader<'t> {
         self.limits
     }
 
+    /// Says that what is told from now on is of another entry.
+    pub(super) fn begin_entry(&mut self) {
+        self.errors_before = self.diagnostics.error_count();
+    }
+
     /// Takes in a task and where its parts were written. An empty title is none: the task is called by its id.
     pub(super) fn add(&mut self, mut task: Task, places: TaskPlaces) -> Result<(), ReadError> {
         self.dependency_count += task.dependencies.len();
@@ -81,6 +94,10 @@ impl<'t> Reader<'t> {
         if self.memory == Memory::Places {
             debug_assert_eq!(task.dependencies.len(), places.dependencies.len());
             self.places.push(places);
+        }
+        if self.diagnostics.error_count() > self.errors_before {
+            self.broken.push(TaskIndex::from_usize(self.tasks.len()));
+            self.begin_entry();
         }
         self.tasks.push(task);
         let refuse = |what, limit| Err(ReadError::TooMany { what, limit });

@@ -113,6 +113,7 @@ fn project_task(reader: &mut Reader<'_>, mut fields: Fields<'_>) -> Result<(), R
         task.effort = reader.effort(&node, "estimated_effort");
     }
     task.capabilities = reader.capabilities(fields.take(&["capabilities_required"]), "capabilities_required");
+    places.status = fields.peek("status").map(|node| node.span);
     task.standing = standing(reader, &fields, "status");
     task.extra = fields.rest_of_task();
     reader.add(task, places)
@@ -127,6 +128,7 @@ fn state_task(reader: &mut Reader<'_>, mut fields: Fields<'_>, id: Node<'_>) -> 
     let command = fields.take(&["test_command"]);
     let is_blank = |node: &Node<'_>| matches!(&node.value, NodeValue::Text(text) if text.trim().is_empty());
     task.check = command.filter(|node| !is_blank(node)).and_then(|node| reader.check(node)).map(Box::new);
+    places.status = fields.peek("state").map(|node| node.span);
     task.standing = standing(reader, &fields, "state");
     task.extra = fields.rest_of_task();
     reader.add(task, places)

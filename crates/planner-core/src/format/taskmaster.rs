@@ -167,6 +167,7 @@ fn task<'t>(
     if let Some(node) = fields.take(&["priority"]) {
         task.priority = reader.priority(node, "priority").unwrap_or_default();
     }
+    places.status = fields.peek("status").map(|node| node.span);
     task.standing = standing(reader, &fields, &task);
     task.extra = fields.rest_of_task();
     task.extra.extend(kept);

@@ -286,7 +286,7 @@ fn byte_order_marks_and_line_ends_of_all_kinds_are_accepted() {
         let other = read_text(name, &format!("\u{feff}{}", text.replace('\n', "\r\n")));
         assert_eq!(other.plan, plain.plan, "{name}");
         for (task, place) in plain.plan.tasks.iter().zip(&other.places()) {
-            let span: std::ops::Range<usize> = place.id.into();
+            let span: Range<usize> = place.id.into();
             assert!(other.source.text()[span].contains(task.id.as_str()), "{name}");
         }
     }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use crate::random::Random;
-use crate::{Dependency, Plan};
+use crate::{Dependency, Task, TaskId};
 
 /// The size and the shape of a layered plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,24 +16,46 @@ pub struct LayeredShape {
     pub dependencies_max: usize,
 }
 
-/// Returns a plan of layers of the same size, the last one smaller where that does not come out even.
-pub fn layered(shape: LayeredShape, seed: u64) -> Plan {
-    let mut random = Random::new(seed);
-    let width = shape.tasks.get().div_ceil(shape.layers.get());
-    let mut tasks: Vec<crate::Task> = Vec::with_capacity(shape.tasks.get());
-    for number in 0..shape.tasks.get() {
-        let layer = number / width;
-        let mut task = super::task(&mut random, &format!("layer-{layer}-task-{}", number % width));
-        if layer > 0 {
-            let before = (layer - 1) * width;
-            for _ in 0..1 + random.below(shape.dependencies_max.max(1)) {
-                let on = tasks[before + random.below(width)].id.clone();
-                task.dependencies.push(Dependency::on_completion(on));
-            }
-            task.dependencies.sort_unstable_by(|a, b| a.on.cmp(&b.on));
-            task.dependencies.dedup();
-        }
-        tasks.push(task);
+/// The tasks, layer by layer.
+#[derive(Debug, Clone)]
+pub(super) struct Layers {
+    shape: LayeredShape,
+    random: Random,
+    made: usize,
+}
+
+impl Layers {
+    pub(super) fn new(shape: LayeredShape, seed: u64) -> Self {
+        Self { shape, random: Random::new(seed), made: 0 }
     }
-    super::plan(format!("layered-{}", shape.tasks), tasks)
+
+    fn width(&self) -> usize {
+        self.shape.tasks.get().div_ceil(self.shape.layers.get())
+    }
+
+    fn id(&self, number: usize) -> TaskId {
+        super::id(&format!("layer-{}-task-{}", number / self.width(), number % self.width()))
+    }
+}
+
+impl Iterator for Layers {
+    type Item = Task;
+
+    fn next(&mut self) -> Option<Task> {
+        if self.made == self.shape.tasks.get() {
+            return None;
+        }
+        let id = self.id(self.made);
+        let mut task = super::work(&mut self.random, id);
+        let layer = self.made / self.width();
+        if let Some(before) = layer.checked_sub(1) {
+            for _ in 0..1 + self.random.below(self.shape.dependencies_max.max(1)) {
+                let on = before * self.width() + self.random.below(self.width());
+                task.dependencies.push(Dependency::on_completion(self.id(on)));
+            }
+            super::sort_and_drop_repeats(&mut task);
+        }
+        self.made += 1;
+        Some(task)
+    }
 }

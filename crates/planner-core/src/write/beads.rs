@@ -12,12 +12,18 @@ const PARTS_UNSAID: [Part; 3] = [Part::Capabilities, Part::Check, Part::Landing]
 pub(super) fn write(plan: &Plan) -> Written {
     let mut text = String::new();
     for task in &plan.tasks {
-        text += &Value::Object(issue(task)).to_string();
-        text.push('\n');
+        text += &issue_line(task);
     }
     let mut losses = losses(plan, &PARTS_UNSAID);
     losses.remove("dependencies on a failure");
     Written::text(text, losses)
+}
+
+/// Returns the line of a task.
+pub(crate) fn issue_line(task: &Task) -> String {
+    let mut line = Value::Object(issue(task)).to_string();
+    line.push('\n');
+    line
 }
 
 fn issue(task: &Task) -> Map<String, Value> {

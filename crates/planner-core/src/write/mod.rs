@@ -11,6 +11,8 @@ mod foreign;
 mod markdown;
 mod taskmaster;
 
+pub(crate) use beads::issue_line;
+
 use std::collections::BTreeMap;
 
 use crate::{Format, Plan};

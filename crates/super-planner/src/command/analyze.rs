@@ -18,7 +18,7 @@ use crate::cli::AnalyzeArgs;
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::{clipped, escaped};
-use crate::plan_file::{self, SoundPlan};
+use crate::plan_file::{self, Defects, SoundPlan};
 use crate::plan_output::{Existing, write_file};
 use crate::table::{Cell, Table};
 use crate::terminal::{BAD, BUSY, DIM, HEADING, Terminal};
@@ -32,7 +32,8 @@ const TITLE_CHARS_MAX: usize = 60;
 
 /// Tells what a plan amounts to.
 pub fn run(args: &AnalyzeArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
-    let SoundPlan { reading, graph } = plan_file::read_sound(&args.plan, args.format, args.tag.as_deref())?;
+    let options = config.read_options(args.format, args.tag.as_deref());
+    let SoundPlan { reading, graph, .. } = plan_file::read_sound(&args.plan, &options, Defects::Refuse)?;
     let picture = Picture::of(&reading.plan, &graph, args.agents, config.agents.value);
     picture.draw(args)?;
     if args.json {

@@ -7,9 +7,10 @@ use planner_core::planning::{Ask, Bounds, Decomposer, Methods, Part, parse_reply
 use planner_core::{Analysis, Format, Plan, TaskGraph};
 
 use crate::cli::PlanArgs;
+use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::{clipped, escaped};
-use crate::plan_file;
+use crate::plan_file::{self, Defects};
 use crate::plan_output::{Existing, format_for, write_plan};
 use crate::terminal::{DIM, HEADING, Terminal};
 
@@ -18,10 +19,18 @@ const TITLE_CHARS_MAX: usize = 90;
 const ENTRIES_SHOWN: usize = 60;
 
 /// Proposes a plan, shows it, and writes it once it is approved.
-pub fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, CliError> {
+pub fn run(args: &PlanArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
     let format = format_for(&args.out, args.to)?;
     let plan = match &args.outline {
-        Some(outline) => plan_file::read_sound(outline, Some(Format::Markdown), None)?.reading.plan,
+        Some(outline) => {
+            plan_file::read_sound(
+                outline,
+                &config.read_options(Some(Format::Markdown), None),
+                Defects::Refuse,
+            )?
+            .reading
+            .plan
+        }
         None => proposed(args, terminal)?,
     };
     show(&plan, terminal);

@@ -4,15 +4,16 @@ use planner_core::PlanDiff;
 use serde_json::json;
 
 use crate::cli::PlanDiffArgs;
+use crate::config::Config;
 use crate::error::{CliError, Exit};
 use crate::escape::escaped;
 use crate::plan_file;
 use crate::terminal::Terminal;
 
 /// Tells how the second plan differs from the first; a difference is a problem, as it is for `diff`.
-pub fn run(args: &PlanDiffArgs, terminal: &Terminal) -> Result<Exit, CliError> {
-    let [first, second] =
-        [&args.first, &args.second].map(|path| plan_file::read(path, None, args.tag.as_deref()));
+pub fn run(args: &PlanDiffArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
+    let options = config.read_options(None, args.tag.as_deref());
+    let [first, second] = [&args.first, &args.second].map(|path| plan_file::read(path, &options));
     let diff = PlanDiff::between(&first?.plan, &second?.plan);
     if args.json {
         let changed: Vec<_> = diff

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::cli::RepairArgs;
+use crate::config::Config;
 use crate::error::{CliError, Exit};
 use crate::escape::escaped;
 use crate::plan_file;
@@ -10,9 +11,9 @@ use crate::plan_output::{Existing, format_for, write_plan};
 use crate::terminal::Terminal;
 
 /// Writes a repaired copy and tells each change.
-pub fn run(args: &RepairArgs, terminal: &Terminal) -> Result<Exit, CliError> {
+pub fn run(args: &RepairArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
     let format = format_for(&args.out, args.to)?;
-    let reading = plan_file::read(&args.plan, args.format, args.tag.as_deref())?;
+    let reading = plan_file::read(&args.plan, &config.read_options(args.format, args.tag.as_deref()))?;
     let (plan, changes) = planner_core::repair(&reading.plan);
     let existing = if args.force { Existing::Replaced } else { Existing::Kept };
     write_plan(&plan, &args.out, format, existing, terminal)?;

@@ -18,7 +18,7 @@ use crate::cli::{AgentKind, LandingChoice, ModelArgs, RunArgs};
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
-use crate::plan_file::{self, SoundPlan};
+use crate::plan_file::{self, Defects, SoundPlan};
 use crate::plan_summary::plan_summary;
 use crate::react_agent::ReactAgent;
 use crate::run::{Run, Voice, new_seed};
@@ -29,7 +29,11 @@ use crate::terminal::{Terminal, WARN};
 
 /// Carries out a plan.
 pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
-    let SoundPlan { reading, graph } = plan_file::read_sound(&args.plan, args.format, args.tag.as_deref())?;
+    let options = config.read_options(args.format, args.tag.as_deref());
+    let defects = if args.lenient { Defects::SetAside } else { Defects::Refuse };
+    let sound = plan_file::read_sound(&args.plan, &options, defects)?;
+    let SoundPlan { reading, graph, set_aside } = &sound;
+    let set_aside: Vec<String> = set_aside.iter().map(ToString::to_string).collect();
     let run_checks = check_trust::decide(&reading.plan, config, args.trust_checks, args.skip_checks)?;
     check_model(args)?;
     let worktrees = WorktreePool::new(config.worktree_options());
@@ -40,7 +44,10 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
     };
     let agents = agents(args, config, &reading.plan);
     if voice(args) == Voice::People {
-        show_plan(args, &reading, &graph, &agents, terminal)?;
+        show_plan(args, reading, graph, &agents, terminal)?;
+        for change in &set_aside {
+            terminal.line(format_args!("  {}", escaped(change)))?;
+        }
     }
     let place = place(args, config, target.as_ref().map(|(repository, _)| repository))?;
     let store = place.open()?;
@@ -48,13 +55,13 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
     let time_scale = config.time_scale.or_flag(args.time_scale).value;
     let (failure_rate, shared_rate) = (args.failure_rate, args.shared_rate);
     let simulation = Simulation { seed, time_scale, failure_rate, shared_rate };
-    let rules = rules(&reading);
+    let rules = rules(reading);
     let run = Run {
         executor: match command {
             Some(command) => Agents::Command(command),
             None => executor(args, &store, simulation)?,
         },
-        plan: reading.plan,
+        plan: sound.reading.plan,
         agents,
         target,
         place,
@@ -75,7 +82,9 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
     };
     let end = run.finish(terminal)?;
     if args.json {
-        terminal.json(&json!({ "report": end.report, "places": end.places, "rules": rules }))?;
+        terminal.json(
+            &json!({ "report": end.report, "places": end.places, "rules": rules, "set_aside": set_aside }),
+        )?;
     } else if !args.events {
         terminal.print(end.report.text(terminal, end.places.time_scale))?;
         terminal.print(end.places.text())?;

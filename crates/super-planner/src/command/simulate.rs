@@ -7,7 +7,7 @@ use crate::cli::SimulateArgs;
 use crate::config::Config;
 use crate::error::{CliError, Exit};
 use crate::escape::escaped;
-use crate::plan_file;
+use crate::plan_file::{self, Defects};
 use crate::terminal::{BAD, GOOD, Terminal};
 
 /// What the seeds came to.
@@ -25,9 +25,12 @@ struct Sum {
 }
 
 /// Simulates, seed by seed, until a promise is not kept.
-pub fn run(args: &SimulateArgs, _config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
+pub fn run(args: &SimulateArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
     let plan = match &args.plan {
-        Some(path) => Some(plan_file::read_sound(path, args.format, None)?.reading.plan),
+        Some(path) => {
+            let options = config.read_options(args.format, None);
+            Some(plan_file::read_sound(path, &options, Defects::Refuse)?.reading.plan)
+        }
         None => None,
     };
     let mut sum = Sum::default();

@@ -1,19 +1,22 @@
 //! `validate`: everything that is wrong with a plan, at once.
 
-use planner_core::{Diagnostic, Reading, Severity, Source, validate};
+use std::collections::HashSet;
+
+use planner_core::{Diagnostic, Plan, Reading, Severity, Source, Standing, TaskId, isolate, validate};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::ValidateArgs;
 use crate::config::Config;
 use crate::error::{CliError, Exit};
+use crate::escape::escaped;
 use crate::plan_file;
 use crate::snippet::Snippets;
 use crate::terminal::{BAD, DIM, GOOD, Terminal, WARN};
 
 /// Tells what is wrong with a plan.
-pub fn run(args: &ValidateArgs, _config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
-    let reading = match plan_file::read(&args.plan, args.format, args.tag.as_deref()) {
+pub fn run(args: &ValidateArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
+    let reading = match plan_file::read(&args.plan, &config.read_options(args.format, args.tag.as_deref())) {
         Ok(reading) => reading,
         Err(error) => return unreadable(error, args, terminal),
     };
@@ -24,6 +27,7 @@ pub fn run(args: &ValidateArgs, _config: &Config, terminal: &Terminal) -> Result
         warnings: count(Severity::Warning),
         notes: count(Severity::Note),
     };
+    let lenient = args.lenient.then(|| Lenient::of(&reading));
     if args.json {
         let told: Vec<JsonDiagnostic<'_>> =
             diagnostics.iter().map(|diagnostic| JsonDiagnostic::new(diagnostic, &reading.source)).collect();
@@ -36,6 +40,7 @@ pub fn run(args: &ValidateArgs, _config: &Config, terminal: &Terminal) -> Result
             "warnings": counts.warnings,
             "notes": counts.notes,
             "diagnostics": told,
+            "set_aside": lenient.as_ref().map(|lenient| &lenient.changes),
         }))?;
     } else {
         let snippets = Snippets::new(&reading.source, terminal);
@@ -43,8 +48,39 @@ pub fn run(args: &ValidateArgs, _config: &Config, terminal: &Terminal) -> Result
             terminal.line(snippets.draw(diagnostic))?;
         }
         terminal.line(summary(&reading, &counts))?;
+        if let Some(lenient) = &lenient {
+            for change in &lenient.changes {
+                terminal.line(format_args!("  {}", escaped(change)))?;
+            }
+            terminal.line(format_args!(
+                "with --lenient, {} of {} tasks are left to run",
+                lenient.left, lenient.tasks
+            ))?;
+        }
     }
-    Ok(Exit::problems_if(counts.errors > 0))
+    Ok(Exit::problems_if(lenient.map_or(counts.errors > 0, |lenient| lenient.left == 0)))
+}
+
+/// What a lenient run makes of a plan.
+struct Lenient {
+    changes: Vec<String>,
+    /// How many tasks there are to do, groups not counted.
+    tasks: usize,
+    /// How many of them are not set aside.
+    left: usize,
+}
+
+impl Lenient {
+    fn of(reading: &Reading) -> Self {
+        let (sound, changes) = isolate(&reading.plan, &reading.broken);
+        let groups: HashSet<&TaskId> = sound.tasks.iter().filter_map(|task| task.parent.as_ref()).collect();
+        let to_do = |plan: &Plan| {
+            let pending = plan.tasks.iter().filter(|task| task.standing == Standing::Pending);
+            pending.filter(|task| !groups.contains(&task.id)).count()
+        };
+        let changes = changes.iter().map(ToString::to_string).collect();
+        Self { changes, tasks: to_do(&reading.plan), left: to_do(&sound) }
+    }
 }
 
 /// How many diagnostics there are.
