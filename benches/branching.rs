@@ -308,8 +308,8 @@ fn median(times: &[f64]) -> (f64, f64, f64) {
 fn measure(profile: Profile) -> Outcome<serde_json::Value> {
     let (rounds, commits, sizes): (usize, usize, &[usize]) = match profile {
         Profile::Smoke => (1, 60, &[1000]),
-        Profile::Quick => (5, 600, &[1000, 10_000]),
-        Profile::Full => (15, 3000, &[1000, 10_000]),
+        Profile::Quick | Profile::Standard => (5, 600, &[1000, 10_000]),
+        Profile::Full | Profile::Soak => (15, 3000, &[1000, 10_000]),
     };
     let machine = Machine::inspect();
     let mut out = std::io::stdout().lock();

@@ -86,8 +86,8 @@ impl Way {
     fn commits(self, profile: Profile) -> usize {
         let (slow, fast) = match profile {
             Profile::Smoke => (5, 60),
-            Profile::Quick => (12, 360),
-            Profile::Full => (120, 12_000),
+            Profile::Quick | Profile::Standard => (12, 360),
+            Profile::Full | Profile::Soak => (120, 12_000),
         };
         match self {
             Self::CommandLine | Self::Libgit2(1) => slow,
@@ -432,8 +432,8 @@ fn summary(way: Way, files: usize, samples: &[Sample]) -> (String, serde_json::V
 fn measure(profile: Profile) -> Outcome<serde_json::Value> {
     let (rounds, sizes): (usize, &[usize]) = match profile {
         Profile::Smoke => (1, &[1000]),
-        Profile::Quick => (3, &[1000, 10_000]),
-        Profile::Full => (5, &[1000, 10_000]),
+        Profile::Quick | Profile::Standard => (3, &[1000, 10_000]),
+        Profile::Full | Profile::Soak => (5, &[1000, 10_000]),
     };
     let machine = Machine::inspect();
     let mut out = std::io::stdout().lock();

@@ -1,14 +1,17 @@
 //! Runs the scenarios and prints the report.
 //!
-//! `PERF_PROFILE=smoke|quick|full cargo bench -p perf-suite --bench scenarios [-- NAME]`, quick by default. With
-//! `PERF_OUT=FILE` the report is also written there as JSON. `--list` prints the names. Options that are meant for the
-//! other benchmarks are ignored. The exit code is 1 where something could not be measured, not where a claim fails.
+//! `PERF_PROFILE=smoke|quick|standard|full|soak cargo bench -p perf-suite --bench scenarios [-- NAME]`, quick by default. With
+//! `PERF_OUT=FILE` the report is also written there as JSON, after every scenario, so that a run that is killed leaves what it
+//! had. `--list` prints the names. Options that are meant for the other benchmarks are ignored. The exit code is 1 where
+//! something could not be measured, not where a claim fails.
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use perf_suite::{Profile, RunRefused, report, run_scenarios, scenarios};
+use perf_suite::{Profile, Progress, Report, RunRefused, Watcher, report, run_watched, scenarios};
 
 /// What the arguments ask for.
 #[derive(Default)]
@@ -16,7 +19,7 @@ struct Request {
     /// Set by `cargo bench`; without it cargo only wants to know that the program starts.
     is_bench: bool,
     is_list: bool,
-    filter: String,
+    filter: Option<String>,
 }
 
 impl Request {
@@ -27,8 +30,9 @@ impl Request {
                 "--bench" => request.is_bench = true,
                 "--list" => request.is_list = true,
                 option if option.starts_with('-') => {}
-                name if request.filter.is_empty() => request.filter = name.to_owned(),
-                _ => {}
+                name => {
+                    request.filter.get_or_insert_with(|| name.to_owned());
+                }
             }
         }
         request
@@ -58,7 +62,9 @@ fn answer(request: &Request, out: &mut dyn Write) -> Result<ExitCode, Box<dyn Er
     if !request.is_bench {
         return Ok(ExitCode::SUCCESS);
     }
-    let report = match run_scenarios(Profile::from_environment()?, &request.filter) {
+    let filters: Vec<String> = request.filter.iter().cloned().collect();
+    let path = std::env::var_os("PERF_OUT").map(PathBuf::from);
+    let report = match run_watched(Profile::from_environment()?, &filters, &keeping(path.clone())) {
         Ok(report) => report,
         // Cargo gives one filter to all benchmarks, and this one was meant for another.
         Err(refused @ RunRefused::NothingToRun { .. }) => {
@@ -68,8 +74,22 @@ fn answer(request: &Request, out: &mut dyn Write) -> Result<ExitCode, Box<dyn Er
         Err(refused @ RunRefused::DebugBuild) => return Err(refused.into()),
     };
     report::write_text(&report, out)?;
-    if let Some(path) = std::env::var_os("PERF_OUT") {
-        report::write_json(&report, &mut std::fs::File::create(path)?)?;
+    if let Some(path) = path {
+        keep(&report, &path)?;
     }
-    Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.has_all_figures() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Returns a watcher that writes the report so far to the file after every scenario.
+fn keeping(path: Option<PathBuf>) -> Watcher {
+    Arc::new(move |progress: Progress<'_>| {
+        if let (Progress::Ended(report), Some(path)) = (progress, &path) {
+            // What cannot be written now is told at the end, when it is tried again.
+            let _ = keep(report, path);
+        }
+    })
+}
+
+fn keep(report: &Report, path: &Path) -> io::Result<()> {
+    report::write_json(report, &mut std::fs::File::create(path)?)
 }

@@ -438,8 +438,8 @@ fn main() -> Outcome<()> {
     let profile = Profile::from_environment()?;
     let (rounds, scale, tasks) = match profile {
         Profile::Smoke => (1, 1, 5_000),
-        Profile::Quick => (5, 4, 100_000),
-        Profile::Full => (11, 20, 1_000_000),
+        Profile::Quick | Profile::Standard => (5, 4, 100_000),
+        Profile::Full | Profile::Soak => (11, 20, 1_000_000),
     };
     let machine = Machine::inspect();
     println!(

@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod browser;
 mod check;
 #[path = "../../crates/state-store/tests/postgres_cluster/programs.rs"]
 mod postgresql_programs;
@@ -29,6 +30,7 @@ Chores:
   check   formatting, lints and documentation, a warning being an error
   test    finds or installs what the tests need, then runs every test and example;
           ARGUMENTS go to `cargo test`, such as a name to filter by or `-- --nocapture`
+  browser finds or installs Chromium, then looks at a performance report in it
   audit   licences, banned crates and sources of all dependencies, and known
           vulnerabilities where the database can be reached
   soak    all tests in a release build with the long ones much longer;
@@ -45,6 +47,7 @@ Environment:
 enum Chore {
     Check,
     Test,
+    Browser,
     Audit,
     Soak,
 }
@@ -54,6 +57,7 @@ impl Chore {
         match name {
             "check" => Some(Self::Check),
             "test" => Some(Self::Test),
+            "browser" => Some(Self::Browser),
             "audit" => Some(Self::Audit),
             "soak" => Some(Self::Soak),
             _ => None,
@@ -64,7 +68,7 @@ impl Chore {
     fn takes_arguments(self) -> bool {
         match self {
             Self::Test | Self::Soak => true,
-            Self::Check | Self::Audit => false,
+            Self::Check | Self::Browser | Self::Audit => false,
         }
     }
 
@@ -72,6 +76,7 @@ impl Chore {
         match self {
             Self::Check => check::run(),
             Self::Test => test::run(arguments),
+            Self::Browser => browser::run(),
             Self::Audit => audit::run(),
             Self::Soak => soak::run(arguments),
         }
@@ -125,7 +130,7 @@ mod tests {
 
     #[test]
     fn help_names_every_chore() {
-        for name in ["check", "test", "audit", "soak"] {
+        for name in ["check", "test", "browser", "audit", "soak"] {
             assert!(Chore::from_name(name).is_some());
             assert!(HELP.contains(&format!("\n  {name} ")), "{name}");
         }

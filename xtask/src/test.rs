@@ -75,7 +75,7 @@ fn find_or_install_postgresql() -> Result<(), StepFailed> {
 
 const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.conf";
 
-fn is_there(program: &str) -> bool {
+pub(crate) fn is_there(program: &str) -> bool {
     Step::new(program).words("--version").succeeds_silently()
 }
 
@@ -84,7 +84,7 @@ fn as_root(program: &str) -> Step {
     if is_there("sudo") { Step::new("sudo").words(program) } else { Step::new(program) }
 }
 
-fn install(program: &'static str, package: &str) -> Result<(), StepFailed> {
+pub(crate) fn install(program: &'static str, package: &str) -> Result<(), StepFailed> {
     if !is_there("apt-get") {
         let remedy = "install it with the package manager of this system";
         return Err(StepFailed::Missing { program, remedy });

@@ -3,6 +3,8 @@
 //! Claims are data: `data/claims.toml` lists them with their sources. A row that gives a number which its source leaves
 //! open says so in `reading`.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use crate::profile::Profile;
@@ -102,7 +104,57 @@ pub enum InvalidClaims {
     },
 }
 
+impl Outcome {
+    /// Returns it as a word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Fails => "fails",
+            Self::Inconclusive { .. } => "inconclusive",
+        }
+    }
+}
+
 const VERSION: u32 = 1;
+
+/// Everything that was stated, measured or not.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ledger {
+    /// What is measured.
+    pub measured: Vec<Claim>,
+    /// What is not a figure, and is shown by something else.
+    pub shown: Vec<Shown>,
+    /// What is not measured yet.
+    pub not_yet: Vec<NotYet>,
+}
+
+/// A statement that is not about a figure.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// Its name, unique.
+    pub id: String,
+    /// Who stated it.
+    pub source: String,
+    /// What was stated.
+    pub statement: String,
+    /// The command or the test that shows it.
+    pub by: String,
+}
+
+/// A statement that nothing measures yet.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotYet {
+    /// Its name, unique.
+    pub id: String,
+    /// Who stated it.
+    pub source: String,
+    /// What was stated.
+    pub statement: String,
+    /// What is missing.
+    pub why: String,
+}
 
 /// The file as it is stored.
 #[derive(Deserialize)]
@@ -111,6 +163,10 @@ struct ClaimsFile {
     version: u32,
     #[serde(default)]
     claim: Vec<ClaimRow>,
+    #[serde(default)]
+    shown: Vec<Shown>,
+    #[serde(default)]
+    not_yet: Vec<NotYet>,
 }
 
 #[derive(Deserialize)]
@@ -127,26 +183,39 @@ struct ClaimRow {
     profile: String,
 }
 
-/// Returns the claims that the suite comes with.
+/// Returns the claims that the suite comes with and measures.
 pub fn claims() -> Vec<Claim> {
-    parse_claims(include_str!("../data/claims.toml")).expect("a test reads the file that is compiled in")
+    ledger().measured
 }
 
-/// Returns the claims of a file, in its order.
-pub fn parse_claims(text: &str) -> Result<Vec<Claim>, InvalidClaims> {
+/// Returns everything that was stated of a system such as this one.
+pub fn ledger() -> Ledger {
+    parse_ledger(include_str!("../data/claims.toml")).expect("a test reads the file that is compiled in")
+}
+
+/// Returns the ledger of a file, each table in its order.
+pub fn parse_ledger(text: &str) -> Result<Ledger, InvalidClaims> {
     let file: ClaimsFile = toml::from_str(text)?;
     if file.version != VERSION {
         return Err(InvalidClaims::Version { found: file.version });
     }
-    let mut claims: Vec<Claim> = Vec::with_capacity(file.claim.len());
-    for row in file.claim {
-        let claim = row.into_claim()?;
-        if claims.iter().any(|earlier| earlier.id == claim.id) {
-            return Err(InvalidClaims::Repeated { id: claim.id });
-        }
-        claims.push(claim);
+    let measured = file.claim.into_iter().map(ClaimRow::into_claim).collect::<Result<Vec<_>, _>>()?;
+    let ledger = Ledger { measured, shown: file.shown, not_yet: file.not_yet };
+    let mut ids = BTreeSet::new();
+    let repeated = ledger.ids().find(|id| !ids.insert(*id)).map(str::to_owned);
+    match repeated {
+        Some(id) => Err(InvalidClaims::Repeated { id }),
+        None => Ok(ledger),
     }
-    Ok(claims)
+}
+
+impl Ledger {
+    /// Returns the names of all rows.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        let measured = self.measured.iter().map(|claim| claim.id.as_str());
+        let shown = self.shown.iter().map(|row| row.id.as_str());
+        measured.chain(shown).chain(self.not_yet.iter().map(|row| row.id.as_str()))
+    }
 }
 
 impl ClaimRow {
@@ -242,7 +311,7 @@ mod tests {
         let report = ScenarioReport {
             series: vec![Series {
                 metric: "load/1000".to_owned(),
-                what: "",
+                what: String::new(),
                 unit: Unit::Seconds,
                 samples: vec![low, low, low, high, high, high],
             }],
@@ -277,8 +346,7 @@ mod tests {
 
     #[test]
     fn the_file_that_comes_with_the_suite_is_sound() {
-        let claims = parse_claims(include_str!("../data/claims.toml")).unwrap();
-        assert!(!claims.is_empty());
+        let claims = parse_ledger(include_str!("../data/claims.toml")).unwrap().measured;
         let scenarios = crate::scenarios::all();
         for claim in claims {
             assert!(
@@ -288,6 +356,73 @@ mod tests {
                 claim.scenario
             );
         }
+    }
+
+    #[test]
+    fn every_row_that_was_stated_is_in_the_ledger() {
+        // The names in the list of claims that was given; a row may stand for a part of one, as `SP-LOAD.time` does.
+        const STATED: [&str; 56] = [
+            "SP-LOAD",
+            "SP-ASSIGN",
+            "SP-TRANSITION",
+            "SP-ANALYSIS",
+            "SP-GIT",
+            "SP-SPAWN",
+            "SP-AGENTS",
+            "SP-FILEOPS",
+            "SP-STATEMODS",
+            "SP-COMMITS",
+            "SP-PLANNING",
+            "SP-MULTI",
+            "SP-SCALE",
+            "BENCH-001",
+            "BENCH-002",
+            "BENCH-003",
+            "BENCH-004",
+            "BENCH-005",
+            "SP-MODE",
+            "SP-DATA",
+            "SP-REGRESSION",
+            "SP-MONITOR",
+            "KH-COMPOSE",
+            "KH-MIN",
+            "KH-MEMORY",
+            "KH-DB",
+            "KH-CACHE",
+            "KH-SUCCESS",
+            "KH-SCALE",
+            "KH-OVERHEAD",
+            "KH-CITIME",
+            "KH-REGRESSION",
+            "KH-HISTORY",
+            "PR-LATENCY",
+            "PR-STREAM",
+            "PR-TOOLS",
+            "PR-SESSION",
+            "PR-MEMORY",
+            "PR-USERS",
+            "PR-RECOVERY",
+            "PR-UPTIME",
+            "PR-WINDOW",
+            "PR-LIMITS",
+            "PR-OPS",
+            "SK-ITERATION",
+            "SK-TASK",
+            "SK-PREPROCESS",
+            "SK-EVENT",
+            "SK-TOKENS",
+            "SK-INITIAL",
+            "SK-CONCURRENT",
+            "SK-MEMORY",
+            "EV-SPEEDUP",
+            "EV-MEMORY",
+            "EV-CPU",
+            "EV-LEAKS",
+        ];
+        let ledger = ledger();
+        let ids: BTreeSet<_> = ledger.ids().map(|id| id.split('.').next().unwrap_or(id)).collect();
+        let missing: Vec<_> = STATED.iter().filter(|name| !ids.contains(**name)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]
@@ -306,7 +441,7 @@ mod tests {
             (format!("version = 1\n{}", row("a", "nan", "full")), "not a finite number"),
             (format!("version = 1\n{}", row("a", "1.0", "long")), "a cannot be used"),
         ] {
-            let failure = parse_claims(&text).unwrap_err().to_string();
+            let failure = parse_ledger(&text).unwrap_err().to_string();
             assert!(failure.contains(message), "{failure}");
         }
     }

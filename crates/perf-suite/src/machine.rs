@@ -3,10 +3,11 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use sysinfo::{Disks, System};
 
 /// A machine, as far as it matters to a figure. What cannot be found out reads `unknown` or is absent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// The name of the processor.
     pub cpu: String,
@@ -53,6 +54,15 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Returns what tells machines apart whose figures cannot be compared: processor, cores and file system, not what
+    /// changes from hour to hour.
+    pub fn key(&self) -> String {
+        let cores = self.cores_logical.unwrap_or(0);
+        format!("{}; {cores} cores; {}", self.cpu, self.file_system)
+    }
+}
+
 fn operating_system() -> String {
     let or_unknown = |text: Option<String>| text.unwrap_or_else(|| UNKNOWN.to_owned());
     format!(
@@ -63,7 +73,7 @@ fn operating_system() -> String {
 }
 
 /// Returns the file system of the longest mount point that the folder lies under.
-fn file_system_of(folder: &Path) -> String {
+pub(crate) fn file_system_of(folder: &Path) -> String {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let Ok(disks) = Disks::new_with_refreshed_list() else {
         return UNKNOWN.to_owned();

@@ -2,24 +2,31 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// The environment variable that names the profile.
 pub(crate) const PROFILE_VARIABLE: &str = "PERF_PROFILE";
 
 /// How thorough a run is; a later variant says more and takes longer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// A few small samples: shows that everything runs, and decides no claim.
     Smoke,
     /// Enough samples for every claim in seconds.
     #[default]
     Quick,
-    /// The sizes and repetitions that the claims name.
+    /// What a change is judged by: minutes.
+    Standard,
+    /// The sizes and repetitions that the claims name: over an hour.
     Full,
+    /// As `Full`, with endurance for hours.
+    Soak,
 }
 
 /// A name that is no profile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` is no profile: it is one of smoke, quick, full")]
+#[error("`{name}` is no profile: it is one of smoke, quick, standard, full, soak")]
 pub struct UnknownProfile {
     /// The name given.
     pub name: String,
@@ -27,14 +34,16 @@ pub struct UnknownProfile {
 
 impl Profile {
     /// All profiles, the shortest first.
-    pub const ALL: [Self; 3] = [Self::Smoke, Self::Quick, Self::Full];
+    pub const ALL: [Self; 5] = [Self::Smoke, Self::Quick, Self::Standard, Self::Full, Self::Soak];
 
     /// Returns its name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Smoke => "smoke",
             Self::Quick => "quick",
+            Self::Standard => "standard",
             Self::Full => "full",
+            Self::Soak => "soak",
         }
     }
 
@@ -49,9 +58,11 @@ impl Profile {
     /// Returns how long one scenario may go on taking samples.
     pub fn scenario_budget(self) -> Duration {
         match self {
-            Self::Smoke => Duration::from_secs(5),
-            Self::Quick => Duration::from_secs(20),
-            Self::Full => Duration::from_secs(600),
+            Self::Smoke => Duration::from_secs(1),
+            Self::Quick => Duration::from_secs(12),
+            Self::Standard => Duration::from_secs(60),
+            Self::Full => Duration::from_secs(2400),
+            Self::Soak => Duration::from_secs(6 * 3600),
         }
     }
 }

@@ -1,22 +1,29 @@
 //! Running scenarios and judging the claims by what they measured.
 
 use std::error::Error;
+use std::sync::Arc;
+use std::time::Instant;
+
+use state_store::{Clock as _, SystemClock};
 
 use crate::claim::claims;
+use crate::gauge::Gauge;
 use crate::machine::Machine;
+use crate::monitor::{HiccupMeter, INTERVAL, Monitor, Usage, UsageLog};
+use crate::pause::{Pause, share_of_tail};
 use crate::profile::Profile;
-use crate::report::Report;
+use crate::report::{Build, Report};
 use crate::scenario::{Recorder, Scenario};
 use crate::scenarios;
 use crate::series::Series;
 
 /// What one scenario measured.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ScenarioReport {
     /// Its name.
-    pub id: &'static str,
+    pub id: String,
     /// What it shows.
-    pub statement: &'static str,
+    pub statement: String,
     /// What it measured; empty where it failed.
     pub series: Vec<Series>,
     /// What a reader of the figures must know.
@@ -25,6 +32,12 @@ pub struct ScenarioReport {
     pub truncated: bool,
     /// Why it has no figures, if it failed.
     pub failure: Option<String>,
+    /// What the process used meanwhile.
+    pub usage: UsageLog,
+    /// When work that could go on did not.
+    pub pauses: Vec<Pause>,
+    /// Which share of the slowest hundredth of its operations overlapped a pause; absent where it told of no operations.
+    pub tail_explained: Option<f64>,
 }
 
 /// Why nothing was measured.
@@ -43,49 +56,134 @@ pub enum RunRefused {
     },
 }
 
-/// Runs every scenario whose name contains the filter (an empty one fits all) and judges the claims about them.
+/// What happens in a run, for those who look on.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// A scenario begins; the gauge shows how it goes.
+    Began {
+        /// Its name.
+        id: &'a str,
+        /// What it shows.
+        statement: &'a str,
+        /// What shows of it.
+        gauge: Arc<Gauge>,
+    },
+    /// A sample of the process was taken. Comes from a thread of its own.
+    Used(&'a Usage),
+    /// A scenario has ended; the report so far holds it.
+    Ended(&'a Report),
+}
+
+/// Somebody who looks on.
+pub type Watcher = Arc<dyn Fn(Progress<'_>) + Send + Sync>;
+
+/// Returns the watcher that looks at nothing.
+pub fn nobody() -> Watcher {
+    Arc::new(|_: Progress<'_>| ())
+}
+
+/// Runs every scenario whose name contains one of the filters (none fits all) and judges the claims about them.
 ///
 /// A scenario that fails is reported as failed and does not keep the others from running.
-pub fn run_scenarios(profile: Profile, filter: &str) -> Result<Report, RunRefused> {
+pub fn run_scenarios(profile: Profile, filters: &[String]) -> Result<Report, RunRefused> {
+    run_watched(profile, filters, &nobody())
+}
+
+/// Does the same, and tells a watcher how it goes.
+pub fn run_watched(profile: Profile, filters: &[String], watcher: &Watcher) -> Result<Report, RunRefused> {
+    let all = scenarios::all();
+    let chosen = choose(&all, filters)?;
+    measure(profile, &chosen, watcher)
+}
+
+/// Runs these scenarios, whoever they are from, and judges the claims about them.
+pub fn measure(
+    profile: Profile,
+    scenarios: &[&dyn Scenario],
+    watcher: &Watcher,
+) -> Result<Report, RunRefused> {
     if cfg!(debug_assertions) {
         return Err(RunRefused::DebugBuild);
     }
-    let all = scenarios::all();
-    let chosen: Vec<_> = all.iter().filter(|scenario| scenario.id().contains(filter)).collect();
-    if chosen.is_empty() {
+    Ok(measure_anyway(profile, scenarios, watcher))
+}
+
+/// Runs scenarios also in a build that is not optimised, for tests.
+pub(crate) fn measure_anyway(profile: Profile, scenarios: &[&dyn Scenario], watcher: &Watcher) -> Report {
+    let mut report = Report {
+        began_at_ms: SystemClock.now().as_millis(),
+        build: Build::current(),
+        profile,
+        // Before the scenarios, which are a load of their own.
+        machine: Machine::inspect(),
+        is_complete: false,
+        scenarios: Vec::new(),
+        verdicts: Vec::new(),
+    };
+    for scenario in scenarios {
+        report.scenarios.push(run_one(*scenario, profile, watcher));
+        judge(&mut report);
+        report.is_complete = report.scenarios.len() == scenarios.len();
+        watcher(Progress::Ended(&report));
+    }
+    report
+}
+
+fn choose<'a>(all: &'a [Box<dyn Scenario>], filters: &[String]) -> Result<Vec<&'a dyn Scenario>, RunRefused> {
+    let fits = |scenario: &dyn Scenario, filter: &String| scenario.id().contains(filter.as_str());
+    if let Some(filter) = filters.iter().find(|filter| !all.iter().any(|one| fits(one.as_ref(), filter))) {
         return Err(RunRefused::NothingToRun {
-            filter: filter.to_owned(),
+            filter: filter.clone(),
             known: all.iter().map(|scenario| scenario.id()).collect::<Vec<_>>().join(", "),
         });
     }
-    // Before the scenarios, which are a load of their own.
-    let machine = Machine::inspect();
-    let reports: Vec<_> = chosen.iter().map(|scenario| run_one(scenario.as_ref(), profile)).collect();
-    Ok(judge(profile, machine, reports))
+    let is_chosen =
+        |scenario: &dyn Scenario| filters.is_empty() || filters.iter().any(|filter| fits(scenario, filter));
+    Ok(all.iter().map(AsRef::as_ref).filter(|scenario| is_chosen(*scenario)).collect())
 }
 
-fn run_one(scenario: &dyn Scenario, profile: Profile) -> ScenarioReport {
-    let mut recorder = Recorder::new(profile.scenario_budget());
+fn run_one(scenario: &dyn Scenario, profile: Profile, watcher: &Watcher) -> ScenarioReport {
+    let gauge = Arc::new(Gauge::default());
+    let (id, statement) = (scenario.id(), scenario.statement());
+    watcher(Progress::Began { id, statement, gauge: Arc::clone(&gauge) });
+    let onlooker = Arc::clone(watcher);
+    let monitor = Monitor::start(INTERVAL, move |usage| onlooker(Progress::Used(usage)));
+    let hiccups = HiccupMeter::start();
+    let mut recorder = Recorder::with_gauge(profile.scenario_budget(), gauge);
+    let begun = Instant::now();
     let outcome = scenario.run(profile, &mut recorder);
-    let (series, notes, truncated) = recorder.finish();
+    let mut recorded = recorder.finish();
+    // A machine on which no thread can be started any more has figures without what was used.
+    recorded.pauses.extend(
+        hiccups.map(HiccupMeter::finish).unwrap_or_default().iter().map(|stall| Pause::of(stall, begun)),
+    );
+    let usage = monitor.map(Monitor::finish).unwrap_or_default();
     let (series, failure) = match outcome {
-        Ok(()) => (series, None),
+        Ok(()) => (recorded.series, None),
         Err(failed) => (Vec::new(), Some(with_causes(&failed))),
     };
-    ScenarioReport { id: scenario.id(), statement: scenario.statement(), series, notes, truncated, failure }
+    ScenarioReport {
+        id: id.to_owned(),
+        statement: statement.to_owned(),
+        series,
+        notes: recorded.notes,
+        truncated: recorded.is_truncated,
+        failure,
+        usage,
+        tail_explained: share_of_tail(&recorded.operations, &recorded.pauses),
+        pauses: recorded.pauses,
+    }
 }
 
-fn judge(profile: Profile, machine: Machine, scenarios: Vec<ScenarioReport>) -> Report {
-    let verdicts = claims()
-        .iter()
-        .filter(|claim| scenarios.iter().any(|report| report.id == claim.scenario))
-        .map(|claim| claim.verdict(profile, &scenarios))
-        .collect();
-    Report { profile, machine, scenarios, verdicts }
+/// Judges every claim about the scenarios of the report.
+pub(crate) fn judge(report: &mut Report) {
+    let claims = claims();
+    let about = claims.iter().filter(|claim| report.scenarios.iter().any(|ran| ran.id == claim.scenario));
+    report.verdicts = about.map(|claim| claim.verdict(report.profile, &report.scenarios)).collect();
 }
 
 /// Returns the texts of the error and of all its causes.
-fn with_causes(error: &dyn Error) -> String {
+pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -98,8 +196,8 @@ fn with_causes(error: &dyn Error) -> String {
 #[cfg(test)]
 impl ScenarioReport {
     /// Returns the report of a scenario that measured nothing.
-    pub(crate) fn empty(id: &'static str) -> Self {
-        Self { id, statement: "", series: Vec::new(), notes: Vec::new(), truncated: false, failure: None }
+    pub(crate) fn empty(id: &str) -> Self {
+        Self { id: id.to_owned(), ..Self::default() }
     }
 }
 
@@ -112,11 +210,11 @@ mod tests {
     struct Broken;
 
     impl Scenario for Broken {
-        fn id(&self) -> &'static str {
+        fn id(&self) -> &str {
             "BROKEN"
         }
 
-        fn statement(&self) -> &'static str {
+        fn statement(&self) -> &str {
             "fails half way"
         }
 
@@ -128,14 +226,30 @@ mod tests {
 
     #[test]
     fn a_failed_scenario_is_reported_without_figures() {
-        let report = run_one(&Broken, Profile::Smoke);
+        let report = run_one(&Broken, Profile::Smoke, &nobody());
         assert_eq!(report.failure.as_deref(), Some("writing the plan failed: the disk is full"));
         assert!(report.series.is_empty());
+        assert!(report.usage.taken > 0);
     }
 
     #[test]
     fn a_debug_build_refuses_to_measure() {
-        let refused = run_scenarios(Profile::Smoke, "no such scenario").unwrap_err();
-        assert_eq!(matches!(refused, RunRefused::DebugBuild), cfg!(debug_assertions));
+        let refused = run_scenarios(Profile::Smoke, &["no such scenario".to_owned()]).unwrap_err();
+        assert!(matches!(refused, RunRefused::NothingToRun { .. }));
+        let refused = measure(Profile::Smoke, &[&Broken], &nobody());
+        assert_eq!(refused.is_err(), cfg!(debug_assertions));
+    }
+
+    #[test]
+    fn each_report_but_the_last_is_partial() {
+        let seen = Arc::new(parking_lot::Mutex::new(Vec::new()));
+        let notes = Arc::clone(&seen);
+        let watcher: Watcher = Arc::new(move |progress: Progress<'_>| {
+            if let Progress::Ended(report) = progress {
+                notes.lock().push((report.scenarios.len(), report.is_complete));
+            }
+        });
+        measure_anyway(Profile::Smoke, &[&Broken, &Broken], &watcher);
+        assert_eq!(*seen.lock(), [(1, false), (2, true)]);
     }
 }

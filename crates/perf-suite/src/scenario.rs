@@ -1,18 +1,21 @@
 //! What can be measured, and where it puts its figures.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::gauge::Gauge;
+use crate::pause::{Operation, Pause};
 use crate::profile::Profile;
 use crate::series::{Series, Unit};
 
 /// One thing worth measuring, with the real implementations.
 pub trait Scenario {
     /// Returns its name, such as `BENCH-001`: unique, and the same in every version.
-    fn id(&self) -> &'static str;
+    fn id(&self) -> &str;
 
     /// Returns what it shows, in a sentence.
-    fn statement(&self) -> &'static str;
+    fn statement(&self) -> &str;
 
     /// Takes samples as the profile asks, and records each series once.
     ///
@@ -41,19 +44,35 @@ impl ScenarioFailed {
     }
 }
 
+/// What a scenario took down.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    pub(crate) series: Vec<Series>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) is_truncated: bool,
+    pub(crate) operations: Vec<Operation>,
+    pub(crate) pauses: Vec<Pause>,
+}
+
 /// Takes down what one scenario measures, and tells it when to stop.
 #[derive(Debug)]
 pub struct Recorder {
+    begun: Instant,
     deadline: Instant,
-    truncated: bool,
-    series: Vec<Series>,
-    notes: Vec<String>,
+    gauge: Arc<Gauge>,
+    recorded: Recorded,
 }
 
 impl Recorder {
     /// Returns an empty recorder whose scenario may take samples for that long from now.
     pub fn new(budget: Duration) -> Self {
-        Self { deadline: Instant::now() + budget, truncated: false, series: Vec::new(), notes: Vec::new() }
+        Self::with_gauge(budget, Arc::default())
+    }
+
+    /// Returns a recorder whose scenario can be watched and told to stop by a gauge.
+    pub(crate) fn with_gauge(budget: Duration, gauge: Arc<Gauge>) -> Self {
+        let begun = Instant::now();
+        Self { begun, deadline: begun + budget, gauge, recorded: Recorded::default() }
     }
 
     /// Records a series.
@@ -61,35 +80,59 @@ impl Recorder {
     /// # Panics
     ///
     /// If the metric was recorded before: two series of one name would be two truths.
-    pub fn record(&mut self, metric: impl Into<String>, what: &'static str, unit: Unit, samples: Vec<f64>) {
+    pub fn record(
+        &mut self,
+        metric: impl Into<String>,
+        what: impl Into<String>,
+        unit: Unit,
+        samples: Vec<f64>,
+    ) {
         let metric = metric.into();
-        assert!(
-            self.series.iter().all(|series| series.metric != metric),
-            "the metric {metric} is recorded once"
-        );
-        self.series.push(Series { metric, what, unit, samples });
+        let is_new = self.recorded.series.iter().all(|series| series.metric != metric);
+        assert!(is_new, "the metric {metric} is recorded once");
+        self.recorded.series.push(Series { metric, what: what.into(), unit, samples });
     }
 
     /// Adds a sentence that a reader of the figures must know.
     pub fn note(&mut self, text: impl Into<String>) {
-        self.notes.push(text.into());
+        self.recorded.notes.push(text.into());
     }
 
-    /// Returns whether the time is up; the report then says that the scenario was cut short.
+    /// Adds operations, so that the slow ones can be held against pauses.
+    pub fn operations(&mut self, operations: impl IntoIterator<Item = Operation>) {
+        self.recorded.operations.extend(operations);
+    }
+
+    /// Adds pauses that the scenario saw itself; those of the platform are seen anyway.
+    pub fn pauses(&mut self, pauses: impl IntoIterator<Item = Pause>) {
+        self.recorded.pauses.extend(pauses);
+    }
+
+    /// Returns the moment that operations and pauses count from.
+    pub fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// Returns what shows to others while the scenario runs.
+    pub fn gauge(&self) -> Arc<Gauge> {
+        Arc::clone(&self.gauge)
+    }
+
+    /// Returns whether the time is up, or somebody has said stop; the report then says that the scenario was cut short.
     pub fn out_of_time(&mut self) -> bool {
-        let out = Instant::now() >= self.deadline;
-        self.truncated |= out;
+        let out = Instant::now() >= self.deadline || self.gauge.is_stopped();
+        self.recorded.is_truncated |= out;
         out
     }
 
     /// Returns the series so far.
     pub fn series(&self) -> &[Series] {
-        &self.series
+        &self.recorded.series
     }
 
-    /// Ends the recording: the series, the notes, and whether the scenario was cut short.
-    pub(crate) fn finish(self) -> (Vec<Series>, Vec<String>, bool) {
-        (self.series, self.notes, self.truncated)
+    /// Ends the recording.
+    pub(crate) fn finish(self) -> Recorded {
+        self.recorded
     }
 }
 
@@ -101,9 +144,16 @@ mod tests {
     fn being_out_of_time_is_remembered() {
         let mut recorder = Recorder::new(Duration::from_secs(3600));
         assert!(!recorder.out_of_time());
-        assert!(!recorder.finish().2);
+        assert!(!recorder.finish().is_truncated);
         let mut recorder = Recorder::new(Duration::ZERO);
         assert!(recorder.out_of_time());
-        assert!(recorder.finish().2);
+        assert!(recorder.finish().is_truncated);
+    }
+
+    #[test]
+    fn somebody_else_can_say_stop() {
+        let mut recorder = Recorder::new(Duration::from_secs(3600));
+        recorder.gauge().stop();
+        assert!(recorder.out_of_time());
     }
 }

@@ -11,7 +11,7 @@ const CONFIDENCE: f64 = 0.95;
 
 /// The unit of a metric. Values are in the base unit; texts choose a readable multiple.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Seconds of wall-clock time.
     Seconds,
@@ -19,6 +19,19 @@ pub enum Unit {
     Bytes,
     /// A quotient of two values of one unit.
     Ratio,
+    /// How many a second.
+    PerSecond,
+    /// How many.
+    Count,
+}
+
+/// Which way a figure is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Better {
+    /// The less, the better.
+    Less,
+    /// The more, the better.
+    More,
 }
 
 impl Unit {
@@ -28,6 +41,17 @@ impl Unit {
             Self::Seconds => "seconds",
             Self::Bytes => "bytes",
             Self::Ratio => "ratio",
+            Self::PerSecond => "per_second",
+            Self::Count => "count",
+        }
+    }
+
+    /// Returns which way is better; `None` where that depends on what was measured.
+    pub fn better(self) -> Option<Better> {
+        match self {
+            Self::Seconds | Self::Bytes => Some(Better::Less),
+            Self::PerSecond => Some(Better::More),
+            Self::Ratio | Self::Count => None,
         }
     }
 
@@ -45,6 +69,8 @@ impl Unit {
             Self::Seconds => scaled(&[(1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")]),
             Self::Bytes => scaled(&[(1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")]),
             Self::Ratio => format!("{value:.3}"),
+            Self::PerSecond => format!("{value:.1}/s"),
+            Self::Count => format!("{value:.0}"),
         }
     }
 }
@@ -61,7 +87,7 @@ pub struct Series {
     /// The name of the metric, unique in its scenario, such as `load/1000`.
     pub metric: String,
     /// What was measured, in a phrase.
-    pub what: &'static str,
+    pub what: String,
     /// The unit of the samples.
     pub unit: Unit,
     /// The samples in the order in which they were taken.
@@ -106,6 +132,8 @@ mod tests {
             (Unit::Bytes, 512.0, "512.000 B"),
             (Unit::Bytes, -2048.0, "-2.048 kB"),
             (Unit::Ratio, 1.5, "1.500"),
+            (Unit::PerSecond, 12.34, "12.3/s"),
+            (Unit::Count, 3.0, "3"),
         ] {
             assert_eq!(unit.format(value), text);
         }
@@ -115,7 +143,7 @@ mod tests {
     fn a_short_series_has_a_median_and_no_interval() {
         let mut series = Series {
             metric: "load/10".to_owned(),
-            what: "",
+            what: String::new(),
             unit: Unit::Seconds,
             samples: vec![3.0, 1.0, 2.0],
         };

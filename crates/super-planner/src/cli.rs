@@ -13,6 +13,13 @@ use planner_core::{Format, Limits};
 use state_store::StreamName;
 use state_store::task::Moment;
 
+mod bench;
+
+pub use bench::{
+    BenchArgs, BenchClaimsArgs, BenchCommand, BenchCompareArgs, BenchHistoryArgs, BenchHistoryCommand,
+    BenchProfile, BenchReportArgs, BenchSelfTestArgs, ReportFormat,
+};
+
 use crate::error::EXIT_CODES_HELP;
 
 /// The command line.
@@ -185,7 +192,7 @@ impl Command {
             Self::Snapshot(args) => args.json,
             Self::Compact(args) => args.json,
             Self::Doctor(args) => args.json,
-            Self::Bench(args) => args.json,
+            Self::Bench(args) => args.wants_json(),
             Self::Prove(ProveArgs { command }) => match command {
                 ProveCommand::Crash(args) => args.json,
                 ProveCommand::CrashVictim(_) => false,
@@ -929,35 +936,6 @@ pub struct DoctorArgs {
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// The arguments of `bench`.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "\
-Examples:
-  super-planner bench --profile smoke
-  super-planner bench BENCH-003 --json")]
-pub struct BenchArgs {
-    /// Only the scenarios with one of these in their names
-    #[arg(value_name = "SCENARIO")]
-    pub scenarios: Vec<String>,
-    /// How thorough
-    #[arg(long, value_enum, default_value = "quick")]
-    pub profile: BenchProfile,
-    /// Answer in JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// How thorough a measurement is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum BenchProfile {
-    /// Shows that everything runs.
-    Smoke,
-    /// Enough for every claim in seconds.
-    Quick,
-    /// As the claims name it.
-    Full,
 }
 
 /// The arguments of `simulate`.

@@ -1,56 +1,57 @@
 //! A report as JSON, for other programs: the shape has a version, and a change that could break a reader raises it.
 //!
 //! Durations are in seconds and sizes in bytes. Every series carries all its samples, so that any other statistic can be
-//! computed from it.
+//! computed from it; summaries and claims stand there for readers, and are computed again when a report is read.
 
 use std::io;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::claim::{Bound, Outcome, Verdict};
-use crate::report::Report;
-use crate::run::ScenarioReport;
+use crate::machine::Machine;
+use crate::monitor::UsageLog;
+use crate::pause::Pause;
+use crate::profile::Profile;
+use crate::report::{Build, Report};
+use crate::run::{ScenarioReport, judge};
 use crate::series::{Series, Summary, Unit};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(Serialize, Deserialize)]
+struct Document {
     version: u32,
-    profile: &'static str,
-    machine: MachinePart<'a>,
-    scenarios: Vec<ScenarioPart<'a>>,
-    claims: Vec<ClaimPart<'a>>,
+    began_at_ms: u64,
+    build: Build,
+    profile: Profile,
+    machine: Machine,
+    is_complete: bool,
+    scenarios: Vec<ScenarioPart>,
+    #[serde(skip_deserializing)]
+    claims: Vec<ClaimPart>,
 }
 
-#[derive(Serialize)]
-struct MachinePart<'a> {
-    cpu: &'a str,
-    cores_physical: Option<usize>,
-    cores_logical: Option<usize>,
-    memory_bytes: Option<u64>,
-    system: &'a str,
-    load_average: Option<f64>,
-    file_system: &'a str,
-}
-
-#[derive(Serialize)]
-struct ScenarioPart<'a> {
-    id: &'a str,
-    statement: &'a str,
+#[derive(Serialize, Deserialize)]
+struct ScenarioPart {
+    id: String,
+    statement: String,
     truncated: bool,
-    failure: Option<&'a str>,
-    notes: &'a [String],
-    series: Vec<SeriesPart<'a>>,
+    failure: Option<String>,
+    notes: Vec<String>,
+    series: Vec<SeriesPart>,
+    usage: UsageLog,
+    pauses: Vec<Pause>,
+    tail_explained: Option<f64>,
 }
 
-#[derive(Serialize)]
-struct SeriesPart<'a> {
-    metric: &'a str,
-    what: &'a str,
+#[derive(Serialize, Deserialize)]
+struct SeriesPart {
+    metric: String,
+    what: String,
     unit: Unit,
+    #[serde(skip_deserializing)]
     summary: Option<SummaryPart>,
-    samples: &'a [f64],
+    samples: Vec<f64>,
 }
 
 #[derive(Serialize)]
@@ -68,65 +69,118 @@ struct IntervalPart {
 }
 
 #[derive(Serialize)]
-struct ClaimPart<'a> {
-    id: &'a str,
-    source: &'a str,
-    statement: &'a str,
-    reading: Option<&'a str>,
-    scenario: &'a str,
-    metric: &'a str,
+struct ClaimPart {
+    id: String,
+    source: String,
+    statement: String,
+    reading: Option<String>,
+    scenario: String,
+    metric: String,
     unit: Unit,
     at_most: Option<f64>,
     at_least: Option<f64>,
     outcome: &'static str,
-    why: Option<&'a str>,
+    why: Option<String>,
     measured: Option<SummaryPart>,
+}
+
+/// Why a file is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadableReport {
+    /// It is not the JSON that was expected.
+    #[error("it is not a report as JSON: {0}")]
+    Syntax(#[from] serde_json::Error),
+    /// It is of another version.
+    #[error("the report has version {found}; this program reads version {VERSION}")]
+    Version {
+        /// The version given.
+        found: u64,
+    },
 }
 
 /// Writes the report as one JSON document with a line break at its end.
 pub fn write_json(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-    let machine = &report.machine;
     let document = Document {
         version: VERSION,
-        profile: report.profile.as_str(),
-        machine: MachinePart {
-            cpu: &machine.cpu,
-            cores_physical: machine.cores_physical,
-            cores_logical: machine.cores_logical,
-            memory_bytes: machine.memory_bytes,
-            system: &machine.system,
-            load_average: machine.load_average,
-            file_system: &machine.file_system,
-        },
+        began_at_ms: report.began_at_ms,
+        build: report.build.clone(),
+        profile: report.profile,
+        machine: report.machine.clone(),
+        is_complete: report.is_complete,
         scenarios: report.scenarios.iter().map(ScenarioPart::from).collect(),
         claims: report.verdicts.iter().map(ClaimPart::from).collect(),
     };
-    serde_json::to_writer_pretty(&mut *out, &document)?;
+    serde_json::to_writer(&mut *out, &document)?;
     writeln!(out)
 }
 
-impl<'a> From<&'a ScenarioReport> for ScenarioPart<'a> {
-    fn from(scenario: &'a ScenarioReport) -> Self {
+/// Returns the report that was written so, judged by the claims of today.
+pub fn read_json(text: &str) -> Result<Report, UnreadableReport> {
+    let value: serde_json::Value = serde_json::from_str(text)?;
+    if let Some(found) = value["version"].as_u64().filter(|found| *found != u64::from(VERSION)) {
+        return Err(UnreadableReport::Version { found });
+    }
+    let document: Document = serde_json::from_value(value)?;
+    let mut report = Report {
+        began_at_ms: document.began_at_ms,
+        build: document.build,
+        profile: document.profile,
+        machine: document.machine,
+        is_complete: document.is_complete,
+        scenarios: document.scenarios.into_iter().map(ScenarioReport::from).collect(),
+        verdicts: Vec::new(),
+    };
+    judge(&mut report);
+    Ok(report)
+}
+
+impl From<&ScenarioReport> for ScenarioPart {
+    fn from(scenario: &ScenarioReport) -> Self {
         Self {
-            id: scenario.id,
-            statement: scenario.statement,
+            id: scenario.id.clone(),
+            statement: scenario.statement.clone(),
             truncated: scenario.truncated,
-            failure: scenario.failure.as_deref(),
-            notes: &scenario.notes,
+            failure: scenario.failure.clone(),
+            notes: scenario.notes.clone(),
             series: scenario.series.iter().map(SeriesPart::from).collect(),
+            usage: scenario.usage.clone(),
+            pauses: scenario.pauses.clone(),
+            tail_explained: scenario.tail_explained,
         }
     }
 }
 
-impl<'a> From<&'a Series> for SeriesPart<'a> {
-    fn from(series: &'a Series) -> Self {
+impl From<ScenarioPart> for ScenarioReport {
+    fn from(part: ScenarioPart) -> Self {
         Self {
-            metric: &series.metric,
-            what: series.what,
+            id: part.id,
+            statement: part.statement,
+            series: part.series.into_iter().map(Series::from).collect(),
+            notes: part.notes,
+            truncated: part.truncated,
+            failure: part.failure,
+            usage: part.usage,
+            pauses: part.pauses,
+            tail_explained: part.tail_explained,
+        }
+    }
+}
+
+impl From<&Series> for SeriesPart {
+    fn from(series: &Series) -> Self {
+        Self {
+            metric: series.metric.clone(),
+            what: series.what.clone(),
             unit: series.unit,
             summary: series.summary().map(SummaryPart::from),
-            samples: &series.samples,
+            samples: series.samples.clone(),
         }
+    }
+}
+
+impl From<SeriesPart> for Series {
+    fn from(part: SeriesPart) -> Self {
+        Self { metric: part.metric, what: part.what, unit: part.unit, samples: part.samples }
     }
 }
 
@@ -144,29 +198,28 @@ impl From<Summary> for SummaryPart {
     }
 }
 
-impl<'a> From<&'a Verdict> for ClaimPart<'a> {
-    fn from(verdict: &'a Verdict) -> Self {
-        let claim = &verdict.claim;
+impl From<&Verdict> for ClaimPart {
+    fn from(verdict: &Verdict) -> Self {
+        let claim = verdict.claim.clone();
         let (at_most, at_least) = match claim.bound {
             Bound::AtMost(value) => (Some(value), None),
             Bound::AtLeast(value) => (None, Some(value)),
         };
-        let (outcome, why) = match &verdict.outcome {
-            Outcome::Holds => ("holds", None),
-            Outcome::Fails => ("fails", None),
-            Outcome::Inconclusive { why } => ("inconclusive", Some(why.as_str())),
+        let why = match &verdict.outcome {
+            Outcome::Holds | Outcome::Fails => None,
+            Outcome::Inconclusive { why } => Some(why.clone()),
         };
         Self {
-            id: &claim.id,
-            source: &claim.source,
-            statement: &claim.statement,
-            reading: claim.reading.as_deref(),
-            scenario: &claim.scenario,
-            metric: &claim.metric,
+            id: claim.id,
+            source: claim.source,
+            statement: claim.statement,
+            reading: claim.reading,
+            scenario: claim.scenario,
+            metric: claim.metric,
             unit: claim.unit,
             at_most,
             at_least,
-            outcome,
+            outcome: verdict.outcome.as_str(),
             why,
             measured: verdict.measured.map(SummaryPart::from),
         }
@@ -178,13 +231,16 @@ mod tests {
     use super::*;
     use crate::report::example;
 
-    #[test]
-    fn a_report_is_a_versioned_document() {
+    fn written() -> String {
         let mut out = Vec::new();
         write_json(&example::report(), &mut out).unwrap();
-        assert_eq!(out.last(), Some(&b'\n'));
-        let document: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        assert_eq!(document["version"], 1);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_report_is_a_versioned_document() {
+        let document: serde_json::Value = serde_json::from_str(&written()).unwrap();
+        assert_eq!(document["version"], 2);
         assert_eq!(document["profile"], "quick");
         assert_eq!(document["machine"]["cores_physical"], serde_json::Value::Null);
         let series = &document["scenarios"][0]["series"][0];
@@ -197,5 +253,29 @@ mod tests {
         let outcomes: Vec<_> = (0..3).map(|index| document["claims"][index]["outcome"].as_str()).collect();
         assert_eq!(outcomes, [Some("holds"), Some("fails"), Some("inconclusive")]);
         assert_eq!(document["claims"][1]["at_most"], 0.001);
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let read = read_json(&written()).unwrap();
+        assert_eq!(
+            Report { verdicts: Vec::new(), ..example::report() },
+            Report { verdicts: Vec::new(), ..read }
+        );
+    }
+
+    #[test]
+    fn other_files_are_refused_with_the_reason() {
+        let older = written().replace("\"version\":2", "\"version\":1");
+        for (text, message) in [
+            ("", "not a report"),
+            ("{\"version\":2}", "missing field"),
+            ("[]", "not a report"),
+            (older.as_str(), "version 1; this program reads version 2"),
+            (&written()[..200], "EOF"),
+        ] {
+            let refused = read_json(text).unwrap_err().to_string();
+            assert!(refused.contains(message), "{refused}");
+        }
     }
 }

@@ -2,15 +2,27 @@
 
 use std::io;
 
-use crate::claim::{Bound, Outcome, Verdict};
+use crate::claim::{Bound, Ledger, Outcome, Verdict};
 use crate::machine::Machine;
+use crate::monitor::UsageLog;
+use crate::pause::PauseKind;
+use crate::profile::Profile;
 use crate::report::Report;
 use crate::run::ScenarioReport;
 use crate::series::{Series, Summary, Unit};
 
 /// Writes the report as text.
 pub fn write_text(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    if !report.is_complete {
+        writeln!(out, "PARTIAL: the run did not come to its end")?;
+    }
     writeln!(out, "profile  {}", report.profile.as_str())?;
+    writeln!(
+        out,
+        "build    {} {}",
+        report.build.version,
+        report.build.commit.as_deref().unwrap_or("of no commit")
+    )?;
     writeln!(out, "machine  {}", machine_line(&report.machine))?;
     if let Some(load) = report.machine.load_average {
         writeln!(out, "load     {load:.2} on average over the minute before")?;
@@ -26,7 +38,23 @@ pub fn write_text(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     Ok(())
 }
 
-fn machine_line(machine: &Machine) -> String {
+/// Writes every row of the ledger with what the report says of it: holds, fails, inconclusive, or not measured in it.
+pub fn write_claims(ledger: &Ledger, report: Option<&Report>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = report.map_or(Profile::Smoke, |report| report.profile);
+    let scenarios = report.map_or(&[][..], |report| &report.scenarios);
+    let measured = ledger.measured.iter().map(|claim| verdict_row(&claim.verdict(profile, scenarios)));
+    let other = |word: &str, id: &str, statement: &str, more: &str| {
+        [word.to_owned(), id.to_owned(), "-".to_owned(), "-".to_owned(), format!("{statement} ({more})")]
+    };
+    let shown =
+        ledger.shown.iter().map(|row| other("shown", &row.id, &row.statement, &format!("by {}", row.by)));
+    let not_yet = ledger.not_yet.iter().map(|row| other("not yet", &row.id, &row.statement, &row.why));
+    let mut rows: Vec<_> = measured.chain(shown).chain(not_yet).collect();
+    rows.sort_by(|a, b| a[1].cmp(&b[1]));
+    write_table(["", "claim", "measured", "bound", "statement"], rows.into_iter(), out)
+}
+
+pub(super) fn machine_line(machine: &Machine) -> String {
     let count = |cores: Option<usize>| cores.map_or("unknown".to_owned(), |cores| cores.to_string());
     let memory = machine.memory_bytes.map_or("unknown".to_owned(), |bytes| Unit::Bytes.format(bytes as f64));
     format!(
@@ -52,7 +80,51 @@ fn write_scenario(scenario: &ScenarioReport, out: &mut dyn io::Write) -> io::Res
     for note in &scenario.notes {
         writeln!(out, "  note: {note}")?;
     }
+    writeln!(out, "  used: {}", usage_line(&scenario.usage))?;
+    if !scenario.pauses.is_empty() {
+        writeln!(out, "  pauses: {}", pauses_line(scenario))?;
+    }
     Ok(())
+}
+
+pub(super) fn usage_line(usage: &UsageLog) -> String {
+    let totals = usage.totals();
+    let bytes = |count: u64| Unit::Bytes.format(count as f64);
+    // What the watch takes at its beginning is no share of a time as short as that.
+    let watching = if usage.seconds < 1.0 {
+        String::new()
+    } else {
+        format!("; watching took {:.2} % of one processor", usage.own_share() * 100.0)
+    };
+    format!(
+        "{} of memory at the peak ({} typical, {} virtual), {:.2} processors, {} read, {} written, {} threads, {} files{watching}",
+        bytes(usage.resident_peak()),
+        Unit::Bytes.format(usage.resident_typical()),
+        bytes(usage.virtual_peak()),
+        usage.cpu_share(),
+        bytes(totals.read),
+        bytes(totals.written),
+        totals.threads,
+        totals.files
+    )
+}
+
+pub(super) fn pauses_line(scenario: &ScenarioReport) -> String {
+    let of = |kind: PauseKind| {
+        let lengths: Vec<f64> =
+            scenario.pauses.iter().filter(|pause| pause.kind == kind).map(|pause| pause.length).collect();
+        let longest = lengths.iter().copied().fold(0.0, f64::max);
+        (!lengths.is_empty()).then(|| {
+            let sum: f64 = lengths.iter().sum();
+            let (sum, longest) = (Unit::Seconds.format(sum), Unit::Seconds.format(longest));
+            format!("{} {} ({sum} together, the longest {longest})", lengths.len(), kind.as_str())
+        })
+    };
+    let kinds: Vec<_> = PauseKind::ALL.into_iter().filter_map(of).collect();
+    let tail = scenario.tail_explained.map_or(String::new(), |share| {
+        format!("; {:.0} % of the slowest hundredth of the operations overlap one", share * 100.0)
+    });
+    format!("{}{tail}", kinds.join(", "))
 }
 
 fn series_row(series: &Series) -> [String; 5] {
@@ -64,16 +136,16 @@ fn series_row(series: &Series) -> [String; 5] {
         ],
         None => ["-".to_owned(), "-".to_owned(), "0".to_owned()],
     };
-    [series.metric.clone(), median, interval, count, series.what.to_owned()]
+    [series.metric.clone(), median, interval, count, series.what.clone()]
 }
 
-fn interval_text(unit: Unit, summary: Summary) -> String {
+pub(super) fn interval_text(unit: Unit, summary: Summary) -> String {
     summary.interval.map_or("-".to_owned(), |interval| {
         format!("{} .. {}", unit.format(interval.low), unit.format(interval.high))
     })
 }
 
-fn verdict_row(verdict: &Verdict) -> [String; 5] {
+pub(super) fn verdict_row(verdict: &Verdict) -> [String; 5] {
     let claim = &verdict.claim;
     let (word, reason) = match &verdict.outcome {
         Outcome::Holds => ("holds", String::new()),
@@ -124,6 +196,7 @@ mod tests {
         write_text(&example::report(), &mut out).unwrap();
         let expected = "\
 profile  quick
+build    0.1.0 0123abcd
 machine  Example CPU, 2 cores (unknown physical), 8.000 GB of memory, Example 1.0, kernel 1.2.3, temporary files on ext4
 load     3.50 on average over the minute before
 
@@ -132,6 +205,8 @@ BENCH-001: projects load fast
   load/1000  12.500 ms  10.000 ms .. 15.000 ms  6        from the file to the first ready task
   growth     1.100      -                       1        time per task, large over small
   note: the file was in the cache
+  used: 51.900 MB of memory at the peak (50.950 MB typical, 0.000 B virtual), 0.48 processors, 0.000 B read, 0.000 B written, 0 threads, 0 files; watching took 0.10 % of one processor
+  pauses: 1 platform (20.000 ms together, the longest 20.000 ms); 50 % of the slowest hundredth of the operations overlap one
 
 Claims
                 claim    measured                bound         statement
@@ -146,11 +221,21 @@ Claims
     fn a_failure_is_told_instead_of_figures() {
         let mut report = example::report();
         report.scenarios[0].failure = Some("the disk is full".to_owned());
-        assert!(!report.is_complete());
+        assert!(!report.has_all_figures());
         let mut out = Vec::new();
         write_text(&report, &mut out).unwrap();
         assert!(
             String::from_utf8(out).unwrap().contains("FAILED, so there are no figures: the disk is full")
         );
+    }
+
+    #[test]
+    fn every_row_of_the_ledger_is_told() {
+        let ledger = crate::claim::ledger();
+        let mut out = Vec::new();
+        write_claims(&ledger, None, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(ledger.ids().all(|id| text.contains(id)), "{text}");
+        assert!(text.contains("not measured in this run"), "{text}");
     }
 }

@@ -42,8 +42,12 @@ impl Extent {
         const SIZES: &[usize] = &[10, 50, 100, 500, 1000, 2000];
         match profile {
             Profile::Smoke => Self { sizes: &SIZES[..3], reference: 100, rounds: 2, repeats: 4 },
-            Profile::Quick => Self { sizes: SIZES, reference: 1000, rounds: 25, repeats: 50 },
-            Profile::Full => Self { sizes: SIZES, reference: 1000, rounds: 201, repeats: 400 },
+            Profile::Quick | Profile::Standard => {
+                Self { sizes: SIZES, reference: 1000, rounds: 25, repeats: 50 }
+            }
+            Profile::Full | Profile::Soak => {
+                Self { sizes: SIZES, reference: 1000, rounds: 201, repeats: 400 }
+            }
         }
     }
 }
@@ -414,7 +418,7 @@ mod tests {
 
     #[test]
     fn every_claim_names_a_metric_and_a_unit_of_its_profile() {
-        let kinds = ["load", "memory", "memory-per-task", "growth", "repeated", "complexity"];
+        let kinds = ["load", "analysis", "memory", "memory-per-task", "growth", "repeated", "complexity"];
         for claim in claims().iter().filter(|claim| claim.scenario == Loading.id()) {
             let (kind, size) = claim.metric.split_once('/').unwrap();
             let extent = Extent::of(claim.profile);

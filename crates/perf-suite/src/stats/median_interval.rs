@@ -1,5 +1,5 @@
-//! A confidence interval for the median between two order statistics. It is exact for every continuous distribution and
-//! needs no resampling. Source: H. A. David, H. N. Nagaraja, *Order Statistics*, third edition, Wiley 2003, section 7.1.
+//! Confidence intervals for the median and other quantiles between two order statistics. They are exact for every continuous
+//! distribution and need no resampling. Source: H. A. David, H. N. Nagaraja, *Order Statistics*, third edition, Wiley 2003, section 7.1.
 
 use super::Sample;
 
@@ -21,6 +21,31 @@ pub fn median_interval(sample: &Sample, confidence: f64) -> Option<Interval> {
     let values = sample.sorted();
     let (rank, confidence) = rank_and_confidence(values.len(), confidence)?;
     Some(Interval { low: values[rank - 1], high: values[values.len() - rank], confidence })
+}
+
+/// Returns an interval of that confidence for the value that a share (0 to 1) of the distribution does not exceed, or `None`
+/// where the sample is too small for one: the 99th percentile needs 368 values at 95 %.
+pub fn quantile_interval(sample: &Sample, share: f64, confidence: f64) -> Option<Interval> {
+    let values = sample.sorted();
+    let n = values.len();
+    let tail_max = (1.0 - confidence) / 2.0;
+    let (ln_share, ln_rest) = (share.ln(), (-share).ln_1p());
+    let mut ln_probability = n as f64 * ln_rest;
+    let mut below = 0.0;
+    let (mut low, mut low_tail) = (None, 0.0);
+    // The number of values below the quantile is binomial; the ends are where its tails end.
+    for count in 0..n {
+        below += ln_probability.exp();
+        if below <= tail_max {
+            (low, low_tail) = (Some(count), below);
+        }
+        if 1.0 - below <= tail_max {
+            let confidence = below - low_tail;
+            return Some(Interval { low: values[low?], high: values[count], confidence });
+        }
+        ln_probability += ((n - count) as f64 / (count + 1) as f64).ln() + ln_share - ln_rest;
+    }
+    None
 }
 
 /// Returns the rank from 1 of the lower end, and the confidence reached.
@@ -84,6 +109,34 @@ mod tests {
         // The normal approximation: n/2 - 0.98 * sqrt(n).
         assert!((4900..4905).contains(&rank), "{rank}");
         assert!((0.95..0.953).contains(&confidence), "{confidence}");
+    }
+
+    #[test]
+    fn a_quantile_of_one_half_is_the_median() {
+        for n in [6, 7, 20, 101] {
+            let sample = Sample::new((0..n).map(f64::from).collect()).unwrap();
+            let (a, b) =
+                (median_interval(&sample, 0.95).unwrap(), quantile_interval(&sample, 0.5, 0.95).unwrap());
+            assert_eq!((a.low, a.high), (b.low, b.high), "n = {n}");
+            assert!((a.confidence - b.confidence).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn a_high_quantile_needs_many_values_and_is_held() {
+        let of =
+            |n: i32| quantile_interval(&Sample::new((0..n).map(f64::from).collect()).unwrap(), 0.99, 0.95);
+        assert_eq!(of(367), None);
+        assert!(of(368).is_some());
+        let mut random = planner_core::random::Random::new(8);
+        let covered = (0..500)
+            .filter(|_| {
+                let sample = Sample::new((0..600).map(|_| random.unit()).collect()).unwrap();
+                let interval = quantile_interval(&sample, 0.99, 0.95).unwrap();
+                interval.low <= 0.99 && 0.99 <= interval.high
+            })
+            .count();
+        assert!(covered >= 460, "{covered}");
     }
 
     proptest! {

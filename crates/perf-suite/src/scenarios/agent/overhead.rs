@@ -34,8 +34,8 @@ impl Extent {
     fn of(profile: Profile) -> Self {
         match profile {
             Profile::Smoke => Self { rounds: 2, iterations: 10 },
-            Profile::Quick => Self { rounds: 10, iterations: 40 },
-            Profile::Full => Self { rounds: 50, iterations: 49 },
+            Profile::Quick | Profile::Standard => Self { rounds: 10, iterations: 40 },
+            Profile::Full | Profile::Soak => Self { rounds: 50, iterations: 49 },
         }
     }
 }

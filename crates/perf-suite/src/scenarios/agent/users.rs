@@ -42,8 +42,8 @@ impl Extent {
     fn of(profile: Profile) -> Self {
         match profile {
             Profile::Smoke => Self { users: 5, rounds: 1 },
-            Profile::Quick => Self { users: 100, rounds: 6 },
-            Profile::Full => Self { users: 100, rounds: 30 },
+            Profile::Quick | Profile::Standard => Self { users: 100, rounds: 6 },
+            Profile::Full | Profile::Soak => Self { users: 100, rounds: 30 },
         }
     }
 }
