@@ -38,11 +38,11 @@ impl Scenario for LongSessions {
     }
 
     fn statement(&self) -> &'static str {
-        "sessions of fifty hours, asked every two, with crashes in the middle of answers and restarts"
+        "sessions of fifty hours and more, asked every two, with crashes in the middle of answers and restarts"
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
-        let (rounds, hours) = if profile == Profile::Smoke { (1, 12) } else { (6, 50) };
+        let (rounds, hours) = if profile == Profile::Smoke { (1, 12) } else { (6, 54) };
         let runtime = runtime()?;
         let (mut kept, mut ages, mut openings) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {

@@ -23,8 +23,21 @@ pub struct SimpleTask;
 /// How long the model takes for a reply, and how far that may be off.
 const LATENCY: Duration = Duration::from_millis(200);
 const SPREAD: f64 = 0.3;
-/// The executions between two looks at the memory.
-const EXECUTIONS: usize = 50;
+/// How much of it a profile measures.
+struct Extent {
+    rounds: usize,
+    /// The executions between two looks at the memory.
+    executions: usize,
+}
+
+impl Extent {
+    fn of(profile: Profile) -> Self {
+        match profile {
+            Profile::Smoke => Self { rounds: 1, executions: 3 },
+            _ => Self { rounds: 8, executions: 50 },
+        }
+    }
+}
 
 impl Scenario for SimpleTask {
     fn id(&self) -> &'static str {
@@ -36,7 +49,7 @@ impl Scenario for SimpleTask {
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
-        let rounds = if profile == Profile::Smoke { 2 } else { 8 };
+        let Extent { rounds, executions } = Extent::of(profile);
         let folder = tempfile::tempdir().map_err(ScenarioFailed::during("making a folder"))?;
         let runtime = runtime()?;
         let store = open(folder.path())?;
@@ -50,7 +63,7 @@ impl Scenario for SimpleTask {
         // The first fifty warm up what stays for good.
         for round in 0..=rounds {
             let watched = PeakMemory::watch();
-            for number in 0..EXECUTIONS {
+            for number in 0..executions {
                 runtime.block_on(execute(&store, &format!("{round}/{number}"), Duration::ZERO))?;
             }
             if let Some(bytes) = watched.and_then(PeakMemory::growth_bytes).filter(|_| round > 0) {
@@ -65,8 +78,8 @@ impl Scenario for SimpleTask {
         );
         if !growth.is_empty() {
             recorder.record(
-                format!("growth/{EXECUTIONS}"),
-                "growth of the resident memory over fifty executions, after fifty to warm up",
+                format!("growth/{executions}"),
+                "growth of the resident memory over so many executions, after as many to warm up",
                 Unit::Bytes,
                 growth,
             );
