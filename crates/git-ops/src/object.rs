@@ -15,7 +15,7 @@ use crate::object_cache::ObjectCache;
 use crate::pack::Pack;
 use crate::pack_entry::PackEntry;
 use crate::pack_folder::PackFolder;
-use crate::tree::{self, TreeEntry};
+use crate::tree::{self, Item, TreeEntry};
 
 /// Why an object could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +132,26 @@ impl<'repo> Objects<'repo> {
         self.read(id, ObjectType::Tree, tree::parse)?.map_err(|reason| damaged(id, "tree", reason))
     }
 
+    /// Returns what a name stands for in a folder, `None` if it is not there.
+    pub(crate) fn entry(&self, id: Oid, name: &[u8]) -> Result<Option<Item>, ObjectError> {
+        let found = self.read(id, ObjectType::Tree, |bytes| {
+            let mut entries = tree::entries(bytes);
+            entries
+                .find(|entry| entry.as_ref().is_ok_and(|entry| entry.name == name) || entry.is_err())
+                .transpose()
+                .map(|entry| entry.map(|entry| entry.item))
+        })?;
+        found.map_err(|reason| damaged(id, "tree", reason))
+    }
+
+    /// Returns a folder as it is stored, once it was looked through.
+    pub(crate) fn tree_bytes(&self, id: Oid) -> Result<Vec<u8>, ObjectError> {
+        let bytes = self.read(id, ObjectType::Tree, |bytes| {
+            tree::entries(bytes).try_for_each(|entry| entry.map(drop)).map(|()| bytes.to_vec())
+        })?;
+        bytes.map_err(|reason| damaged(id, "tree", reason))
+    }
+
     pub(crate) fn commit(&self, id: CommitId) -> Result<CommitRecord, ObjectError> {
         let record = self.read(id.oid(), ObjectType::Commit, commit::parse)?;
         record.map_err(|reason| damaged(id.oid(), "commit", reason))
@@ -143,7 +163,11 @@ impl<'repo> Objects<'repo> {
     }
 
     pub(crate) fn add_tree(&self, entries: Vec<TreeEntry>) -> Result<Oid, ObjectError> {
-        self.add_new(ObjectType::Tree, tree::encode(entries))
+        self.add_tree_bytes(tree::encode(entries))
+    }
+
+    pub(crate) fn add_tree_bytes(&self, bytes: Vec<u8>) -> Result<Oid, ObjectError> {
+        self.add_new(ObjectType::Tree, bytes)
     }
 
     pub(crate) fn add_commit(&self, bytes: Vec<u8>) -> Result<CommitId, ObjectError> {

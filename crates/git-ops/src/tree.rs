@@ -1,5 +1,8 @@
 //! One folder as git stores it: entries with a mode, a name and an id. Pure; works on bytes.
 
+use std::cmp::Ordering;
+use std::io::Write as _;
+
 use git2::Oid;
 
 use crate::object::{ObjectError, Objects};
@@ -51,50 +54,76 @@ pub(crate) fn is_file(mode: u32) -> bool {
     mode & TYPE_MASK == MODE_FILE & TYPE_MASK
 }
 
-/// Returns the entries of a tree object, or what is wrong with it.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<TreeEntry>, &'static str> {
-    let mut entries = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let (entry, after) = parse_entry(rest)?;
-        entries.push(entry);
-        rest = after;
-    }
-    Ok(entries)
+/// One name in a folder, where it is stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoredEntry<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) item: Item,
+    /// The whole entry.
+    pub(crate) bytes: &'a [u8],
 }
 
-fn parse_entry(bytes: &[u8]) -> Result<(TreeEntry, &[u8]), &'static str> {
+/// Returns the entries of a tree object, or what is wrong with it.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<TreeEntry>, &'static str> {
+    entries(bytes)
+        .map(|entry| entry.map(|StoredEntry { name, item, .. }| TreeEntry { name: name.to_vec(), item }))
+        .collect()
+}
+
+/// Returns the entries of a tree object one by one, up to the first that is damaged.
+pub(crate) fn entries(bytes: &[u8]) -> impl Iterator<Item = Result<StoredEntry<'_>, &'static str>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let entry = parse_entry(rest);
+        rest = entry.map_or(&[], |entry| &rest[entry.bytes.len()..]);
+        Some(entry)
+    })
+}
+
+fn parse_entry(bytes: &[u8]) -> Result<StoredEntry<'_>, &'static str> {
     let space = bytes.iter().position(|&b| b == b' ').ok_or("an entry has no name")?;
     let digits = std::str::from_utf8(&bytes[..space]).map_err(|_| "a mode is not a number")?;
     let mode = u32::from_str_radix(digits, 8).map_err(|_| "a mode is not a number")?;
     let rest = &bytes[space + 1..];
     let end = rest.iter().position(|&b| b == 0).ok_or("a name has no end")?;
-    let name = rest[..end].to_vec();
+    let name = &rest[..end];
     if name.is_empty() || name.contains(&b'/') {
         return Err("a name is empty or holds a slash");
     }
     let id = rest.get(end + 1..end + 21).ok_or("an id is cut off")?;
     let id = Oid::from_bytes(id).map_err(|_| "an id is cut off")?;
-    Ok((TreeEntry { name, item: Item { mode, id } }, &rest[end + 21..]))
+    Ok(StoredEntry { name, item: Item { mode, id }, bytes: &bytes[..space + end + 22] })
 }
 
 /// Returns the tree object with these entries.
 pub(crate) fn encode(mut entries: Vec<TreeEntry>) -> Vec<u8> {
-    entries.sort_by(|a, b| order(a).cmp(order(b)));
+    entries.sort_by(|a, b| order((&a.name, a.item), (&b.name, b.item)));
     let mut bytes = Vec::with_capacity(entries.iter().map(|entry| entry.name.len() + 28).sum());
     for entry in &entries {
-        bytes.extend_from_slice(format!("{:o} ", entry.item.mode).as_bytes());
-        bytes.extend_from_slice(&entry.name);
-        bytes.push(0);
-        bytes.extend_from_slice(entry.item.id.as_bytes());
+        push(&mut bytes, &entry.name, entry.item);
     }
     bytes
 }
 
+/// Adds an entry at the end of a tree object.
+pub(crate) fn push(bytes: &mut Vec<u8>, name: &[u8], item: Item) {
+    write!(bytes, "{:o} ", item.mode).expect("there is always room in memory");
+    bytes.extend_from_slice(name);
+    bytes.push(0);
+    bytes.extend_from_slice(item.id.as_bytes());
+}
+
 /// Git sorts a folder as if its name ended with a slash.
-fn order(entry: &TreeEntry) -> impl Iterator<Item = &u8> {
-    let slash: &[u8] = if entry.item.is_folder() { b"/" } else { b"" };
-    entry.name.iter().chain(slash)
+pub(crate) fn order((a, a_item): (&[u8], Item), (b, b_item): (&[u8], Item)) -> Ordering {
+    let common = a.len().min(b.len());
+    let after = |name: &[u8], item: Item| name.get(common).copied().or(item.is_folder().then_some(b'/'));
+    a[..common]
+        .cmp(&b[..common])
+        .then_with(|| after(a, a_item).cmp(&after(b, b_item)))
+        .then_with(|| a.len().cmp(&b.len()))
 }
 
 /// Returns what is at a path, `None` if there is nothing or a file above it.
@@ -103,8 +132,7 @@ pub(crate) fn find(objects: &Objects<'_>, tree: Oid, path: &RepoPath) -> Result<
     let mut folder = Some(tree);
     for name in path.components() {
         let Some(id) = folder else { return Ok(None) };
-        let entries = objects.tree(Some(id))?;
-        item = entries.into_iter().find(|entry| entry.name == name.as_bytes()).map(|entry| entry.item);
+        item = objects.entry(id, name.as_bytes())?;
         folder = item.filter(|item| item.is_folder()).map(|item| item.id);
     }
     Ok(item)
@@ -179,6 +207,24 @@ mod tests {
             parsed.iter().map(|entry| String::from_utf8_lossy(&entry.name).into_owned()).collect();
         assert_eq!(names, ["a.b", "a", "a0", "b"]);
         assert_eq!(parsed[1], entry("a", MODE_FOLDER));
+    }
+
+    #[test]
+    fn folders_are_sorted_as_if_they_ended_with_a_slash() {
+        let names: [&[u8]; 6] = [b"a", b"a-b", b"a.b", b"a0", b"ab", b"b"];
+        let id = Oid::hash_object(git2::ObjectType::Blob, b"").unwrap();
+        for mode_a in [MODE_FILE, MODE_FOLDER] {
+            for mode_b in [MODE_FILE, MODE_FOLDER] {
+                for (a, b) in names.iter().flat_map(|a| names.iter().map(move |b| (a, b))) {
+                    let long = |name: &[u8], mode| {
+                        if is_folder(mode) { [name, b"/"].concat() } else { name.to_vec() }
+                    };
+                    let expected = long(a, mode_a).cmp(&long(b, mode_b));
+                    let found = order((a, Item { mode: mode_a, id }), (b, Item { mode: mode_b, id }));
+                    assert_eq!(found, expected, "{a:?} {mode_a:o} {b:?} {mode_b:o}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -165,6 +165,50 @@ fn a_killed_process_loses_nothing_and_blocks_nobody() {
     assert_eq!(locks_below(&repository.git_dir().join("refs")), [""; 0]);
 }
 
+fn pool(folder: &Path) -> WorktreePool {
+    let folder = folder.join("worktrees");
+    WorktreePool::new(WorktreeOptions { folder, ..WorktreeOptions::default() })
+}
+
+/// With the variable set, borrows a worktree, says where it is, and keeps it until it is killed.
+#[test]
+fn another_borrower() {
+    let Ok(place) = std::env::var(PLACE) else { return };
+    let repository = Repository::open(Path::new(&place)).unwrap();
+    let base = repository.head().unwrap().unwrap();
+    let pool = pool(&Path::new(&place).join(".git"));
+    let lent = [(); 3].map(|()| pool.lend(&repository, base, &[]).unwrap());
+    println!("\nlent {}", lent[2].path().display());
+    std::io::stdin().lines().for_each(drop);
+}
+
+#[test]
+fn the_worktrees_of_a_killed_process_are_removed_by_the_next() {
+    let folder = temporary_folder();
+    let repository = make(folder.path());
+    let base = repository.head().unwrap().unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["another_borrower", "--exact", "--nocapture"])
+        .env(PLACE, folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let lent = lines.find_map(|line| line.strip_prefix("lent ").map(std::path::PathBuf::from)).unwrap();
+    assert!(lent.join("dir0/file0").exists());
+    let pool = pool(&folder.path().join(".git"));
+    drop(pool.lend(&repository, base, &[]).unwrap());
+    assert!(lent.exists(), "its process is alive");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(lent.exists(), "nobody has cleaned up");
+    let next = self::pool(&folder.path().join(".git"));
+    let worktree = next.lend(&repository, base, &[]).unwrap();
+    assert!(!lent.exists() && !lent.parent().unwrap().exists());
+    assert!(worktree.path().exists());
+}
+
 fn locks_below(folder: &Path) -> Vec<String> {
     let paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     let below = paths.iter().filter(|path| path.is_dir()).flat_map(|path| locks_below(path));
