@@ -6,7 +6,9 @@
 //! for `git fast-import`, which flushes at its end only. What is printed is the median of the rounds and their spread.
 //!
 //! The repositories lie in the folder for temporary files. Where that is in memory, flushes cost nothing and the figures
-//! mean little; the file system is printed.
+//! mean little; the file system is printed. They are removed at the end only: ext4 gives the number of a file that was deleted
+//! lately to no new one, and looks at each of them to find that out, so that deleting many files makes making the next ones
+//! slow. For the same reason the time on the processors is told apart: in the program, and in the kernel.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -46,8 +48,15 @@ struct Sample {
     commits: usize,
     elapsed: Duration,
     latencies: Vec<Duration>,
-    cpu: Duration,
+    cpu: CpuTime,
     growth_bytes: u64,
+}
+
+/// Time on the processors of this process and of all it has waited for.
+#[derive(Clone, Copy)]
+struct CpuTime {
+    user: Duration,
+    kernel: Duration,
 }
 
 impl Way {
@@ -172,14 +181,14 @@ fn git(place: &Path, arguments: &[&str]) -> Outcome<String> {
 }
 
 fn run(way: Way, place: &Path, files: usize, commits: usize) -> Outcome<Sample> {
-    let (size, cpu, started) = (size_of(&place.join(".git"))?, cpu_time(), Instant::now());
+    let (size, cpu, started) = (size_of(&place.join(".git"))?, CpuTime::now(), Instant::now());
     let latencies = match way {
         Way::CommandLine => by_command_line(place, files, commits)?,
         Way::Libgit2(committers) => by_libgit2(place, files, commits, committers)?,
         Way::FastImport => by_fast_import(place, files, commits)?,
         Way::Queue(committers) => by_queue(place, files, commits, committers)?,
     };
-    let (elapsed, cpu) = (started.elapsed(), cpu_time().saturating_sub(cpu));
+    let (elapsed, cpu) = (started.elapsed(), CpuTime::now().since(cpu));
     let branch = if way == Way::CommandLine { "main" } else { "work" };
     let made: usize = git(place, &["rev-list", "--count", branch])?.parse()?;
     if made != commits + 1 {
@@ -369,20 +378,27 @@ fn merges(place: &Path, count: usize) -> Outcome<Duration> {
     Ok(elapsed / u32::try_from(requests.len())?)
 }
 
-/// Returns the time on the processors of this process and of all it has waited for.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<u64> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .skip(11)
-        .take(4)
-        .filter_map(|field| field.parse().ok())
-        .collect();
-    // Linux counts them in hundredths of a second, whatever the kernel's own clock.
-    Duration::from_millis(10 * fields.iter().sum::<u64>())
+impl CpuTime {
+    fn now() -> Self {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let fields: Vec<u64> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .skip(11)
+            .take(4)
+            .filter_map(|field| field.parse().ok())
+            .collect();
+        let [user, kernel, children_user, children_kernel] = fields[..].try_into().unwrap_or_default();
+        // Linux counts them in hundredths of a second, whatever the kernel's own clock.
+        let ticks = |ticks: u64| Duration::from_millis(10 * ticks);
+        Self { user: ticks(user + children_user), kernel: ticks(kernel + children_kernel) }
+    }
+
+    fn since(self, earlier: Self) -> Self {
+        Self { user: self.user - earlier.user, kernel: self.kernel - earlier.kernel }
+    }
 }
 
 fn size_of(folder: &Path) -> Outcome<u64> {
@@ -413,17 +429,21 @@ fn summary(way: Way, files: usize, samples: &[Sample]) -> (String, serde_json::V
     let mut latencies: Vec<Duration> = samples.iter().flat_map(|sample| sample.latencies.clone()).collect();
     latencies.sort();
     let (p50, p99) = (quantile(&latencies, 0.5), quantile(&latencies, 0.99));
-    let (cpu, ..) =
-        median(samples.iter().map(|sample| per(sample, sample.cpu.as_secs_f64() * 1e6)).collect());
+    let cpu = |part: fn(&CpuTime) -> Duration| {
+        let micros = |sample: &Sample| per(sample, part(&sample.cpu).as_secs_f64() * 1e6);
+        median(samples.iter().map(micros).collect()).0
+    };
+    let (user, kernel) = (cpu(|cpu| cpu.user), cpu(|cpu| cpu.kernel));
     let (growth, ..) = median(samples.iter().map(|sample| per(sample, sample.growth_bytes as f64)).collect());
     let row = format!(
-        "{files:>6} {:<26} {rate:>8.0} [{low:>6.0} to {high:>6.0}] {p50:>9.2} {p99:>9.2} {cpu:>9.0} {growth:>9.0}",
+        "{files:>6} {:<26} {rate:>8.0} [{low:>6.0} to {high:>6.0}] {p50:>9.2} {p99:>9.2} {user:>7.0} {kernel:>9.0} {growth:>9.0}",
         way.name()
     );
     let finite = |value: f64| value.is_finite().then_some(value);
     let row_json = json!({
         "files": files, "way": way.name(), "commits_per_second": rate, "lowest": low, "highest": high,
-        "p50_ms": finite(p50), "p99_ms": finite(p99), "cpu_us_per_commit": cpu, "bytes_per_commit": growth,
+        "p50_ms": finite(p50), "p99_ms": finite(p99), "user_us_per_commit": user,
+        "kernel_us_per_commit": kernel, "bytes_per_commit": growth,
         "samples": samples.len(), "commits_per_sample": samples[0].commits,
     });
     (row, row_json)
@@ -444,8 +464,8 @@ fn measure(profile: Profile) -> Outcome<serde_json::Value> {
     )?;
     writeln!(
         out,
-        "{:>6} {:<26} {:>8} {:^18} {:>9} {:>9} {:>9} {:>9}",
-        "files", "way", "commit/s", "of the rounds", "p50 ms", "p99 ms", "cpu us", "bytes"
+        "{:>6} {:<26} {:>8} {:^18} {:>9} {:>9} {:>7} {:>9} {:>9}",
+        "files", "way", "commit/s", "of the rounds", "p50 ms", "p99 ms", "cpu us", "in kernel", "bytes"
     )?;
     let mut rows = Vec::new();
     let mut flushed = Vec::new();
@@ -455,10 +475,9 @@ fn measure(profile: Profile) -> Outcome<serde_json::Value> {
         make(&original, files)?;
         let mut samples: Vec<Vec<Sample>> = Way::ALL.iter().map(|_| Vec::new()).collect();
         for round in 0..rounds {
-            for (way, samples) in Way::ALL.into_iter().zip(&mut samples) {
-                let place = way.copy(&original, &folder.path().join(format!("copy{round}")))?;
+            for (number, (way, samples)) in Way::ALL.into_iter().zip(&mut samples).enumerate() {
+                let place = way.copy(&original, &folder.path().join(format!("copy{round}-{number}")))?;
                 samples.push(run(way, &place, files, way.commits(profile))?);
-                std::fs::remove_dir_all(place)?;
             }
             flushed.extend(flushes(folder.path(), 40)?);
         }

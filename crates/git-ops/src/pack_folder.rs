@@ -58,6 +58,13 @@ pub enum JoinPacksError {
     },
 }
 
+impl JoinPacksError {
+    /// Returns whether a file has gone between two looks, as where another process has joined its pack with others.
+    pub(crate) fn is_vanished(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 impl From<DamagedPack> for JoinPacksError {
     fn from(DamagedPack(reason): DamagedPack) -> Self {
         Self::Damaged { path: PathBuf::from("objects/pack"), reason: reason.to_owned() }

@@ -113,6 +113,8 @@ pub(crate) struct Refs {
     /// The folders whose own names are known to be flushed.
     flushed: BTreeSet<PathBuf>,
     packed: Option<PackedFile>,
+    /// Files that are flushed and have not got the name of their ref yet.
+    made: Vec<(CommitId, PathBuf)>,
 }
 
 /// What `packed-refs` held. The file is never changed but replaced, and as long as this one is open no other has its number.
@@ -164,7 +166,7 @@ pub(crate) fn list(git_dir: &Path, folder: &str) -> Result<BTreeMap<String, Comm
 
 impl Refs {
     pub(crate) fn new(git_dir: &Path) -> Self {
-        Self { git_dir: git_dir.to_owned(), flushed: BTreeSet::new(), packed: None }
+        Self { git_dir: git_dir.to_owned(), flushed: BTreeSet::new(), packed: None, made: Vec::new() }
     }
 
     /// Moves one ref. See [`Refs::move_all`].
@@ -177,6 +179,30 @@ impl Refs {
     /// The outcomes are in the order of the moves. A ref that is not where it must be does not keep the others from moving.
     pub(crate) fn move_all(&mut self, lock: &HeldLock, moves: &[RefMove]) -> Vec<Result<(), MoveRefError>> {
         moves.chunks(LOCKED_MAX).flat_map(|moves| self.move_some(lock, moves)).collect()
+    }
+
+    /// Writes and flushes the files that moves need which are about to be made, if they are few. This may happen before the
+    /// objects are flushed: no ref has such a file before it moves.
+    pub(crate) fn make_files(&mut self, lock: &HeldLock, moves: &[RefMove]) -> Result<(), MoveRefError> {
+        self.made.clear();
+        if moves.len() > LOOSE_MAX {
+            return Ok(());
+        }
+        for new in moves.iter().filter_map(|to| to.new) {
+            self.make_file(lock, new)?;
+        }
+        Ok(())
+    }
+
+    fn make_file(&mut self, lock: &HeldLock, new: CommitId) -> Result<(), MoveRefError> {
+        let workshop = lock.workshop().map_err(|source| failed(&self.git_dir, source))?;
+        let is_free = |path: &PathBuf| self.made.iter().all(|(_, made)| made != path);
+        let mut paths = (0_u32..).map(|number| workshop.join(format!("ref-{number}")));
+        let path = paths.find(is_free).expect("there are more numbers than files");
+        durability::write_new(&path, format!("{new}\n").as_bytes(), PERMISSIONS)
+            .map_err(|source| failed(&path, source))?;
+        self.made.push((new, path));
+        Ok(())
     }
 
     fn move_some(&mut self, lock: &HeldLock, moves: &[RefMove]) -> Vec<Result<(), MoveRefError>> {
@@ -265,13 +291,15 @@ impl Refs {
         if locked.is_empty() {
             return Ok(());
         }
-        let workshop = lock.workshop().map_err(|source| failed(&self.git_dir, source))?;
         let mut folders = BTreeSet::new();
         for LockedRef { to, .. } in locked {
             let new = to.new.expect("a ref that is removed is not written as a file");
-            let (made, path) = (workshop.join("ref"), self.git_dir.join(&to.name));
-            durability::write_new(&made, format!("{new}\n").as_bytes(), PERMISSIONS)
-                .map_err(|source| failed(&made, source))?;
+            if !self.made.iter().any(|(made, _)| *made == new) {
+                self.make_file(lock, new)?;
+            }
+            let at = self.made.iter().position(|(made, _)| *made == new).expect("it was made just now");
+            let (_, made) = self.made.swap_remove(at);
+            let path = self.git_dir.join(&to.name);
             name_ref(&made, &path).map_err(|source| blocked(&to.name, &path, source))?;
             folders.extend(path.parent().map(Path::to_owned));
         }

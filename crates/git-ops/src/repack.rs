@@ -25,7 +25,7 @@ use crate::tree;
 /// How many bytes of packs made in haste are worth packing anew without being asked to.
 const DUE_BYTES: u64 = 8 << 20;
 /// How often it is tried again when others have joined some of the packs meanwhile.
-const TRIES: u32 = 3;
+const TRIES: u32 = 5;
 /// Where the new pack is made, in the folder of our own.
 const FOLDER_NAME: &str = "repack";
 /// As git has it for packs.
@@ -89,22 +89,31 @@ impl Repository {
         let folder = Workshop::open(self.git_dir())?;
         let Some(workshop) = folder else { return Ok(Repacked::default()) };
         for _ in 0..TRIES {
-            let chosen = packs.to_repack()?;
-            if chosen.is_empty() {
-                break;
-            }
-            let ids = packs.ids_of(&chosen)?;
-            let pack = self.pack_similar(&ids, &workshop)?;
-            if packs.replace(&chosen, &pack, &HeldLock::acquire(self.git_dir())?)? {
-                return Ok(Repacked {
-                    packs: chosen.len(),
-                    objects: ids.len(),
-                    bytes_before: chosen.iter().map(|listed| listed.bytes).sum(),
-                    bytes_after: pack.bytes.len() as u64,
-                });
+            match self.try_repack(&packs, &workshop) {
+                Ok(Some(repacked)) => return Ok(repacked),
+                Ok(None) => {}
+                Err(RepackError::Packs(error)) if error.is_vanished() => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(Repacked::default())
+    }
+
+    /// Returns what came of it, `None` if others have joined some of the packs meanwhile.
+    fn try_repack(&self, packs: &PackFolder, workshop: &Workshop) -> Result<Option<Repacked>, RepackError> {
+        let chosen = packs.to_repack()?;
+        if chosen.is_empty() {
+            return Ok(Some(Repacked::default()));
+        }
+        let ids = packs.ids_of(&chosen)?;
+        let pack = self.pack_similar(&ids, workshop)?;
+        let is_replaced = packs.replace(&chosen, &pack, &HeldLock::acquire(self.git_dir())?)?;
+        Ok(is_replaced.then(|| Repacked {
+            packs: chosen.len(),
+            objects: ids.len(),
+            bytes_before: chosen.iter().map(|listed| listed.bytes).sum(),
+            bytes_after: pack.bytes.len() as u64,
+        }))
     }
 
     /// Packs anew if there is enough to be gained and the repository does not forbid it by `gc.auto=0`.
@@ -320,6 +329,23 @@ mod tests {
         grow(&test, 20);
         assert!(test.repository.repack().unwrap().packs > 0);
         test.check_invariants();
+    }
+
+    #[test]
+    fn whoever_joins_packs_meanwhile_does_not_disturb() {
+        let test = repository();
+        for round in 0..3 {
+            grow(&test, 40);
+            std::thread::scope(|scope| {
+                scope.spawn(|| (0..20).for_each(|_| drop(test.repository.join_packs())));
+                for _ in 0..4 {
+                    test.repository.repack().unwrap();
+                }
+            });
+            let count = test.git(&["rev-list", "--count", "work"]).1;
+            assert_eq!(count.trim(), (1 + 40 * (round + 1)).to_string());
+            test.check_invariants();
+        }
     }
 
     #[test]

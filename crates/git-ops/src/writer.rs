@@ -248,7 +248,14 @@ impl Writer {
             store(packs, &objects, None)?;
             moved
         } else {
-            let pack = store(packs, &objects, (!moves.is_empty()).then_some(lock))?;
+            // What is flushed at once shares one commit of the file system's journal. A ref gets its file only later.
+            let (pack, made) = std::thread::scope(|scope| {
+                let made = (!moves.is_empty()).then(|| scope.spawn(|| refs.make_files(lock, &moves)));
+                let pack = store(packs, &objects, (!moves.is_empty()).then_some(lock));
+                (pack, made.map(|made| made.join().expect("writing a file does not panic")))
+            });
+            let pack = pack?;
+            made.transpose()?;
             let moved = refs.move_all(lock, &moves);
             pack.map_or(Ok(()), |name| packs.release(&name))?;
             moved
