@@ -3,7 +3,8 @@
 //! [`react`] turns a request into an answer: it asks a [`model`], carries out the calls of [`tool`]s that the model wants,
 //! shows it what they returned, and asks again. Each message is kept in a [`session`] before it is acted on, so that a
 //! conversation goes on where it was cut off. [`event`] tells whoever watches; [`retry`] says how long to wait for a model
-//! that is overloaded, [`window`] what of a long conversation it is shown, [`budget`] what a session may use up.
+//! that is overloaded, [`window`] what of a long conversation it is shown and [`summary`] what it says of the rest, [`budget`]
+//! what a session may use up.
 //! [`guard`] stands between agents and models that are far away: limits for users and providers, and what to do when one fails.
 //!
 //! ```

@@ -64,7 +64,7 @@ pub struct GlobalArgs {
     pub color: ColorWhen,
     /// How much of a plan is read; for each that is not said, the configuration says it
     #[arg(
-        long = "limit",
+        long = "plan-limit",
         global = true,
         value_name = "NAME=N",
         value_parser = limit,

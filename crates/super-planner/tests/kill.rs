@@ -14,6 +14,8 @@ use std::sync::Arc;
 use planner_core::random::Random;
 use state_store::task::{Completion, Landed, State, TaskRecord, TaskState};
 use state_store::{Recorded, Seq, SqliteStore, StateStore, StreamName, SystemClock};
+use super_planner::agent_runtime::model::Message;
+use super_planner::agent_runtime::session::{Session, SessionName};
 
 const TASKS_PER_KILL: usize = 12;
 
@@ -22,7 +24,7 @@ fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-fn program(folder: &Path) -> Command {
+fn program(folder: &Path, agent: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_super-planner"));
     command.current_dir(folder).env("XDG_CONFIG_HOME", folder).env_remove("SUPER_PLANNER_CONFIG");
     // Which attempts a kill interrupts is chance, and so is which of the others fail; no task is to fail for good.
@@ -37,6 +39,8 @@ fn program(folder: &Path) -> Command {
         "0.05",
         "--branch",
         "work",
+        "--agent",
+        agent,
     ]);
     command
 }
@@ -62,9 +66,9 @@ fn plan(tasks: usize) -> String {
 }
 
 /// Runs the program until it has acknowledged that many events, kills it, and returns what it acknowledged.
-fn run_and_kill(folder: &Path, events: u64) -> Vec<(u64, String)> {
+fn run_and_kill(folder: &Path, agent: &str, events: u64) -> Vec<(u64, String)> {
     let mut child =
-        program(folder).arg("--events").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        program(folder, agent).arg("--events").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut acknowledged = Vec::new();
     for line in lines.take(events as usize) {
@@ -106,21 +110,55 @@ fn check_log(folder: &Path) -> State {
     state
 }
 
+/// Returns the messages of every session of an agent.
+fn sessions(folder: &Path) -> BTreeMap<SessionName, Vec<Message>> {
+    let path = folder.join("repository/.git/super-planner/state.db");
+    let store: Arc<dyn StateStore> =
+        Arc::new(SqliteStore::open_existing(&path, Arc::new(SystemClock)).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let names = Session::list(&*store).unwrap();
+    let messages = |name: SessionName| {
+        let session = runtime.block_on(Session::open(Arc::clone(&store), name.clone())).unwrap();
+        (name, session.messages().to_vec())
+    };
+    names.into_iter().map(messages).collect()
+}
+
 #[test]
 fn a_killed_run_goes_on_where_it_was() {
+    kill_and_go_on("simulated", 20.0);
+}
+
+#[test]
+fn agents_that_ask_models_go_on_with_their_sessions() {
+    let sessions = kill_and_go_on("react", 6.0);
+    let is_request = |message: &&Message| matches!(message, Message::User(_));
+    let requests = sessions.values().map(|messages| messages.iter().filter(is_request).count());
+    assert!(requests.sum::<usize>() >= 6 * TASKS_PER_KILL, "each task was asked for");
+}
+
+/// Kills runs, and lets a last one come to its end; returns the sessions of its agents.
+fn kill_and_go_on(agent: &str, ordinary: f64) -> BTreeMap<SessionName, Vec<Message>> {
     let seed = from_environment("SUPER_PLANNER_TEST_SEED", 1);
-    let kills =
-        (20.0 * std::env::var("SUPER_PLANNER_TEST_SCALE").map_or(1.0, |text| text.parse().unwrap())) as u64;
+    let scale = std::env::var("SUPER_PLANNER_TEST_SCALE").map_or(1.0, |text| text.parse().unwrap());
+    let kills = (ordinary * scale) as u64;
     println!("seed {seed}, {kills} kills: SUPER_PLANNER_TEST_SEED repeats it");
+    let mut sessions_before: BTreeMap<SessionName, Vec<Message>> = BTreeMap::new();
     let mut random = Random::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let tasks = kills as usize * TASKS_PER_KILL;
     std::fs::write(folder.path().join("plan.yaml"), plan(tasks)).unwrap();
 
     for kill in 0..kills {
-        let acknowledged = run_and_kill(folder.path(), 5 + random.below(60) as u64);
+        let acknowledged = run_and_kill(folder.path(), agent, 5 + random.below(60) as u64);
         git(folder.path(), &["fsck", "--full", "--strict"]);
         check_log(folder.path());
+        let sessions_now = sessions(folder.path());
+        for (name, messages) in &sessions_before {
+            let now: &Vec<Message> = &sessions_now[name];
+            assert!(now.starts_with(messages), "kill {kill}: the session {name} has changed");
+        }
+        sessions_before = sessions_now;
         let recorded = history(folder.path());
         for (seq, event) in acknowledged {
             assert_eq!(recorded.get(&seq), Some(&event), "kill {kill}: entry {seq} was acknowledged");
@@ -131,7 +169,7 @@ fn a_killed_run_goes_on_where_it_was() {
         );
     }
 
-    let output = program(folder.path()).arg("--json").output().unwrap();
+    let output = program(folder.path(), agent).arg("--json").output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}{}", String::from_utf8_lossy(&output.stdout));
     git(folder.path(), &["fsck", "--full", "--strict"]);
@@ -146,6 +184,7 @@ fn a_killed_run_goes_on_where_it_was() {
     let locks = git(folder.path(), &["rev-parse", "--git-path", "refs"]);
     let locks = walk(&folder.path().join("repository").join(locks.trim()));
     assert!(locks.iter().all(|path| !path.ends_with(".lock")), "{locks:?}");
+    sessions(folder.path())
 }
 
 /// Returns how many commits of the branch each task has.

@@ -144,7 +144,7 @@ fn limits_are_set_by_flag_variable_and_file() {
     let folder = folder.path();
     ran(folder, &["generate", "simple", "plan.json", "--tasks", "50"], 0);
     ran(folder, &["validate", "plan.json"], 0);
-    let refused = super_planner(folder, &["validate", "plan.json", "--limit", "tasks=49"]);
+    let refused = super_planner(folder, &["validate", "plan.json", "--plan-limit", "tasks=49"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(
         String::from_utf8_lossy(&refused.stderr).contains("more than the 49 tasks allowed"),
@@ -152,8 +152,8 @@ fn limits_are_set_by_flag_variable_and_file() {
     );
     std::fs::write(folder.join("c.toml"), "limit_dependencies = 10\n").unwrap();
     ran(folder, &["validate", "plan.json", "--config", "c.toml"], 2);
-    ran(folder, &["validate", "plan.json", "--config", "c.toml", "--limit", "dependencies=49"], 0);
-    ran(folder, &["validate", "plan.json", "--limit", "task=49"], 2);
+    ran(folder, &["validate", "plan.json", "--config", "c.toml", "--plan-limit", "dependencies=49"], 0);
+    ran(folder, &["validate", "plan.json", "--plan-limit", "task=49"], 2);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::runtime;
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
+use crate::scenarios::by_profile;
 use crate::series::Unit;
 
 /// The cache of skills.
@@ -35,7 +36,7 @@ impl Scenario for SkillTexts {
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
-        let rounds = if profile == Profile::Smoke { 1 } else { 8 };
+        let rounds = by_profile(profile, [1, 8, 8, 30]);
         let folder = tempfile::tempdir().map_err(ScenarioFailed::during("making a folder"))?;
         for skill in 0..SKILLS {
             write(folder.path(), skill).map_err(ScenarioFailed::during("writing a skill"))?;

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{agent, request, runtime, session};
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
+use crate::scenarios::by_profile;
 use crate::series::Unit;
 
 /// Sessions that live for days.
@@ -42,7 +43,7 @@ impl Scenario for LongSessions {
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
-        let (rounds, hours) = if profile == Profile::Smoke { (1, 12) } else { (6, 54) };
+        let (rounds, hours) = by_profile(profile, [(1, 12), (6, 54), (6, 54), (12, 54)]);
         let runtime = runtime()?;
         let (mut kept, mut ages, mut openings) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{agent, memory, runtime, session};
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
+use crate::scenarios::by_profile;
 use crate::series::Unit;
 
 /// A conversation that is longer than its window.
@@ -36,7 +37,7 @@ impl Scenario for LongConversation {
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
-        let (rounds, requests) = if profile == Profile::Smoke { (1, 3) } else { (6, REQUESTS) };
+        let (rounds, requests) = by_profile(profile, [(1, 3), (6, REQUESTS), (6, REQUESTS), (12, REQUESTS)]);
         let runtime = runtime()?;
         let tokens_max = WindowLimits::default().tokens_max as f64;
         let (mut recalled, mut fill, mut times) = (Vec::new(), Vec::new(), Vec::new());

@@ -12,6 +12,7 @@ use super::users::{gaps, watch};
 use super::{agent, memory, request, runtime, session};
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
+use crate::scenarios::by_profile;
 use crate::series::Unit;
 
 /// A hundred answers that take their time.
@@ -32,11 +33,10 @@ impl Scenario for SteadyUpdates {
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
-        let (users, pace) = match profile {
-            // The pace of people is too slow for a look at whether all of this works.
-            Profile::Smoke => (5, Pace { interval: Duration::from_millis(500), ..Pace::default() }),
-            _ => (100, Pace::default()),
-        };
+        // The pace of people is too slow for a look at whether all of this works.
+        let hasty = Pace { interval: Duration::from_millis(500), ..Pace::default() };
+        let calm = (100, Pace::default());
+        let (users, pace) = by_profile(profile, [(5, hasty), calm, calm, calm]);
         let intervals = runtime()?.block_on(stream(users, pace))?;
         recorder.record(
             "interval",

@@ -14,6 +14,7 @@ use super::{agent, request, runtime, session};
 use crate::memory::PeakMemory;
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
+use crate::scenarios::by_profile;
 use crate::series::Unit;
 
 /// A simple task, again and again.
@@ -23,22 +24,6 @@ pub struct SimpleTask;
 /// How long the model takes for a reply, and how far that may be off.
 const LATENCY: Duration = Duration::from_millis(200);
 const SPREAD: f64 = 0.3;
-/// How much of it a profile measures.
-struct Extent {
-    rounds: usize,
-    /// The executions between two looks at the memory.
-    executions: usize,
-}
-
-impl Extent {
-    fn of(profile: Profile) -> Self {
-        match profile {
-            Profile::Smoke => Self { rounds: 1, executions: 3 },
-            _ => Self { rounds: 8, executions: 50 },
-        }
-    }
-}
-
 impl Scenario for SimpleTask {
     fn id(&self) -> &'static str {
         "SK-TASK"
@@ -49,7 +34,7 @@ impl Scenario for SimpleTask {
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
-        let Extent { rounds, executions } = Extent::of(profile);
+        let (rounds, executions) = by_profile(profile, [(1, 3), (8, 50), (8, 50), (20, 50)]);
         let folder = tempfile::tempdir().map_err(ScenarioFailed::during("making a folder"))?;
         let runtime = runtime()?;
         let store = open(folder.path())?;

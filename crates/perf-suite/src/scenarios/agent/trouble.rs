@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{memory, quantile, request, runtime, session};
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
+use crate::scenarios::by_profile;
 use crate::series::Unit;
 
 /// People who ask while things go wrong.
@@ -51,11 +52,7 @@ impl Scenario for Availability {
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
-        let (users, rounds) = match profile {
-            Profile::Smoke => (10, 1),
-            profile if profile < Profile::Full => (USERS, 8),
-            _ => (USERS, 40),
-        };
+        let (users, rounds) = by_profile(profile, [(10, 1), (USERS, 8), (USERS, 8), (USERS, 40)]);
         let runtime = runtime()?;
         let (mut shares, mut slowest) = (Vec::new(), Vec::new());
         for round in 0..rounds {
@@ -177,7 +174,7 @@ impl Scenario for Recovery {
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
-        let rounds = if profile == Profile::Smoke { 1 } else { 6 };
+        let rounds = by_profile(profile, [1, 6, 6, 12]);
         let runtime = runtime()?;
         let trouble = Duration::ZERO..TROUBLE;
         let steady = SimulatedProfile::steady(Duration::from_millis(20));
