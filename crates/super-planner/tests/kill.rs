@@ -138,6 +138,7 @@ fn agents_that_ask_models_go_on_with_their_sessions() {
 }
 
 /// Kills runs, and lets a last one come to its end; returns the sessions of its agents.
+#[expect(clippy::print_stdout, reason = "a test says how it can be repeated")]
 fn kill_and_go_on(agent: &str, ordinary: f64) -> BTreeMap<SessionName, Vec<Message>> {
     let seed = from_environment("SUPER_PLANNER_TEST_SEED", 1);
     let scale = std::env::var("SUPER_PLANNER_TEST_SCALE").map_or(1.0, |text| text.parse().unwrap());
