@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::compare::{Judgement, Measurement, Pairs, Rules};
 use crate::gauge::Gauge;
-use crate::leak::{GrowthVerdict, growth_by_operation};
+use crate::leak::{GrowthVerdict, growth_by_operation, live_bytes};
 use crate::load::{ClosedLoad, OpenLoad, response_quantile};
-use crate::monitor::{anonymous_memory, thread_cpu};
+use crate::monitor::thread_cpu;
 
 /// How thoroughly the gauge is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Calibration {
 
 impl Default for Calibration {
     fn default() -> Self {
-        Self { comparisons: 100, pairs: 30, work: Duration::from_micros(1500) }
+        Self { comparisons: 100, pairs: 40, work: Duration::from_micros(1500) }
     }
 }
 
@@ -165,7 +165,7 @@ fn leak(keeps: bool) -> Option<(bool, f64)> {
         if keeps {
             kept.push(made);
         }
-        live.push(anonymous_memory()? as f64);
+        live.push(live_bytes()? as f64);
     }
     let growth = growth_by_operation(&live, OPERATIONS)?;
     drop(kept);

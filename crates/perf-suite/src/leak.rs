@@ -6,6 +6,9 @@
 //! samples that follow one another closely are alike, and only after warming up. It grows where it goes up with the time
 //! (Mann and Kendall) and its slope (Theil and Sen) is above zero for certain; both say what they could not have seen.
 
+use std::sync::OnceLock;
+
+use crate::monitor::anonymous_memory;
 use crate::stats::{RobustLine, Sample, mann_kendall, median, theil_sen};
 
 /// How many blocks the time after warming up is cut into.
@@ -18,6 +21,20 @@ const LEVEL: f64 = 0.01;
 const BYTES_BY_OPERATION_MIN: f64 = 1.0;
 /// A second cycle that grows by less than this share of what the first one did was only warming up.
 const SETTLED_SHARE: f64 = 0.2;
+
+/// What counts the bytes that are allocated and not freed, where the program has an allocator that does.
+static COUNTER: OnceLock<fn() -> u64> = OnceLock::new();
+
+/// Has bytes counted by the program's own allocator from now on. The first counter stays.
+pub fn count_live_bytes_with(counter: fn() -> u64) {
+    // A second one would count the same bytes.
+    let _ = COUNTER.set(counter);
+}
+
+/// Returns the bytes that are alive: as the program's allocator counts them, or else the resident memory that no file is behind.
+pub fn live_bytes() -> Option<u64> {
+    COUNTER.get().map_or_else(anonymous_memory, |counter| Some(counter()))
+}
 
 /// What is said of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

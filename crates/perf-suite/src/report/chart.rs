@@ -10,8 +10,8 @@ const LEFT: f64 = 78.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 26.0;
-/// How many points of a series over time are drawn; longer ones keep the greatest of each stretch.
-const POINTS_MAX: usize = 240;
+/// How many moments are marked at the most.
+const MOMENTS_MAX: usize = 200;
 
 /// A figure at a place: where its value lies, and what the middle is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -129,9 +129,16 @@ pub(super) fn curve(label: &str, unit: Unit, marks: &[Mark]) -> String {
 }
 
 /// Returns values over time, with moments marked at the bottom. Whoever hovers reads a point's time and value from
-/// `data-points`, which a script shows; the peak is written out for those without one.
-pub(super) fn over_time(label: &str, unit: Unit, points: &[(f64, f64)], moments: &[f64]) -> String {
-    let points = downsampled(points);
+/// `data-points`, which a script shows; the peak is written out for those without one. A longer series keeps the greatest of each
+/// of so many stretches.
+pub(super) fn over_time(
+    label: &str,
+    unit: Unit,
+    points: &[(f64, f64)],
+    moments: &[f64],
+    points_max: usize,
+) -> String {
+    let points = downsampled(points, points_max);
     let end = points.last().map_or(1.0, |point| point.0).max(f64::MIN_POSITIVE);
     let scale = Scale::over(points.iter().map(|point| point.1));
     let peak = points.iter().map(|point| point.1).fold(0.0, f64::max);
@@ -147,7 +154,7 @@ pub(super) fn over_time(label: &str, unit: Unit, points: &[(f64, f64)], moments:
         line.join(" "),
         escaped(&data.join("|"))
     );
-    for moment in moments.iter().take(POINTS_MAX) {
+    for moment in moments.iter().take(points_max.min(MOMENTS_MAX)) {
         let at = x((moment / end).clamp(0.0, 1.0));
         let _ = write!(
             svg,
@@ -169,8 +176,8 @@ pub(super) fn over_time(label: &str, unit: Unit, points: &[(f64, f64)], moments:
 }
 
 /// Keeps the greatest of each stretch, so that no peak is lost.
-fn downsampled(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let size = points.len().div_ceil(POINTS_MAX).max(1);
+fn downsampled(points: &[(f64, f64)], points_max: usize) -> Vec<(f64, f64)> {
+    let size = points.len().div_ceil(points_max).max(1);
     points.chunks(size).filter_map(|chunk| chunk.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))).collect()
 }
 
@@ -190,17 +197,17 @@ mod tests {
     fn a_long_series_keeps_its_peak() {
         let mut points: Vec<(f64, f64)> = (0..5000).map(|n| (f64::from(n), 1.0)).collect();
         points[1234].1 = 99.0;
-        let short = downsampled(&points);
-        assert!(short.len() <= POINTS_MAX);
+        let short = downsampled(&points, 240);
+        assert!(short.len() <= 240);
         assert!(short.contains(&(1234.0, 99.0)));
-        let svg = over_time("memory", Unit::Bytes, &points, &[10.0]);
+        let svg = over_time("memory", Unit::Bytes, &points, &[10.0], 240);
         assert!(svg.contains("at most 99.000 B") && svg.contains("pause at 10.0 s"));
         assert!(svg.len() < 12_000, "{}", svg.len());
     }
 
     #[test]
     fn one_constant_point_is_drawn_too() {
-        let svg = over_time("x", Unit::Count, &[(0.0, 0.0)], &[]);
+        let svg = over_time("x", Unit::Count, &[(0.0, 0.0)], &[], 240);
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 }

@@ -12,7 +12,7 @@ pub use agent::{
     AgentOverhead, AgentUsers, Availability, LongConversation, LongSessions, ManyAgents, Recovery,
     SimpleTask, SkillTexts, SkillTokens, SteadyUpdates,
 };
-pub use coordination::{Chaos, Commits, Coordination, Endurance, Replay, Scaling, Transitions};
+pub use coordination::{Chaos, Commits, Coordination, Endurance, Leaks, Replay, Scaling, Transitions};
 pub use evaluation::Evaluation;
 pub use files::FileOperations;
 pub use loading::Loading;
@@ -33,6 +33,7 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
         Box::new(Scaling),
         Box::new(Chaos),
         Box::new(Replay),
+        Box::new(Leaks),
         Box::new(Planning),
         Box::new(FileOperations),
         Box::new(Evaluation),

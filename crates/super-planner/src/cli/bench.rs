@@ -183,7 +183,7 @@ pub struct BenchSelfTestArgs {
     #[arg(long, value_name = "N", default_value = "100")]
     pub comparisons: usize,
     /// How many pairs each takes
-    #[arg(long, value_name = "N", default_value = "30")]
+    #[arg(long, value_name = "N", default_value = "40")]
     pub pairs: usize,
     /// Answer in JSON
     #[arg(long)]

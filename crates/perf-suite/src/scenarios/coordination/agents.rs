@@ -72,7 +72,7 @@ struct Measured {
     wall: f64,
     /// The wall's time over the least that any coordination could reach.
     over_bound: f64,
-    /// How far the agent that is furthest from its share of tasks is from it, as a share of it.
+    /// How far the agent that is furthest from an even share of the work is from it, as a part of that share.
     imbalance: f64,
 }
 
@@ -100,8 +100,9 @@ fn run(agents: usize, seed: u64) -> Result<Measured, ScenarioFailed> {
     world.settle(project)?;
     let wall = begun.elapsed().as_secs_f64();
     let ended = world.end(ShutDown::Drain)?;
-    let imbalance = imbalance(&ended, agents)?;
-    let resolutions = resolutions(&ended.seen(observed)?);
+    check(&ended)?;
+    let seen = ended.seen(observed)?;
+    let (imbalance, resolutions) = (imbalance(&seen, agents), resolutions(&seen));
     let bound = WORK.as_secs_f64() * (tasks as f64 / agents as f64).max(chain as f64);
     let assignments = std::mem::take(&mut notes.lock().assignments);
     let (register, over_bound) = (register.as_secs_f64(), wall / bound);
@@ -178,23 +179,30 @@ fn edits(job: &Job) -> Outcome {
     Outcome::Done(edits)
 }
 
-/// Returns how unevenly the agents were given tasks, after checking that every task was completed.
-fn imbalance(ended: &Ended, agents: usize) -> Result<f64, ScenarioFailed> {
+/// Checks that every task was completed.
+fn check(ended: &Ended) -> Result<(), ScenarioFailed> {
+    let records = ended.state.projects().iter().flat_map(|project| &project.tasks);
+    match records.map(|record| &record.state).find(|state| !matches!(state, TaskState::Completed(_))) {
+        Some(state) => Err(format!("a task is {}", state.name()))
+            .map_err(ScenarioFailed::during("completing every task")),
+        None => Ok(()),
+    }
+}
+
+/// Returns how far the agent that was given least or most, further attempts included, is from an even share.
+fn imbalance(seen: &[Seen], agents: usize) -> f64 {
     let mut counts: HashMap<u32, usize> = HashMap::new();
-    for project in ended.state.projects() {
-        for record in &project.tasks {
-            let TaskState::Completed(state_store::task::Completion::Attempt { lease, .. }) = &record.state
-            else {
-                return Err(format!("a task is {}", record.state.name()))
-                    .map_err(ScenarioFailed::during("completing every task"));
-            };
+    for (_, recorded) in seen {
+        if let Event::Task { transition: Transition::Assign(lease), .. } = &recorded.event {
             *counts.entry(lease.agent.0).or_default() += 1;
         }
     }
-    let share = TASKS_EACH as f64;
-    let most = counts.values().map(|count| (*count as f64 - share).abs() / share).fold(0.0, f64::max);
-    // An agent that was given nothing does not show in the counts.
-    Ok(if counts.len() < agents { 1.0 } else { most })
+    if counts.len() < agents {
+        // An agent that was given nothing does not show in the counts.
+        return 1.0;
+    }
+    let share = counts.values().sum::<usize>() as f64 / agents as f64;
+    counts.values().map(|count| (*count as f64 - share).abs() / share).fold(0.0, f64::max)
 }
 
 /// Returns how long each conflict took from being recorded until the task had landed.
@@ -243,7 +251,7 @@ fn record(agents: usize, runs: &[Measured], recorder: &mut Recorder) {
     );
     recorder.record(
         format!("imbalance/{agents}"),
-        "tasks of the agent that is furthest from its ten, as a share of them",
+        "how far the agent that was given most or least is from an even share, as a part of it",
         Unit::Ratio,
         each(|run| run.imbalance),
     );

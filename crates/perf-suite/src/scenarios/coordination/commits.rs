@@ -30,6 +30,10 @@ pub struct Commits;
 
 /// Of every so many commits, one also changes a file that others change.
 const SHARED_EVERY: usize = 5;
+/// How many lines that file has at the most.
+const SHARED_LINES: usize = 20;
+/// How many files there are from the beginning; each commit replaces one of them.
+const FILES: usize = 400;
 const SWITCHES: usize = 6;
 
 /// One cell of the table.
@@ -71,7 +75,8 @@ fn cells(profile: Profile) -> Vec<Cell> {
         cells.push(Cell { at_once: *count, tasks, ..middle(format!("at-once-{count}")) });
     }
     for count in tasks {
-        let cell = Cell { tasks: *count, compressed: 600.0, ..middle(format!("tasks-{count}")) };
+        let cell =
+            Cell { tasks: *count, compressed: compressed.max(60.0), ..middle(format!("tasks-{count}")) };
         cells.push(cell);
     }
     // As often as is due in the largest of the others, with git at work on the same files.
@@ -140,7 +145,8 @@ struct CellOutcome {
 fn land(cell: &Cell, recorder: &mut Recorder) -> Result<CellOutcome, ScenarioFailed> {
     let dues = Arc::new(Mutex::new(Vec::new()));
     let begun = Arc::new(Mutex::new(None));
-    let files = [write("shared.md", "first\n"), write("README.md", "first\n")];
+    let files = (0..FILES).map(|number| write(&file(number), format!("file {number}\n")));
+    let files: Vec<_> = files.chain([write("shared.md", "first\n")]).collect();
     let world = World::begin(&files, committers(cell, Arc::clone(&dues), Arc::clone(&begun)))?;
     let observed = world.observe();
     let project =
@@ -200,16 +206,25 @@ fn committers(
     })
 }
 
+/// Returns the file that a task replaces.
+fn file(task: usize) -> String {
+    let file = task % FILES;
+    format!("dir-{}/file-{file}.md", file % 20)
+}
+
 fn edits(job: &Job) -> Outcome {
     let id = job.task().id.to_string();
-    let mut edits = vec![write(&format!("work/{id}.md"), format!("# {id}\n\nDone.\n"))];
+    let mut edits = vec![write(&file(job.key.task as usize), format!("# {id}\n\nDone.\n"))];
     if (job.key.task as usize).is_multiple_of(SHARED_EVERY) {
         let Some(base) = &job.base else { return Outcome::Failed("no files to begin from".to_owned()) };
         let path = git_ops::RepoPath::new("shared.md").expect("the path is plain");
         match base.files().and_then(|files| files.read(&path)) {
             Ok(text) => {
                 let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
-                edits.push(write("shared.md", format!("{text}{id}\n")));
+                // Of bounded length, so that a later commit is no larger than an earlier one.
+                let kept: Vec<&str> = text.lines().rev().take(SHARED_LINES).collect();
+                let kept: String = kept.into_iter().rev().map(|line| format!("{line}\n")).collect();
+                edits.push(write("shared.md", format!("{kept}{id}\n")));
             }
             Err(error) => return Outcome::Unable(error.to_string()),
         }

@@ -6,6 +6,7 @@ mod agents;
 mod chaos;
 mod commits;
 mod endurance;
+mod leaks;
 mod probe;
 mod replay;
 mod scaling;
@@ -16,6 +17,7 @@ pub use agents::Coordination;
 pub use chaos::Chaos;
 pub use commits::Commits;
 pub use endurance::Endurance;
+pub use leaks::Leaks;
 pub use replay::Replay;
 pub use scaling::Scaling;
 pub use transitions::Transitions;
@@ -45,8 +47,8 @@ mod tests {
     fn every_scenario_runs_for_real_and_measures_the_kinds_that_claims_name() {
         // What needs many rounds, rates or conflicts is not there in the shortest profile.
         let only_longer = ["degradation", "growth", "conflict", "memory", "leak", "commit"];
-        let scenarios: [&dyn Scenario; 7] =
-            [&Coordination, &Transitions, &Commits, &Endurance, &Scaling, &Chaos, &Replay];
+        let scenarios: [&dyn Scenario; 8] =
+            [&Coordination, &Transitions, &Commits, &Endurance, &Scaling, &Chaos, &Replay, &Leaks];
         for scenario in scenarios {
             let metrics = metrics_of(scenario);
             let kind = |metric: &str| metric.split('/').next().unwrap_or_default().to_owned();
