@@ -13,21 +13,34 @@ use crate::series::{Series, Unit};
 const STYLE: &str = include_str!("../../data/report.css");
 const SCRIPT: &str = include_str!("../../data/report.js");
 
-/// How many series of a scenario stand in its table, so that a file stays small.
-const ROWS_MAX: usize = 120;
-/// How many charts a scenario has at the most.
-const CHARTS_MAX: usize = 14;
-
-/// How large a page may be, in bytes, and how many points its series over time have: the most that fit.
+/// How large a page may be, in bytes.
 const BYTES_MAX: usize = 300_000;
-const POINTS: [usize; 4] = [240, 120, 60, 24];
+
+/// How much a page tells: the most that fits.
+#[derive(Debug, Clone, Copy)]
+struct Detail {
+    /// How many points a series over time has.
+    points: usize,
+    /// How many curves a scenario has at the most.
+    curves: usize,
+    /// How many series stand in its table at the most.
+    rows: usize,
+}
+
+const DETAILS: [Detail; 5] = [
+    Detail { points: 240, curves: 14, rows: 120 },
+    Detail { points: 120, curves: 10, rows: 100 },
+    Detail { points: 60, curves: 6, rows: 80 },
+    Detail { points: 24, curves: 3, rows: 60 },
+    Detail { points: 8, curves: 1, rows: 40 },
+];
 
 /// Writes the report as one HTML file of less than 300 KB: a longer report has coarser charts.
 pub fn write_html(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let mut page = Vec::new();
-    for points in POINTS {
+    for detail in DETAILS {
         page.clear();
-        write_page(report, points, &mut page)?;
+        write_page(report, detail, &mut page)?;
         if page.len() < BYTES_MAX {
             break;
         }
@@ -35,7 +48,7 @@ pub fn write_html(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     out.write_all(&page)
 }
 
-fn write_page(report: &Report, points: usize, out: &mut dyn io::Write) -> io::Result<()> {
+fn write_page(report: &Report, detail: Detail, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -46,7 +59,7 @@ fn write_page(report: &Report, points: usize, out: &mut dyn io::Write) -> io::Re
     write_head(report, out)?;
     write_claims(report, out)?;
     for scenario in &report.scenarios {
-        write_scenario(scenario, points, out)?;
+        write_scenario(scenario, detail, out)?;
     }
     writeln!(out, "<script>{SCRIPT}</script></body></html>")
 }
@@ -102,7 +115,7 @@ fn write_claims(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "</tbody></table>")
 }
 
-fn write_scenario(scenario: &ScenarioReport, points: usize, out: &mut dyn io::Write) -> io::Result<()> {
+fn write_scenario(scenario: &ScenarioReport, detail: Detail, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "<section><h2>{}</h2><p>{}</p>", escaped(&scenario.id), escaped(&scenario.statement))?;
     if let Some(failure) = &scenario.failure {
         return writeln!(
@@ -114,7 +127,7 @@ fn write_scenario(scenario: &ScenarioReport, points: usize, out: &mut dyn io::Wr
     if scenario.truncated {
         writeln!(out, "<p class=\"alarm\">Cut short: with fewer samples than the profile asks for.</p>")?;
     }
-    for (name, unit, marks) in curves(&scenario.series).into_iter().take(CHARTS_MAX) {
+    for (name, unit, marks) in curves(&scenario.series).into_iter().take(detail.curves) {
         writeln!(
             out,
             "<figure><figcaption>{}</figcaption>{}</figure>",
@@ -122,13 +135,13 @@ fn write_scenario(scenario: &ScenarioReport, points: usize, out: &mut dyn io::Wr
             curve(&name, unit, &marks)
         )?;
     }
-    write_usage(scenario, points, out)?;
+    write_usage(scenario, detail.points, out)?;
     writeln!(
         out,
         "<details><summary>All figures</summary><table><thead><tr><th>metric</th><th>median</th><th>95 % interval</th>\
          <th>samples</th><th>what</th></tr></thead><tbody>"
     )?;
-    for series in scenario.series.iter().take(ROWS_MAX) {
+    for series in scenario.series.iter().take(detail.rows) {
         let summary = series.summary();
         let median = summary.map_or("-".to_owned(), |summary| series.unit.format(summary.median));
         let interval = summary.map_or("-".to_owned(), |summary| interval_text(series.unit, summary));
@@ -141,6 +154,9 @@ fn write_scenario(scenario: &ScenarioReport, points: usize, out: &mut dyn io::Wr
             series.samples.len(),
             escaped(&series.what)
         )?;
+    }
+    if scenario.series.len() > detail.rows {
+        writeln!(out, "<tr><td>{} more are in the JSON</td></tr>", scenario.series.len() - detail.rows)?;
     }
     writeln!(out, "</tbody></table></details>")?;
     for note in &scenario.notes {

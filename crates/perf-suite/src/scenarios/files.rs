@@ -24,7 +24,7 @@ pub struct FileOperations;
 const RATE: f64 = 100.0;
 const WORKERS: usize = 16;
 const WINDOWS: usize = 10;
-const FILES: u64 = 50;
+const FILES: u64 = 20;
 
 impl Scenario for FileOperations {
     fn id(&self) -> &str {
@@ -94,7 +94,7 @@ fn call(number: u64) -> ToolCall {
             (READ_FILE, serde_json::json!({ "path": format!("dir-{}/file-{}.md", number % 5, number % 5) }))
         }
         2 => (WRITE_FILE, serde_json::json!({ "path": file, "content": format!("line {number}\n") })),
-        _ => (LIST_FILES, serde_json::json!({ "path": format!("dir-{}", number % 5) })),
+        _ => (LIST_FILES, serde_json::json!({ "folder": format!("dir-{}", number % 5) })),
     };
     ToolCall { id: number.to_string(), name: name.to_owned(), arguments: arguments.to_string() }
 }

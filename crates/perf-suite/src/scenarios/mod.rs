@@ -82,6 +82,9 @@ mod tests {
             scenario.run(Profile::Smoke, &mut recorder).unwrap();
             let series = recorder.series();
             assert!(series.iter().all(|series| series.summary().is_some()), "{series:?}");
+            // What fails on an idle folder is a mistake of the scenario.
+            let errors = series.iter().filter(|series| series.metric == "call-errors");
+            assert!(errors.flat_map(|series| &series.samples).all(|share| *share == 0.0), "{series:?}");
             for claim in crate::claim::claims().iter().filter(|claim| claim.scenario == scenario.id()) {
                 assert!(
                     series.iter().any(|series| series.metric == claim.metric),
