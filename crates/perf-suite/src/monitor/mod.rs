@@ -150,6 +150,7 @@ fn watch(interval: Duration, stopped: &mpsc::Receiver<()>, each: &mut dyn FnMut(
     let own_before = thread_cpu();
     let mut first = files.sample(0.0);
     let mut log = UsageLog::default();
+    let mut kept = Kept::default();
     let mut due = begun;
     let mut before = begun;
     loop {
@@ -159,16 +160,14 @@ fn watch(interval: Duration, stopped: &mpsc::Receiver<()>, each: &mut dyn FnMut(
         let usage = since(&files.sample((now - begun).as_secs_f64()), &mut first);
         each(&usage);
         log.taken += 1;
-        log.samples.push(usage);
-        if log.samples.len() >= 2 * KEPT_MAX {
-            thin(&mut log.samples);
-        }
+        kept.push(usage);
         due += interval;
         let wait = due.saturating_duration_since(Instant::now());
         if stopped.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout) {
             break;
         }
     }
+    log.samples = kept.finish();
     log.samples.push(since(&files.sample(begun.elapsed().as_secs_f64()), &mut first));
     log.taken += 1;
     log.seconds = begun.elapsed().as_secs_f64();
@@ -191,13 +190,47 @@ fn since(sample: &Usage, first: &mut Usage) -> Usage {
     }
 }
 
-/// Keeps of every two samples the one with more memory, so that no peak is lost.
-fn thin(samples: &mut Vec<Usage>) {
-    let kept = samples
-        .chunks(2)
-        .filter_map(|pair| pair.iter().max_by_key(|sample| sample.resident).copied())
-        .collect();
-    *samples = kept;
+/// Samples of which each stands for a stretch of the same length: the one with the most memory, so that no peak is lost.
+#[derive(Debug)]
+struct Kept {
+    samples: Vec<Usage>,
+    /// How many samples were taken in a stretch.
+    stretch: usize,
+    /// The greatest of the stretch that has begun, and how many it has.
+    open: Option<(Usage, usize)>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { samples: Vec::new(), stretch: 1, open: None }
+    }
+}
+
+impl Kept {
+    fn push(&mut self, usage: Usage) {
+        let (greatest, count) =
+            self.open.map_or((usage, 1), |(greatest, count)| (greater(greatest, usage), count + 1));
+        self.open = Some((greatest, count));
+        if count < self.stretch {
+            return;
+        }
+        self.samples.push(greatest);
+        self.open = None;
+        if self.samples.len() == 2 * KEPT_MAX {
+            // Stretches become twice as long, those that are there too.
+            self.samples = self.samples.chunks(2).map(|pair| greater(pair[0], pair[1])).collect();
+            self.stretch *= 2;
+        }
+    }
+
+    fn finish(mut self) -> Vec<Usage> {
+        self.samples.extend(self.open.map(|(greatest, _)| greatest));
+        self.samples
+    }
+}
+
+fn greater(a: Usage, b: Usage) -> Usage {
+    if b.resident > a.resident { b } else { a }
 }
 
 #[cfg(test)]
@@ -234,12 +267,16 @@ mod tests {
     }
 
     #[test]
-    fn a_long_log_is_thinned_and_keeps_its_peak() {
-        let mut samples: Vec<Usage> =
-            (0..1200).map(|n| Usage { at: f64::from(n), ..Usage::default() }).collect();
-        samples[777].resident = 9;
-        thin(&mut samples);
-        assert_eq!(samples.len(), 600);
-        assert_eq!(samples.iter().filter(|sample| sample.resident == 9).count(), 1);
+    fn a_long_log_is_even_and_keeps_its_peak() {
+        let mut kept = Kept::default();
+        for n in 0..18_000_u32 {
+            let resident = if n == 777 { 9_000_000 } else { u64::from(n) };
+            kept.push(Usage { at: f64::from(n), resident, ..Usage::default() });
+        }
+        let samples = kept.finish();
+        assert!((KEPT_MAX..=2 * KEPT_MAX).contains(&samples.len()), "{}", samples.len());
+        assert!(samples.iter().any(|sample| sample.resident == 9_000_000));
+        let steps = samples.windows(2).map(|pair| pair[1].at - pair[0].at);
+        assert!(steps.clone().fold(0.0, f64::max) <= 48.0, "no stretch is longer than the others");
     }
 }

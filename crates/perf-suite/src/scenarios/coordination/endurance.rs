@@ -40,6 +40,8 @@ const WEIGHTS: [u32; 4] = [5, 1, 3, 1];
 /// How many asks are at once under way at the most.
 const WORKERS: usize = 8;
 const WINDOWS: usize = 30;
+/// How many files there are from the beginning; each piece of work replaces one of them, so that a later commit is no larger.
+const FILES: usize = 400;
 
 impl Scenario for Endurance {
     fn id(&self) -> &str {
@@ -56,7 +58,9 @@ impl Scenario for Endurance {
             _ => by_profile(profile, [1, 6, 60, 1800]),
         };
         let tasks = by_profile(profile, [60, 200, 1000, 1000]);
-        let world = World::begin(&[write("README.md", "first\n")], agents())?;
+        let files: Vec<_> =
+            (0..FILES).map(|number| write(&file(number), format!("file {number}\n"))).collect();
+        let world = World::begin(&files, agents())?;
         let work = Work::enter(&world, tasks)?;
         let length = Duration::from_secs(seconds);
         let outcome = endure(&world, &work, length, recorder)?;
@@ -121,12 +125,18 @@ fn endure(
     Ok(outcome)
 }
 
+/// Returns the file that a task replaces.
+fn file(task: usize) -> String {
+    let file = task % FILES;
+    format!("dir-{}/file-{file}.md", file % 20)
+}
+
 /// Returns agents that take a moment and write a file.
 fn agents() -> impl AgentExecutor {
     InProcess::new(|job: Job| async move {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let id = job.task().id.to_string();
-        Outcome::Done(vec![write(&format!("work/{id}.md"), format!("# {id}\n"))])
+        Outcome::Done(vec![write(&file(job.key.task as usize), format!("# {id}\n"))])
     })
 }
 
