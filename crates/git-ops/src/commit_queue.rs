@@ -78,6 +78,8 @@ impl CommitQueue {
             joiner: Joiner::start(repository.clone()),
             packs: 0,
         };
+        // Many that wrote little before and were never at leisure may have left many packs.
+        thread.joiner.ask();
         std::thread::spawn(move || thread.run(&waiting));
         Ok(Self { jobs })
     }
@@ -381,6 +383,27 @@ mod tests {
         assert!(
             matches!(refused, Err(QueueError::Batch(error)) if matches!(*error, WriteError::NoSuchBranch { .. }))
         );
+        test.check_invariants();
+    }
+
+    #[test]
+    fn a_queue_joins_what_others_have_left() {
+        let test = TestRepository::new(&[("a", "a")]);
+        for n in 0..60 {
+            test.pin(test.first, &[write("a", &format!("{n}"))]);
+        }
+        let queue = CommitQueue::start(&test.repository).unwrap();
+        let pack_count = || {
+            let folder = std::fs::read_dir(test.repository.git_dir().join("objects/pack")).unwrap();
+            let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.filter(|name| name.ends_with(".idx")).count()
+        };
+        let begun = Instant::now();
+        while pack_count() > 24 && begun.elapsed() < Duration::from_secs(60) {
+            std::thread::yield_now();
+        }
+        assert!(pack_count() <= 24, "{} packs", pack_count());
+        drop(queue);
         test.check_invariants();
     }
 
