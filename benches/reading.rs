@@ -1,17 +1,24 @@
 //! Reading and analysing large plans, as ratios to plain serde_json and to petgraph in the same run.
 //!
-//! Every line is the median of five interleaved rounds. An argument sets the number of tasks, 1,000,000 by default.
+//! Every line is the median of five interleaved rounds, in time that the processor spent on it where Linux tells (others who
+//! are busy on the machine then count less), else in time that passed. An argument sets the number of tasks, 1,000,000 by default.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that cannot go on is to fail")]
 
+use std::alloc::System;
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use cap::Cap;
 use planner_core::graph::{Digraph, LiveOrder};
 use planner_core::random::Random;
 use planner_core::{Format, Limits, TaskGraph, read};
 
 const ROUNDS: usize = 5;
+
+/// Counts what is allocated, byte by byte.
+#[global_allocator]
+static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
 
 /// What serde_json reads the same bytes into: structs without any check.
 #[derive(serde::Deserialize)]
@@ -56,6 +63,9 @@ fn main() {
         beads.len() >> 20
     );
 
+    // First, because the allocator knows only the most that there ever was.
+    memory("native JSON", "x.json", Format::Json, &native);
+    memory("beads", "x.jsonl", Format::Beads, &beads);
     let limits = Limits::default();
     ratio(
         "reading native JSON / serde_json into plain structs",
@@ -100,17 +110,27 @@ fn main() {
     );
     graphs(tasks);
     let plan = read("x.json", native.as_bytes(), Some(Format::Json), &limits).unwrap().plan;
-    let start = Instant::now();
-    let graph = TaskGraph::new(&plan).unwrap();
-    println!(
-        "TaskGraph::new, ids and all: {:.0} ms, {} edges",
-        start.elapsed().as_secs_f64() * 1000.0,
-        graph.edge_count()
-    );
+    let edges = TaskGraph::new(&plan).unwrap().edge_count();
+    let time = millis(&mut || TaskGraph::new(&plan).unwrap().edge_count());
+    println!("TaskGraph::new, ids and all: {time:.0} ms, {edges} edges");
     println!(
         "a task takes {} bytes, a dependency {}",
         size_of::<planner_core::Task>(),
         size_of::<planner_core::Dependency>()
+    );
+}
+
+/// Tells how much memory a reading takes: what it holds, its copy of the text included, and at most while it reads.
+fn memory(what: &str, name: &str, format: Format, text: &str) {
+    let before = MEMORY.allocated();
+    let reading = read(name, text.as_bytes(), Some(format), &Limits::default()).unwrap();
+    let times = |bytes: usize| bytes as f64 / text.len() as f64;
+    let held = MEMORY.allocated() - before;
+    let most = times(MEMORY.max_allocated() - before);
+    println!(
+        "memory of reading {what}: {:.2} times the file held, {most:.2} times at most; {} bytes a task",
+        times(held),
+        held / reading.plan.tasks.len()
     );
 }
 
@@ -168,14 +188,24 @@ fn ratio(what: &str, theirs: &mut dyn FnMut() -> usize, ours: &mut dyn FnMut() -
 }
 
 fn millis(run: &mut dyn FnMut() -> usize) -> f64 {
-    let start = Instant::now();
+    let (start, spent) = (Instant::now(), processor_millis());
     std::hint::black_box(run());
-    start.elapsed().as_secs_f64() * 1000.0
+    let passed = start.elapsed().as_secs_f64() * 1000.0;
+    processor_millis().zip(spent).map_or(passed, |(now, before)| now - before)
+}
+
+/// Returns how long this thread has been on a processor: the first number of proc_pid_schedstat(5), in nanoseconds.
+fn processor_millis() -> Option<f64> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds: f64 = told.split_whitespace().next()?.parse().ok()?;
+    Some(nanoseconds / 1e6)
 }
 
 fn texts(tasks: usize) -> (String, String) {
     let mut random = Random::new(1);
-    let (mut native, mut beads) = ("{\"name\":\"large\",\"tasks\":[".to_owned(), String::new());
+    // Large enough at once, so that the growing of the texts is not the most that is ever allocated.
+    let (mut native, mut beads) = (String::with_capacity(200 * tasks), String::with_capacity(335 * tasks));
+    native.push_str("{\"name\":\"large\",\"tasks\":[");
     for number in 0..tasks {
         let before: Vec<usize> = (0..number.min(3)).map(|_| random.below(number)).collect();
         let on: Vec<String> = before.iter().map(|on| format!("\"task-{on}\"")).collect();

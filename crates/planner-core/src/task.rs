@@ -51,9 +51,14 @@ pub struct Task {
 impl Task {
     /// Returns a pending task of that id with nothing else said about it; its title is its id.
     pub fn new(id: TaskId) -> Self {
+        Self { title: id.as_str().to_owned(), ..Self::untitled(id) }
+    }
+
+    /// Returns such a task with an empty title.
+    pub(crate) fn untitled(id: TaskId) -> Self {
         Self {
-            title: id.as_str().to_owned(),
             id,
+            title: String::new(),
             description: String::new(),
             parent: None,
             dependencies: Vec::new(),

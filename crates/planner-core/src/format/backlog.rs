@@ -177,7 +177,7 @@ fn task(
     let Some(id) = reader.id(id_node, "id") else {
         return Ok(());
     };
-    let mut task = Task::new(id);
+    let mut task = Task::untitled(id);
     if let Some(title) = fields.take(&["title"]) {
         task.title = reader.optional_text(Some(title), "title");
     }

@@ -260,6 +260,13 @@ impl<'t> Parser<'t> {
         while matches!(self.peek(), Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
             self.at += 1;
         }
+        // Most are short and whole; a zero before other digits is none.
+        let digits = &self.bytes[start..self.at];
+        if matches!(digits, [b'1'..=b'9', ..]) && digits.len() <= 18 && digits.iter().all(u8::is_ascii_digit)
+        {
+            let whole = digits.iter().fold(0, |whole, digit| 10 * whole + u64::from(digit - b'0'));
+            return Ok(Number::from(whole));
+        }
         // serde_json knows the grammar of a number.
         self.text[start..self.at].parse().map_err(|_| {
             let message = format!(
@@ -275,8 +282,7 @@ impl<'t> Parser<'t> {
         let mut start = self.at;
         let mut unescaped: Option<String> = None;
         loop {
-            let plain = self.bytes[self.at..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
-            self.at = plain.map_or(self.bytes.len(), |plain| self.at + plain);
+            self.at += plain_length(&self.bytes[self.at..]);
             match self.peek() {
                 Some(b'"') => {
                     let last = &self.text[start..self.at];
@@ -389,6 +395,27 @@ impl<'t> Parser<'t> {
     }
 }
 
+/// Returns how many bytes there are up to the first that cannot stand in a string as it is: a quote, a backslash or a control
+/// character. Eight are looked at at once: in `x - 0x01...` a byte has its highest bit set and did not before where it was 0
+/// (S. E. Anderson, "Bit Twiddling Hacks").
+fn plain_length(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS != 0;
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+    let (words, _) = bytes.as_chunks::<8>();
+    let plain = words.iter().take_while(|word| {
+        let word = u64::from_ne_bytes(**word);
+        let is_control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS != 0;
+        !(is_control
+            || has_zero(word ^ (ONES * u64::from(b'"')))
+            || has_zero(word ^ (ONES * u64::from(b'\\'))))
+    });
+    let start = 8 * plain.count();
+    // The word may hold a false find behind a true one, never before it.
+    start + bytes[start..].iter().position(is_special).unwrap_or(bytes.len() - start)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -448,6 +475,15 @@ mod tests {
             match serde_json::from_str::<serde_json::Value>(&text) {
                 Ok(theirs) => prop_assert_eq!(ours, Ok(theirs)),
                 Err(error) => prop_assert!(ours.is_err(), "{error}"),
+            }
+        }
+
+        #[test]
+        fn the_end_of_a_plain_text_is_found(bytes in prop::collection::vec(any::<u8>(), 0..40),
+                                            common in prop::collection::vec(0x18..0x7f_u8, 0..40)) {
+            for bytes in [bytes, common] {
+                let expected = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+                prop_assert_eq!(plain_length(&bytes), expected.unwrap_or(bytes.len()));
             }
         }
 

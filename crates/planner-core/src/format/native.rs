@@ -124,7 +124,7 @@ fn task<'n>(
         push_reversed(reader, open, children, Some(&as_group));
     }
 
-    let mut task = Task::new(id);
+    let mut task = Task::untitled(id);
     if let Some(title) = fields.take(&["title", "name"]) {
         task.title = reader.optional_text(Some(title), "title");
     }

@@ -1,5 +1,6 @@
 //! What all formats share: taking values out of nodes, and telling what is wrong with those that cannot be taken.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::fields::Fields;
@@ -245,17 +246,22 @@ impl<'t> Reader<'t> {
 
     /// Returns a text. A number or a truth value counts as the text that it was written as, so that `1.10` stays `1.10`.
     pub(super) fn text(&mut self, node: Node<'_>, field: &str) -> Option<String> {
-        let written = self.text.get(Range::from(node.span)).map(str::trim).unwrap_or_default();
-        match node.value {
-            NodeValue::Text(text) => Some(text.into_owned()),
-            NodeValue::Number(_) | NodeValue::Bool(_) if !written.is_empty() => Some(written.to_owned()),
-            NodeValue::Number(number) => Some(number.to_string()),
-            NodeValue::Bool(value) => Some(value.to_string()),
+        self.borrowed_text(node, field).map(Cow::into_owned)
+    }
+
+    /// Returns a text as [`Reader::text`] does, without a copy where it stands in the file as it is.
+    fn borrowed_text<'n>(&mut self, node: Node<'n>, field: &str) -> Option<Cow<'n, str>> {
+        let computed = match node.value {
+            NodeValue::Text(text) => return Some(text),
+            NodeValue::Number(ref number) => number.to_string(),
+            NodeValue::Bool(value) => value.to_string(),
             NodeValue::Null | NodeValue::List(_) | NodeValue::Map(_) => {
                 self.wrong_kind(&node, field, "a text", "write one text");
-                None
+                return None;
             }
-        }
+        };
+        let written = self.text.get(Range::from(node.span)).map(str::trim).unwrap_or_default();
+        Some(if written.is_empty() { computed } else { written.to_owned() }.into())
     }
 
     /// Returns a text, or an empty one where there is none.
@@ -266,7 +272,7 @@ impl<'t> Reader<'t> {
     /// Returns the id that a node holds.
     pub(super) fn id(&mut self, node: Node<'_>, field: &str) -> Option<TaskId> {
         let span = node.span;
-        let text = self.text(node, field)?;
+        let text = self.borrowed_text(node, field)?;
         match TaskId::new(&text) {
             Ok(id) => Some(id),
             Err(error) => {
@@ -364,7 +370,7 @@ impl<'t> Reader<'t> {
     /// Returns a priority class by its name, or by its number from 0, the most urgent, to 4.
     pub(super) fn priority(&mut self, node: Node<'_>, field: &str) -> Option<Priority> {
         let span = node.span;
-        let text = self.text(node, field)?;
+        let text = self.borrowed_text(node, field)?;
         let digit = text.strip_prefix(['p', 'P']).unwrap_or(&text);
         let class =
             Priority::from_name(&text).or_else(|| Priority::ALL.get(digit.parse::<usize>().ok()?).copied());

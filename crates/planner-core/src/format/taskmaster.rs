@@ -146,7 +146,7 @@ fn task<'t>(
         return Ok(());
     };
     push_reversed(reader, open, subtasks, Some(&id));
-    let mut task = Task::new(id);
+    let mut task = Task::untitled(id);
     if let Some(title) = fields.take(&["title"]) {
         task.title = reader.optional_text(Some(title), "title");
     }
