@@ -249,11 +249,11 @@ fn stalls(commits: usize, rounds: usize) -> Outcome<()> {
         let mut head = store.head(&StreamName::workspace())?;
         for number in 0..commits {
             let body = vec![number as u8; STALLING_BYTES];
+            let entry = Entry { kind: 1, version: 1, body: body.clone() };
             let begun = Instant::now();
             inline.commit(&body)?;
             theirs.push(begun.elapsed());
             let begun = Instant::now();
-            let entry = Entry { kind: 1, version: 1, body };
             head = store.begin(&StreamName::workspace(), head)?.commit(vec![entry])?;
             ours.push(begun.elapsed());
         }
@@ -275,6 +275,29 @@ fn stalls(commits: usize, rounds: usize) -> Outcome<()> {
         );
     }
     println!();
+    Ok(())
+}
+
+/// Measures how long an append by one process takes until another, which waits, has seen it.
+fn news(rounds: usize) -> Outcome<()> {
+    let folder = tempfile::tempdir()?;
+    let open = || SqliteStore::open(&folder.path().join("state.db"), Arc::new(SystemClock));
+    let (writing, waiting, stream) = (open()?, open()?, StreamName::workspace());
+    let mut delays = Vec::with_capacity(rounds);
+    for _ in 0..rounds {
+        let head = writing.head(&stream)?;
+        let (seen, appended) = std::thread::scope(|scope| -> Outcome<_> {
+            let seen = scope.spawn(|| waiting.wait(&stream, head, Duration::from_secs(60)).map(|_| Instant::now()));
+            writing.begin(&stream, head)?.commit(vec![Entry { kind: 1, version: 1, body: Vec::new() }])?;
+            let appended = Instant::now();
+            Ok((seen.join().map_err(|_| "the thread that waits panicked")??, appended))
+        })?;
+        delays.push(seen.saturating_duration_since(appended));
+    }
+    let [p50, p99, _, longest] = worst(delays);
+    println!(
+        "an append of another handle, which shares nothing but the file, is seen after p50 {p50:.1} ms, p99 {p99:.1} ms, at the longest {longest:.1} ms (goal: 100 ms)\n"
+    );
     Ok(())
 }
 
@@ -450,5 +473,6 @@ fn main() -> Outcome<()> {
         compare(Load { producers, entries, appends: appends * scale }, rounds)?;
     }
     stalls(500 * scale, rounds)?;
+    news(100 * scale)?;
     opening(tasks, rounds.min(5))
 }

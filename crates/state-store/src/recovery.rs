@@ -82,6 +82,9 @@ impl RecoveryPlan {
         if plan.to == Seq::START || plan.to > to {
             return Err(RecoveryError::Nothing { asked: to });
         }
+        if let Some(problem) = &found.unlisted {
+            plan.left_out.push(format!("all streams but the workspace: they cannot be listed ({problem})"));
+        }
         for stream in found.streams.iter().filter(|stream| stream.stream != Origin::stream()) {
             let is_workspace = stream.stream == workspace;
             let head = if is_workspace { plan.to } else { last_segment(from, &stream.stream, stream.head)? };
@@ -103,10 +106,9 @@ impl RecoveryPlan {
     ) -> Result<FencingToken, RecoveryError> {
         let (streams, left_out) = (self.streams.clone(), self.left_out.clone());
         Origin::Recovery { from: name.to_owned(), streams, left_out }.begin(into)?;
-        for stream in from.streams()? {
-            if let Some(copied) = self.streams.iter().find(|copied| copied.stream == stream.as_str()) {
-                copy(from, &stream, Seq::new(copied.head), into)?;
-            }
+        for copied in &self.streams {
+            let stream = StreamName::new(&copied.stream).expect("the plan was made of names of streams");
+            copy(from, &stream, Seq::new(copied.head), into)?;
         }
         let tokens_to = fence_off(into, self.to)?;
         Origin::finish(into)?;
@@ -116,7 +118,8 @@ impl RecoveryPlan {
 
 /// Returns the last entry of the last segment that ends at or before `until`.
 fn last_segment(store: &dyn StateStore, stream: &StreamName, until: Seq) -> Result<Seq, StoreError> {
-    copying::read_segments(store, stream, until, &mut |_| ControlFlow::Continue(()))
+    let base = store.load_base(stream)?.map_or(Seq::START, |base| base.end().head);
+    copying::read_segments(store, stream, base, until, &mut |_| ControlFlow::Continue(()))
 }
 
 /// Returns what is lost of a stream whose copy ends with `head`.
@@ -137,8 +140,9 @@ fn copy(
     into: &dyn StateStore,
 ) -> Result<(), RecoveryError> {
     let base = from.load_base(stream)?;
-    let mut copied = copying::start(into, stream, base.as_ref());
-    copying::read_segments(from, stream, until, &mut |segment: &[Recorded]| {
+    let begun = copying::start(into, stream, base.as_ref())?;
+    let mut copied = Ok(begun);
+    copying::read_segments(from, stream, begun, until, &mut |segment: &[Recorded]| {
         let entries = segment.iter().map(|recorded| recorded.entry.clone()).collect();
         let Ok(after) = copied else { return ControlFlow::Break(()) };
         copied = copying::append(into, stream, after, segment[0].at, entries);

@@ -17,6 +17,8 @@ pub struct Verification {
     pub engine: Vec<String>,
     /// How the store came by its contents, or why that cannot be told.
     pub provenance: Result<Provenance, StoreError>,
+    /// Why the streams cannot be listed; then only the workspace was looked at.
+    pub unlisted: Option<StoreError>,
     /// The streams, by name.
     pub streams: Vec<VerifiedStream>,
 }
@@ -83,19 +85,19 @@ impl Verification {
     /// Checks everything.
     pub fn of(store: &dyn StateStore) -> Result<Self, StoreError> {
         let engine = store.check_engine()?;
-        let streams = match store.streams() {
-            Ok(streams) => streams,
-            // What there was cannot be told; that the workspace cannot be found is told below.
-            Err(StoreError::Corrupt { .. }) => vec![StreamName::workspace()],
+        let (streams, unlisted) = match store.streams() {
+            Ok(streams) => (streams, None),
+            Err(error @ StoreError::Corrupt { .. }) => (vec![StreamName::workspace()], Some(error)),
             Err(error) => return Err(error),
         };
         let streams = streams.into_iter().map(|stream| verify(store, stream)).collect();
-        Ok(Self { engine, provenance: Provenance::of(store), streams })
+        Ok(Self { engine, provenance: Provenance::of(store), unlisted, streams })
     }
 
     /// Returns whether nothing is wrong.
     pub fn is_sound(&self) -> bool {
         self.engine.is_empty()
+            && self.unlisted.is_none()
             && !matches!(self.provenance, Err(_) | Ok(Provenance::Unfinished(_)))
             && self.streams.iter().all(|stream| stream.problem.is_none())
     }
@@ -103,7 +105,14 @@ impl Verification {
 
 fn verify(store: &dyn StateStore, stream: StreamName) -> VerifiedStream {
     let mut walk = Walk::new();
-    let outcome = walk.whole(store, &stream);
+    let mut outcome = walk.whole(store, &stream);
+    // Whoever drops entries meanwhile has damaged nothing: what is left then is looked at.
+    while let Err(Problem::Store(StoreError::Compacted { until, .. })) = &outcome
+        && *until > walk.base
+    {
+        walk = Walk::new();
+        outcome = walk.whole(store, &stream);
+    }
     let Walk { base, head, snapshot, .. } = walk;
     let (hash, problem) = match outcome {
         Ok(end) => (Some(end.hash), None),

@@ -15,9 +15,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use state_store::log::{PostgresAddress, PostgresOpenError, PostgresOptions, PostgresStore, conformance};
+use state_store::log::{
+    PostgresAddress, PostgresOpenError, PostgresOptions, PostgresStore, Snapshot, conformance,
+};
 use state_store::{
     CommitError, Entry, MemoryStore, Seq, SqliteStore, StateStore, StoreError, StreamName, SystemClock,
+    Timestamp,
 };
 
 use crate::postgres_cluster::Cluster;
@@ -457,6 +460,9 @@ enum Act {
     Append { stream: usize, after: u64, sizes: Vec<usize> },
     Drop { stream: usize, after: u64 },
     Read { stream: usize, after: u64, limit: usize },
+    Snapshot { stream: usize, seq: u64 },
+    Compact { stream: usize },
+    Copy { stream: usize, into: usize },
 }
 
 fn any_act() -> impl Strategy<Value = Act> {
@@ -466,47 +472,71 @@ fn any_act() -> impl Strategy<Value = Act> {
             .prop_map(|((stream, after), sizes)| Act::Append { stream, after, sizes }),
         1 => place().prop_map(|(stream, after)| Act::Drop { stream, after }),
         2 => (place(), 1..8_usize).prop_map(|((stream, after), limit)| Act::Read { stream, after, limit }),
+        2 => place().prop_map(|(stream, seq)| Act::Snapshot { stream, seq }),
+        1 => (0..3_usize).prop_map(|stream| Act::Compact { stream }),
+        1 => (0..3_usize, 0..3_usize).prop_map(|(stream, into)| Act::Copy { stream, into }),
     ]
 }
 
-/// Does it and returns everything that can be seen of it but the time.
+/// Does it and returns everything that can be seen of it, errors included.
 fn seen(store: &dyn StateStore, act: &Act) -> String {
     let name = |stream: &usize| StreamName::new(["workspace", "sessions/1", "B"][*stream]).unwrap();
     let mut seen = String::new();
-    let stream = match act {
-        Act::Append { stream, after, sizes } => {
-            let transaction = store.begin(&name(stream), Seq::new(*after)).unwrap();
-            for recorded in transaction.news() {
-                let _ = write!(seen, "{} {:?}; ", recorded.seq, recorded.entry);
-            }
-            let entry =
-                |size: &usize| Entry { kind: *size as u16, version: 1, body: vec![*size as u8; *size] };
-            let head = transaction.head();
-            let _ = write!(seen, "{head} {:?}; ", transaction.commit(sizes.iter().map(entry).collect()));
-            stream
-        }
+    let (stream, outcome) = match act {
+        Act::Append { stream, after, sizes } => (stream, append_sizes(store, &name(stream), *after, sizes)),
         Act::Drop { stream, after } => {
-            let transaction = store.begin(&name(stream), Seq::new(*after)).unwrap();
-            let _ = write!(seen, "{} {}; ", transaction.head(), transaction.news().len());
-            stream
+            let begun = store.begin(&name(stream), Seq::new(*after));
+            (stream, begun.map(|begun| format!("{} {}", begun.head(), begun.news().len())).map_err(|e| told(&e)))
         }
         Act::Read { stream, after, limit } => {
             let mut left = *limit;
             let mut visit = |recorded: state_store::Recorded| {
-                let _ = write!(seen, "{} {:?}; ", recorded.seq, recorded.entry);
+                let _ = write!(seen, "{recorded:?}; ");
                 left -= 1;
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
-            store.read(&name(stream), Seq::new(*after), &mut visit).unwrap();
-            stream
+            let read = store.read(&name(stream), Seq::new(*after), &mut visit);
+            (stream, read.map(|()| String::new()).map_err(|error| told(&error)))
         }
+        Act::Snapshot { stream, seq } => {
+            let snapshot = Snapshot { seq: Seq::new(*seq), kind: 1, version: 1, body: vec![*seq as u8; 9] };
+            let kept = store.save_snapshot(&name(stream), &snapshot);
+            (stream, kept.map(|()| String::new()).map_err(|error| told(&error)))
+        }
+        Act::Compact { stream } => {
+            let dropped = store.compact(&name(stream));
+            (stream, dropped.map(|until| until.to_string()).map_err(|error| told(&error)))
+        }
+        Act::Copy { stream, into } => match store.load_base(&name(stream)).unwrap() {
+            Some(base) => {
+                let started = store.start_after(&name(into), &base);
+                (into, started.map(|()| String::new()).map_err(|error| told(&error)))
+            }
+            None => (into, Ok(String::new())),
+        },
     };
-    let _ = write!(seen, "{} {:?}", store.head(&name(stream)).unwrap(), store.streams().unwrap());
+    let (end, streams) = (store.end(&name(stream)).unwrap(), store.streams().unwrap());
+    let (last, base) = (store.load_snapshot(&name(stream)).unwrap(), store.load_base(&name(stream)).unwrap());
+    let _ = write!(seen, "{outcome:?} {end:?} {streams:?} {last:?} {base:?}");
     seen
 }
 
+fn append_sizes(
+    store: &dyn StateStore,
+    stream: &StreamName,
+    after: u64,
+    sizes: &[usize],
+) -> Result<String, String> {
+    let mut transaction = store.begin(stream, Seq::new(after)).map_err(|error| told(&error))?;
+    transaction.record_at(Timestamp::from_millis(after));
+    let seen = format!("{} {:?}", transaction.head(), transaction.news());
+    let entry = |size: &usize| Entry { kind: *size as u16, version: 1, body: vec![*size as u8; *size] };
+    let head = transaction.commit(sizes.iter().map(entry).collect()).map_err(|error| told(&error))?;
+    Ok(format!("{seen} {head}"))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn the_three_stores_answer_alike(acts in prop::collection::vec(any_act(), 1..40)) {

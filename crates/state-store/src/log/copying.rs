@@ -30,18 +30,17 @@ pub enum CopyError {
     },
 }
 
-/// Visits the segments of a stream that end at or before `until`, in order, until the visitor breaks, and returns the last
-/// entry of the last of them.
+/// Visits the segments of a stream after `base` that end at or before `until`, in order, until the visitor breaks, and
+/// returns the last entry of the last of them; `base` where there is none.
 ///
-/// What comes after `until` may be damaged. Where entries were dropped, it begins with the first that is kept; where none
-/// of those ends so early, the last that was dropped is returned.
+/// What comes after `until` may be damaged. Where entries after `base` are dropped meanwhile, it fails.
 pub fn read_segments(
     store: &dyn StateStore,
     stream: &StreamName,
+    base: Seq,
     until: Seq,
     visit: &mut dyn FnMut(&[Recorded]) -> ControlFlow<()>,
 ) -> Result<Seq, StoreError> {
-    let base = store.load_base(stream)?.map_or(Seq::START, |base| base.end().head);
     let (mut segment, mut done, mut reached): (Vec<Recorded>, _, _) = (Vec::new(), base, base);
     let mut flow = ControlFlow::Continue(());
     let mut hand_out = |segment: &mut Vec<Recorded>| {

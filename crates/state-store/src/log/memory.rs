@@ -15,6 +15,8 @@ use crate::log::{
 use crate::{Clock, Timestamp};
 
 /// Streams in memory. Clones share them.
+///
+/// There is one lock for all: while somebody holds the lock of a stream, whoever reads waits, too.
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,

@@ -26,6 +26,10 @@ pub fn run(args: &CompactArgs, config: &Config, terminal: &Terminal) -> Result<E
         terminal.note("nothing was dropped");
         return Ok(Exit::Fine);
     }
+    if store.load_snapshot(&stream)?.is_none_or(|snapshot| snapshot.seq != covered) {
+        return Err(CliError::new(ErrorKind::Store, "somebody has kept a newer snapshot meanwhile")
+            .hint("nothing was dropped: say it again"));
+    }
     let dropped = store.compact(&stream)?;
     if args.json {
         terminal.json(&json!({ "version": 1, "dropped_until": dropped }))?;
@@ -38,12 +42,9 @@ pub fn run(args: &CompactArgs, config: &Config, terminal: &Terminal) -> Result<E
 /// Asks on the terminal. Where nobody is there to answer, the answer is no.
 fn is_wanted(covered: Seq, location: &StateLocation) -> Result<bool, CliError> {
     let mut err = io::stderr().lock();
-    write!(
-        err,
-        "{location}: drop the entries up to {covered}? They can be looked back at, exported or recovered no more. [y/N] "
-    )
-    .and_then(|()| err.flush())
-    .map_err(output_error)?;
+    write!(err, "{location}: drop the entries up to {covered}? They can be looked back at no more. [y/N] ")
+        .and_then(|()| err.flush())
+        .map_err(output_error)?;
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
     read.map_err(|error| CliError::new(ErrorKind::Input, "the answer cannot be read").caused_by(error))?;

@@ -1,5 +1,6 @@
 //! `export`: the whole history as lines of JSON.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -73,6 +74,8 @@ fn to_file(
     drop(out);
     file.as_file().sync_all().map_err(failed)?;
     file.persist_noclobber(path).map_err(|error| failed(error.error))?;
+    // Its name is on the disk only when the folder is.
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     Ok(streams)
 }
 

@@ -18,11 +18,8 @@ pub fn run(args: &SnapshotArgs, config: &Config, terminal: &Terminal) -> Result<
     let store = location.open_existing()?;
     let stream = StreamName::workspace();
     let state = State::load(&*store, &stream)?.state;
-    // First, because they go on from the snapshot that is replaced.
-    let tables = tables::bring_up(&*store).map_err(|error| match error {
-        TablesError::Replay(error) => CliError::from(error),
-        TablesError::Store(error) => error.into(),
-    })?;
+    // First, because they go on from the snapshot that is replaced. Where that fails, the snapshot is kept all the same.
+    let tables = tables::bring_up(&*store);
     if state.seq() > Seq::START {
         snapshot::keep(&*store, &stream, &state).map_err(|error| match error {
             SnapshotError::Store(error) => error.into(),
@@ -31,6 +28,10 @@ pub fn run(args: &SnapshotArgs, config: &Config, terminal: &Terminal) -> Result<
             }
         })?;
     }
+    let tables = tables.map_err(|error| match error {
+        TablesError::Replay(error) => CliError::from(error),
+        TablesError::Store(error) => error.into(),
+    })?;
     if args.json {
         terminal.json(&json!({ "version": 1, "snapshot": state.seq(), "tables": tables }))?;
     } else {

@@ -10,7 +10,7 @@ use super::line::{
     ARCHIVE_VERSION, BaseLine, EndLine, EntryLine, Header, HeaderLine, Line, SegmentLine, StreamLine,
 };
 use crate::log::copying::read_segments;
-use crate::log::{Archived, Origin, Recorded, StateStore, StoreError, StreamName};
+use crate::log::{Archived, Origin, Recorded, Seq, StateStore, StoreError, StreamName};
 
 /// Why an archive could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +56,13 @@ fn export_stream(
     says: &mut dyn FnMut(&StreamName, &Recorded) -> Option<Value>,
 ) -> Result<Archived, ExportError> {
     let end = store.end(&stream)?;
-    if let Some(base) = store.load_base(&stream)? {
-        write_line(out, &Line::Base(BaseLine::new(&stream, &base)))?;
+    let base = store.load_base(&stream)?;
+    if let Some(base) = &base {
+        write_line(out, &Line::Base(BaseLine::new(&stream, base)))?;
     }
+    let base = base.map_or(Seq::START, |base| base.end().head);
     let mut written = Ok(());
-    read_segments(store, &stream, end.head, &mut |segment| {
+    read_segments(store, &stream, base, end.head, &mut |segment| {
         let entries = segment.iter().map(|recorded| {
             let says = says(&stream, recorded);
             EntryLine::new(&recorded.entry, says)

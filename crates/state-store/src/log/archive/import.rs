@@ -9,8 +9,8 @@ use crate::log::{
     Archived, Base, Copied, Entry, Origin, OriginError, StateStore, StoreError, StreamEnd, StreamName,
 };
 
-/// No segment takes more than this as text.
-const LINE_BYTES_MAX: u64 = 1 << 30;
+/// No segment and no snapshot takes more than this as text.
+const LINE_BYTES_MAX: u64 = 1 << 34;
 
 /// Why an archive was not imported.
 #[derive(Debug, thiserror::Error)]

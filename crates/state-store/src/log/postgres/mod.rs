@@ -137,6 +137,8 @@ pub struct PostgresStore {
     options: PostgresOptions,
     writer: Mutex<Option<Session>>,
     reader: Mutex<Option<Session>>,
+    /// For what takes its time and nobody waits for: snapshots, tables for people, dropping what they cover.
+    keeper: Mutex<Option<Session>>,
     clock: Mutex<ClockReading>,
     poisoned: AtomicBool,
     listener: Listener,
@@ -195,6 +197,7 @@ impl PostgresStore {
             options,
             writer: Mutex::new(None),
             reader: Mutex::new(Some(session)),
+            keeper: Mutex::new(None),
             clock: Mutex::new(ClockReading { at, heard: Instant::now() }),
             poisoned: AtomicBool::new(false),
             listener: Listener::default(),
@@ -223,8 +226,8 @@ impl PostgresStore {
             .map_err(|source| engine_error("connect to the database", source))
     }
 
-    /// Asks what changes nothing, on the connection there is or on a new one; a connection that was lost while nobody
-    /// looked is renewed once.
+    /// Asks what changes nothing, or what may be done twice, on the connection there is or on a new one; a connection that
+    /// was lost while nobody looked is renewed once.
     fn ask<T, F>(
         &self,
         line: &mut Option<Session>,
@@ -262,6 +265,17 @@ impl PostgresStore {
         self.check_poison()?;
         let load = |session: Session| session.snapshot(stream.clone(), is_base);
         self.ask(&mut self.reader.lock(), Some(stream), load)
+    }
+
+    /// Makes durable what was written on the connection.
+    fn commit_on(&self, line: &mut Option<Session>, stream: &StreamName) -> Result<(), CommitError> {
+        let session = line.clone().ok_or(CommitError::Refused(StoreError::Poisoned))?;
+        self.runtime.answer(session.commit()).map_err(|trouble| {
+            // It may be in the log or not, and only opening the store again tells.
+            self.poisoned.store(true, Ordering::SeqCst);
+            *line = None;
+            CommitError::Unknown(self.store_error(trouble, Some(stream)))
+        })
     }
 
     fn store_error(&self, trouble: Trouble, stream: Option<&StreamName>) -> StoreError {
@@ -359,7 +373,8 @@ impl StateStore for PostgresStore {
     fn save_snapshot(&self, stream: &StreamName, snapshot: &Snapshot) -> Result<(), SnapshotError> {
         self.check_poison()?;
         let boundary = |session: Session| session.boundary(stream.clone(), snapshot.seq);
-        let boundary = self.ask(&mut self.reader.lock(), Some(stream), boundary)?;
+        let mut line = self.keeper.lock();
+        let boundary = self.ask(&mut line, Some(stream), boundary)?;
         let (number, chain) = match boundary {
             Boundary::Passed => return Ok(()),
             Boundary::None => {
@@ -368,7 +383,7 @@ impl StateStore for PostgresStore {
             Boundary::At { number, chain } => (number, chain),
         };
         let keep = |session: Session| session.keep_snapshot(stream.clone(), number, chain, snapshot.clone());
-        Ok(self.ask(&mut self.reader.lock(), Some(stream), keep)?)
+        Ok(self.ask(&mut line, Some(stream), keep)?)
     }
 
     fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
@@ -382,12 +397,13 @@ impl StateStore for PostgresStore {
     }
 
     fn start_after(&self, stream: &StreamName, base: &Base) -> Result<(), CommitError> {
+        let mut line = self.writing_line(stream).map_err(CommitError::Refused)?;
         let start = |session: Session| session.start_after(stream.clone(), base.clone());
-        let outcome = self.writing_line(stream).and_then(|mut line| self.ask(&mut line, Some(stream), start));
-        match outcome.map_err(CommitError::Refused)? {
-            Seq::START => Ok(()),
-            found => Err(CommitError::Conflict { expected: Seq::START, found }),
+        let found = self.ask(&mut line, Some(stream), start).map_err(CommitError::Refused)?;
+        if found > Seq::START {
+            return Err(CommitError::Conflict { expected: Seq::START, found });
         }
+        self.commit_on(&mut line, stream)
     }
 
     fn compact(&self, stream: &StreamName) -> Result<Seq, StoreError> {
@@ -396,7 +412,7 @@ impl StateStore for PostgresStore {
         drop(line);
         // Nobody needs the rows any more, so no lock is held while they go.
         let drop_some = |session: Session| session.drop_below(stream.clone());
-        while self.ask(&mut self.reader.lock(), Some(stream), drop_some)? {}
+        while self.ask(&mut self.keeper.lock(), Some(stream), drop_some)? {}
         Ok(base)
     }
 
@@ -412,7 +428,7 @@ impl StateStore for PostgresStore {
 
     fn advance_tables(&self, step: &TableStep) -> Result<bool, StoreError> {
         self.check_poison()?;
-        self.ask(&mut self.reader.lock(), None, |session| session.advance_tables(step.clone()))
+        self.ask(&mut self.keeper.lock(), None, |session| session.advance_tables(step.clone()))
     }
 
     /// Returns the database's time; while the database cannot be reached, its last one and what has passed since.
@@ -442,9 +458,9 @@ struct PostgresTransaction<'a> {
 
 impl PostgresTransaction<'_> {
     /// Writes the segment, not yet committed.
-    fn append(&mut self, entries: &[Entry]) -> Result<Session, CommitError> {
+    fn append(&mut self, entries: &[Entry]) -> Result<(), CommitError> {
         let session = self.line.clone().ok_or(CommitError::Refused(StoreError::Poisoned))?;
-        let append = session.clone().append(self.stream.clone(), self.begun.place, entries, self.begun.now);
+        let append = session.append(self.stream.clone(), self.begun.place, entries, self.begun.now);
         let is_appended =
             self.store.runtime.answer(append).map_err(|trouble| {
                 CommitError::Refused(self.store.store_error(trouble, Some(&self.stream)))
@@ -452,7 +468,7 @@ impl PostgresTransaction<'_> {
         if !is_appended {
             return Err(CommitError::Conflict { expected: self.head(), found: self.head().plus(1) });
         }
-        Ok(session)
+        Ok(())
     }
 }
 
@@ -478,15 +494,9 @@ impl Transaction for PostgresTransaction<'_> {
         if entries.is_empty() {
             return Ok(head);
         }
-        let session = self.append(&entries)?;
-        let outcome = self.store.runtime.answer(session.commit());
+        self.append(&entries)?;
         self.is_open = false;
-        outcome.map_err(|trouble| {
-            // The segment may be in the log or not, and only opening the store again tells.
-            self.store.poisoned.store(true, Ordering::SeqCst);
-            *self.line = None;
-            CommitError::Unknown(self.store.store_error(trouble, Some(&self.stream)))
-        })?;
+        self.store.commit_on(&mut self.line, &self.stream)?;
         Ok(head.plus(entries.len() as u64))
     }
 }

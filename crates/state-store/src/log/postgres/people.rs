@@ -1,6 +1,8 @@
 //! The tables that people look at, in the same schema. They are made when they are first written, and anew where their
 //! form has changed.
 
+use std::borrow::Cow;
+
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error};
 
@@ -84,8 +86,17 @@ pub(super) async fn advance(client: &Client, step: &TableStep) -> Result<bool, E
     Ok(true)
 }
 
+/// Returns a text as PostgreSQL takes it, which knows no NUL.
+fn text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{FFFD}").into() } else { text.into() }
+}
+
+fn some_text(found: Option<&String>) -> Option<Cow<'_, str>> {
+    found.map(|found| text(found))
+}
+
 async fn write(client: &Client, step: &TableStep) -> Result<(), Error> {
-    let (task, agent, history) =
+    let (into_tasks, into_agents, into_history) =
         (client.prepare(TASK).await?, client.prepare(AGENT).await?, client.prepare(HISTORY).await?);
     for row in &step.tasks {
         let (attempts, failures) = (i64::from(row.attempts), i64::from(row.failures));
@@ -93,32 +104,34 @@ async fn write(client: &Client, step: &TableStep) -> Result<(), Error> {
         let expires_ms = row.expires_at.map(|at| at.as_millis() as i64);
         let since = row.since.get() as i64;
         let values: [&(dyn ToSql + Sync); 12] = [
-            &row.project,
-            &row.task,
-            &row.title,
+            &text(&row.project),
+            &text(&row.task),
+            &text(&row.title),
             &row.state,
             &attempts,
             &failures,
-            &row.agent,
+            &some_text(row.agent.as_ref()),
             &token,
             &expires_ms,
             &row.commit,
-            &row.reason,
+            &some_text(row.reason.as_ref()),
             &since,
         ];
-        client.execute(&task, &values).await?;
+        client.execute(&into_tasks, &values).await?;
     }
     for row in &step.agents {
         let values: [&(dyn ToSql + Sync); 4] =
-            [&row.name, &row.capabilities, &i64::from(row.slots), &row.status];
-        client.execute(&agent, &values).await?;
+            [&text(&row.name), &text(&row.capabilities), &i64::from(row.slots), &row.status];
+        client.execute(&into_agents, &values).await?;
     }
     for row in &step.history {
         let (seq, at) = (row.seq.get() as i64, row.at.as_millis() as i64);
         let attempt = row.attempt.map(i64::from);
+        let [project, task, agent, detail] =
+            [&row.project, &row.task, &row.agent, &row.detail].map(|found| some_text(found.as_ref()));
         let values: [&(dyn ToSql + Sync); 8] =
-            [&seq, &at, &row.event, &row.project, &row.task, &row.agent, &attempt, &row.detail];
-        client.execute(&history, &values).await?;
+            [&seq, &at, &row.event, &project, &task, &agent, &attempt, &detail];
+        client.execute(&into_history, &values).await?;
     }
     Ok(())
 }

@@ -436,7 +436,8 @@ impl Session {
         Ok(snapshot.seq)
     }
 
-    /// Has a stream that has no entries begin after `base`; returns the end of the stream where it has some.
+    /// Has a stream that has no entries begin after `base`, not yet committed; where it has some, returns its end and ends
+    /// the transaction.
     pub(super) async fn start_after(self, stream: StreamName, base: Base) -> Result<Seq, Trouble> {
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
         self.client.batch_execute(begin).await.map_err(failed("begin a transaction"))?;
@@ -455,7 +456,6 @@ impl Session {
             .await
             .map_err(&failed)?;
         self.client.execute(&self.statements.keep_base, &[&row.number, &seq]).await.map_err(&failed)?;
-        self.client.batch_execute("COMMIT").await.map_err(failed)?;
         Ok(Seq::START)
     }
 

@@ -45,32 +45,32 @@ pub(super) fn insert(connection: &Connection, number: i64, segment: &NewSegment)
         .map(drop)
 }
 
-/// Visits the segments after `end`, each checked against the chain first, and returns how far that was.
+/// Visits the segments after `end`, each checked against the chain first, and moves `end` on over them.
 pub(super) fn read_on(
     connection: &Connection,
     row: &StreamRow,
-    mut end: StreamEnd,
+    end: &mut StreamEnd,
     visit: &mut dyn FnMut(Vec<Recorded>) -> ControlFlow<()>,
-) -> Result<(StreamEnd, ControlFlow<()>), StoreError> {
+) -> Result<ControlFlow<()>, StoreError> {
     let stream = &row.name;
     let failed = |end, source| storage_error("read the segments", stream, end, source);
     let mut statement = connection
         .prepare_cached(
             "SELECT key, count, at, hash, body FROM segments WHERE key > ?1 AND key < ?2 ORDER BY key",
         )
-        .map_err(|source| failed(end, source))?;
+        .map_err(|source| failed(*end, source))?;
     let range = [row_key(row.number, end.head.min(SEQ_MAX)), row_key(row.number + 1, Seq::START)];
-    let mut rows = statement.query(range).map_err(|source| failed(end, source))?;
-    while let Some(found) = rows.next().map_err(|source| failed(end, source))? {
-        let at = Seq::new(first_of(found.get(0).map_err(|source| failed(end, source))?) as u64);
+    let mut rows = statement.query(range).map_err(|source| failed(*end, source))?;
+    while let Some(found) = rows.next().map_err(|source| failed(*end, source))? {
+        let at = Seq::new(first_of(found.get(0).map_err(|source| failed(*end, source))?) as u64);
         let corrupt = |reason| StoreError::Corrupt { stream: stream.clone(), at, reason };
         let stored = stored_segment(found, at).map_err(corrupt)?;
         let entries = end.follow(stream, stored).map_err(corrupt)?;
         if visit(entries).is_break() {
-            return Ok((end, ControlFlow::Break(())));
+            return Ok(ControlFlow::Break(()));
         }
     }
-    Ok((end, ControlFlow::Continue(())))
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Returns the end of the chain before the segment that holds the entry after `after`.
@@ -186,6 +186,14 @@ pub(super) fn storage_error(
     }
     let reason = format!("SQLite could not {action}: {source}");
     StoreError::Corrupt { stream: stream.clone(), at: end.head.plus(1), reason }
+}
+
+/// Returns what an error of SQLite in writing means.
+pub(super) fn write_error(action: &'static str, source: rusqlite::Error) -> StoreError {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full,
+        _ => engine_error(action, source),
+    }
 }
 
 pub(super) fn engine_error(

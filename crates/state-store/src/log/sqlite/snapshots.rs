@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::segments::{self, engine_error, row_key, storage_error};
+use super::segments::{self, engine_error, row_key, storage_error, write_error};
 use super::store::{SqliteStore, Writer};
 use super::streams::{self, StreamRow};
 use super::transaction;
@@ -36,6 +36,9 @@ const PART_BITS: u32 = 20;
 /// How many parts a snapshot can have: 256 GiB of them.
 const PARTS_MAX: i64 = 1 << PART_BITS;
 
+/// How often a snapshot is written again because others have dropped parts of it.
+const KEEP_TRIES: u32 = 3;
+
 /// How many segments are dropped under one lock.
 const SEGMENTS_A_LOCK: u32 = 200;
 
@@ -56,6 +59,17 @@ impl SqliteStore {
         stream: &StreamName,
         snapshot: &Snapshot,
     ) -> Result<(), SnapshotError> {
+        // Whoever keeps one at the same time may drop parts of this one before it is kept.
+        for _ in 0..KEEP_TRIES {
+            if self.try_to_keep(stream, snapshot)? {
+                return Ok(self.drop_unused_parts(stream)?);
+            }
+        }
+        Err(engine_error("keep a snapshot", "others kept theirs all the time").into())
+    }
+
+    /// Returns whether this snapshot, or one of a later place, is kept now.
+    fn try_to_keep(&self, stream: &StreamName, snapshot: &Snapshot) -> Result<bool, SnapshotError> {
         let no_boundary = || SnapshotError::NoBoundary { stream: stream.clone(), at: snapshot.seq };
         let (row, end, last) = self
             .under_lock(stream, |writer| {
@@ -67,17 +81,16 @@ impl SqliteStore {
             })?
             .ok_or_else(no_boundary)?;
         if last.as_ref().is_some_and(|last| last.seq >= snapshot.seq) {
-            return Ok(());
+            return Ok(true);
         }
         let chain = end.ok_or_else(no_boundary)?.hash;
         let generation = new_generation(snapshot);
         for (number, part) in (0..).zip(parts_of(snapshot)?) {
             self.under_lock(stream, |writer| insert_part(&writer.connection, generation, number, part))?;
         }
-        self.under_lock(stream, |writer| {
+        Ok(self.under_lock(stream, |writer| {
             insert_row(&writer.connection, &row, Which::Last, snapshot, &chain, generation)
-        })?;
-        Ok(self.drop_unused_parts(stream)?)
+        })?)
     }
 
     /// Drops the parts that no snapshot has: those of the last one, and those that a crash has left.
@@ -89,7 +102,7 @@ impl SqliteStore {
                      WHERE key >> 20 NOT IN (SELECT generation FROM snapshots) LIMIT 1)",
                 [],
             );
-            dropped.map(|parts| parts > 0).map_err(|source| engine_error("drop an old snapshot", source))
+            dropped.map(|parts| parts > 0).map_err(|source| write_error("drop an old snapshot", source))
         };
         while self.under_lock(stream, |writer| is_more(writer))? {}
         Ok(())
@@ -114,7 +127,7 @@ impl SqliteStore {
                 if let Some(row) = self.find_stream(connection, stream)? {
                     return segments::stored_end(connection, &row).map(Some);
                 }
-                let failed = |source| engine_error("add the stream", source);
+                let failed = |source| write_error("add the stream", source);
                 let number = streams::add(connection, stream).map_err(failed)?;
                 let row = StreamRow { number, name: stream.clone(), base: StreamEnd::START };
                 streams::set_base(connection, &row, base.end())?;
@@ -163,7 +176,7 @@ impl SqliteStore {
                      SELECT key FROM segments WHERE key BETWEEN ?1 AND ?2 ORDER BY key LIMIT ?3)",
                 params![range[0], range[1], SEGMENTS_A_LOCK],
             );
-            dropped.map(|segments| segments > 0).map_err(|source| engine_error("drop segments", source))
+            dropped.map(|segments| segments > 0).map_err(|source| write_error("drop segments", source))
         };
         while self.under_lock(stream, |writer| is_more(writer))? {}
         Ok(base)
@@ -212,10 +225,11 @@ fn parts_of(snapshot: &Snapshot) -> Result<impl Iterator<Item = &[u8]>, StoreErr
 
 fn insert_part(connection: &Connection, generation: i64, number: i64, part: &[u8]) -> Result<(), StoreError> {
     let statement = "INSERT INTO snapshot_parts (key, body) VALUES (?1, ?2)";
-    execute(connection, statement, params![part_key(generation, number), part])
+    execute(connection, statement, params![part_key(generation, number), part]).map(drop)
 }
 
-/// Writes the row of a snapshot whose parts are all there, unless there is one of a later place.
+/// Writes the row of a snapshot, unless some of its parts are gone or there is one of a later place; returns whether it
+/// was written.
 fn insert_row(
     connection: &Connection,
     row: &StreamRow,
@@ -223,10 +237,9 @@ fn insert_row(
     snapshot: &Snapshot,
     chain: &ChainHash,
     generation: i64,
-) -> Result<(), StoreError> {
-    execute(
+) -> Result<bool, StoreError> {
+    let rows = execute(
         connection,
-        // Whoever kept one at the same time may have dropped parts of this one: theirs stays then.
         "INSERT INTO snapshots (key, seq, chain, kind, version, generation, parts, hash)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
          WHERE (SELECT count(*) FROM snapshot_parts WHERE key >> 20 = ?6) = ?7
@@ -242,23 +255,25 @@ fn insert_row(
             snapshot.body.len().div_ceil(PART_BYTES) as i64,
             snapshot.hash(&row.name, chain).as_slice()
         ],
-    )
+    )?;
+    Ok(rows > 0)
 }
 
+/// Returns how many rows were changed.
 fn execute(
     connection: &Connection,
     statement: &str,
     values: impl rusqlite::Params,
-) -> Result<(), StoreError> {
-    let failed = |source: rusqlite::Error| match source.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
-        _ => engine_error("keep a snapshot", source),
-    };
+) -> Result<usize, StoreError> {
     connection
         .prepare_cached(statement)
         .and_then(|mut statement| statement.execute(values))
-        .map(drop)
-        .map_err(failed)
+        .map_err(|source| write_error("keep a snapshot", source))
+}
+
+/// Returns the place of the last snapshot.
+pub(super) fn last_place(connection: &Connection, row: &StreamRow) -> Result<Option<Seq>, StoreError> {
+    Ok(snapshot_row(connection, row, Which::Last)?.map(|found| found.seq))
 }
 
 fn snapshot_row(

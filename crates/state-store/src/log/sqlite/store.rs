@@ -14,6 +14,7 @@ use super::checkpoint::{self, Checkpointer};
 use super::folder;
 use super::opening::{self, Absent, OpenError};
 use super::segments::{self, engine_error, storage_error};
+use super::snapshots;
 use super::streams::{self, StreamList, StreamRow};
 use super::tables;
 use super::tip::Tip;
@@ -25,6 +26,17 @@ use crate::log::{
 };
 use crate::tables::TableStep;
 use crate::{Clock, Timestamp};
+
+/// How much is read in one look, with the segment that goes beyond it.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// Some segments, one after the other.
+struct Page {
+    entries: Vec<Recorded>,
+    end: StreamEnd,
+    /// How the reading ended, if it did.
+    outcome: Option<Result<(), StoreError>>,
+}
 
 /// How often the file is looked at for what other processes have appended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -63,7 +75,7 @@ impl SqliteStore {
         if let Some(parent) = path.parent() {
             folder::make(parent).map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
         }
-        Self::open_with(path, clock)
+        Self::open_with(path, clock, Absent::Make)
     }
 
     /// Opens the store at `path`; writes nothing where there is none.
@@ -71,12 +83,12 @@ impl SqliteStore {
         if !path.exists() {
             return Err(OpenError::Missing { path: path.to_owned() });
         }
-        Self::open_with(path, clock)
+        Self::open_with(path, clock, Absent::Refuse)
     }
 
-    fn open_with(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    fn open_with(path: &Path, clock: Arc<dyn Clock>, absent: Absent) -> Result<Self, OpenError> {
         opening::check_place(path)?;
-        let mut connection = opening::connect(path, Absent::Make)?;
+        let mut connection = opening::connect(path, absent)?;
         let id = opening::prepare_tables(&mut connection, path)?;
         Ok(Self {
             path: path.to_owned(),
@@ -136,7 +148,8 @@ impl SqliteStore {
             let is_settled = checkpoint::settle(&writer.connection, LOCK_PATIENCE)
                 .map_err(|source| engine_error("make the write-ahead log durable", source))?;
             if !is_settled {
-                return Err(busy(stream));
+                let reason = "somebody has been reading an older state of it all the time";
+                return Err(engine_error("make the write-ahead log durable", reason));
             }
             // SQLite flushes the name of its log, too, but is content where that fails. The log is there by now, and
             // stays as long as this connection does.
@@ -202,6 +215,47 @@ impl SqliteStore {
         })
     }
 
+    /// Reads and checks the next segments after `from`.
+    fn read_page(
+        &self,
+        connection: &Connection,
+        row: &StreamRow,
+        tip: Option<StreamEnd>,
+        from: StreamEnd,
+    ) -> Result<Page, StoreError> {
+        let (mut end, mut entries, mut bytes) = (from, Vec::new(), 0);
+        let read = segments::read_on(connection, row, &mut end, &mut |segment| {
+            bytes += segment.iter().map(|recorded| recorded.entry.body.len()).sum::<usize>();
+            entries.extend(segment);
+            if bytes < PAGE_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        let outcome = match read {
+            Ok(ControlFlow::Break(())) => None,
+            Ok(ControlFlow::Continue(())) => Some(self.check_end(connection, row, tip, end)),
+            // What is well is handed out first.
+            Err(error) => Some(Err(error)),
+        };
+        Ok(Page { entries, end, outcome })
+    }
+
+    /// Checks that a stream does not end before what is known of it: by its witness, and by its snapshot.
+    fn check_end(
+        &self,
+        connection: &Connection,
+        row: &StreamRow,
+        tip: Option<StreamEnd>,
+        end: StreamEnd,
+    ) -> Result<(), StoreError> {
+        self.check_tip(row, tip, end)?;
+        match snapshots::last_place(connection, row)? {
+            Some(seq) if seq > end.head => {
+                let reason = format!("entries up to {seq} were there, as its snapshot says, and are lost");
+                Err(StoreError::Corrupt { stream: row.name.clone(), at: end.head.plus(1), reason })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Takes note of a commit: those who wait for one are woken, and a checkpoint is made from time to time.
     pub(super) fn note_commit(&self, bytes: usize) {
         // The page that the row is on is written whole.
@@ -248,18 +302,29 @@ impl StateStore for SqliteStore {
         after: Seq,
         visit: &mut dyn FnMut(Recorded) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        let read = self.look(stream, |connection, row, tip| {
-            self.check_kept(row, after)?;
-            let from = segments::end_before(connection, row, after)?;
-            let (end, flow) = segments::read_on(connection, row, from, &mut |entries| {
-                entries.into_iter().filter(|recorded| recorded.seq > after).try_for_each(&mut *visit)
-            })?;
-            match flow {
-                ControlFlow::Continue(()) => self.check_tip(row, tip, end),
-                ControlFlow::Break(()) => Ok(()),
+        let mut read = None;
+        // The visitor may take its time: it is called between the looks, because a look keeps the log from being copied.
+        while let Some(page) = self.look(stream, |connection, row, tip| {
+            let from = match read {
+                Some(end) => end,
+                None => {
+                    self.check_kept(row, after)?;
+                    segments::end_before(connection, row, after)?
+                }
+            };
+            self.check_kept(row, from.head)?;
+            self.read_page(connection, row, tip, from)
+        })? {
+            let mut unseen = page.entries.into_iter().filter(|recorded| recorded.seq > after);
+            if unseen.try_for_each(&mut *visit).is_break() {
+                return Ok(());
             }
-        });
-        read.map(Option::unwrap_or_default)
+            if let Some(outcome) = page.outcome {
+                return outcome;
+            }
+            read = Some(page.end);
+        }
+        Ok(())
     }
 
     fn end(&self, stream: &StreamName) -> Result<StreamEnd, StoreError> {
@@ -518,6 +583,62 @@ mod tests {
         let other = open(&path).unwrap();
         assert!(matches!(begin(), Err(StoreError::Replaced { .. })));
         append(&other, &["two"]);
+    }
+
+    #[test]
+    fn whoever_takes_their_time_to_read_keeps_nobody_from_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let store = open(&path).unwrap();
+        append(&store, &["one"]);
+        append(&store, &["two"]);
+        let mut seen = 0;
+        let mut visit = |_| {
+            seen += 1;
+            append(&open(&path).unwrap(), &["more"]);
+            ControlFlow::<()>::Continue(())
+        };
+        store
+            .read(&StreamName::workspace(), Seq::START, &mut |recorded| {
+                if recorded.seq <= Seq::new(2) { visit(recorded) } else { ControlFlow::Break(()) }
+            })
+            .unwrap();
+        assert_eq!(seen, 2);
+    }
+
+    #[test]
+    fn a_damaged_row_of_the_list_hides_no_other_stream() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let other = StreamName::new("sessions/1").unwrap();
+        let store = open(&path).unwrap();
+        append(&store, &["one"]);
+        store.begin(&other, Seq::START).unwrap().commit(vec![entry("x")]).unwrap();
+        drop(store);
+        let vandal = Connection::open(&path).unwrap();
+        vandal.execute("UPDATE streams SET base = 7 WHERE name = 'sessions/1'", []).unwrap();
+        let store = open(&path).unwrap();
+        assert_eq!(store.head(&StreamName::workspace()).unwrap(), Seq::new(1));
+        assert!(matches!(store.head(&other), Err(StoreError::Corrupt { .. })));
+        assert!(matches!(store.streams(), Err(StoreError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn an_end_that_is_lost_without_its_witness_is_told_by_the_snapshot() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let store = open(&path).unwrap();
+        append(&store, &["one"]);
+        append(&store, &["two"]);
+        let snapshot = Snapshot { seq: Seq::new(2), kind: 1, version: 1, body: vec![7] };
+        store.save_snapshot(&StreamName::workspace(), &snapshot).unwrap();
+        drop(store);
+        std::fs::remove_file(folder.path().join("state.db-tip")).unwrap();
+        Connection::open(&path).unwrap().execute("DELETE FROM segments WHERE key & 255 = 2", []).unwrap();
+        let store = open(&path).unwrap();
+        let error =
+            store.read(&StreamName::workspace(), Seq::START, &mut |_| ControlFlow::Continue(())).unwrap_err();
+        assert!(error.to_string().contains("entries up to 2 were there"), "{error}");
     }
 
     #[test]

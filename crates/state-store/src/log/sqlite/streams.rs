@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use rusqlite::{Connection, Row};
 
-use super::segments::{engine_error, storage_error};
+use super::segments::{storage_error, write_error};
 use super::tip::Tip;
 use crate::log::{ChainHash, Seq, StoreError, StreamEnd, StreamName};
 
@@ -42,24 +42,32 @@ impl StreamList {
     ) -> Result<Option<StreamRow>, StoreError> {
         let known = self.known.lock().numbers.get(stream).copied();
         if let Some(number) = known {
-            let row = rows(connection, stream, number, number)?.pop().filter(|row| row.name == *stream);
+            let row = row(connection, stream, number)?.filter(|row| row.name == *stream);
             return row.map(Some).ok_or_else(|| lost(stream, number));
         }
         let mut known = self.known.lock();
         let read_before = known.last;
-        let mut found = None;
+        let (mut found, mut damaged) = (None, None);
         for row in rows(connection, stream, read_before.saturating_add(1), i64::MAX)? {
-            known.last = row.number;
-            known.numbers.insert(row.name.clone(), row.number);
-            found = (row.name == *stream).then_some(row).or(found);
+            match row {
+                Ok(row) => {
+                    known.last = if damaged.is_none() { row.number } else { known.last };
+                    known.numbers.insert(row.name.clone(), row.number);
+                    found = (row.name == *stream).then_some(row).or(found);
+                }
+                // It may be the row of this stream, if that is not found; the other streams are what they were.
+                Err(error) => damaged = damaged.or(Some(error)),
+            }
         }
-        if found.is_some() {
-            return Ok(found);
+        match (found, damaged) {
+            (Some(row), _) => return Ok(Some(row)),
+            (None, Some(error)) => return Err(error),
+            (None, None) => {}
         }
         let missing = |number: i64| known.numbers.values().all(|listed| *listed != number);
         for number in tip.numbers_after(read_before).filter(|number| missing(*number)) {
             // Somebody may have added it since the list was read.
-            if rows(connection, stream, number, number)?.is_empty() {
+            if row(connection, stream, number)?.is_none() {
                 return Err(lost(stream, number));
             }
         }
@@ -69,13 +77,17 @@ impl StreamList {
     /// Returns the names of all streams.
     pub(super) fn names(&self, connection: &Connection) -> Result<Vec<StreamName>, StoreError> {
         let rows = rows(connection, &StreamName::workspace(), i64::MIN, i64::MAX)?;
-        Ok(rows.into_iter().map(|row| row.name).collect())
+        rows.into_iter().map(|row| row.map(|row| row.name)).collect()
     }
 }
 
 /// Returns the row of a stream as it is now.
 pub(super) fn again(connection: &Connection, row: &StreamRow) -> Result<StreamRow, StoreError> {
-    rows(connection, &row.name, row.number, row.number)?.pop().ok_or_else(|| lost(&row.name, row.number))
+    self::row(connection, &row.name, row.number)?.ok_or_else(|| lost(&row.name, row.number))
+}
+
+fn row(connection: &Connection, asked: &StreamName, number: i64) -> Result<Option<StreamRow>, StoreError> {
+    rows(connection, asked, number, number)?.pop().transpose()
 }
 
 fn lost(asked: &StreamName, number: i64) -> StoreError {
@@ -89,7 +101,7 @@ fn rows(
     asked: &StreamName,
     first: i64,
     last: i64,
-) -> Result<Vec<StreamRow>, StoreError> {
+) -> Result<Vec<Result<StreamRow, StoreError>>, StoreError> {
     let failed = |source| storage_error("list the streams", asked, StreamEnd::START, source);
     let mut statement = connection
         .prepare_cached(
@@ -102,7 +114,7 @@ fn rows(
     while let Some(row) = rows.next().map_err(failed)? {
         let checked = checked_row(row);
         let at = Seq::START;
-        streams.push(checked.map_err(|reason| StoreError::Corrupt { stream: asked.clone(), at, reason })?);
+        streams.push(checked.map_err(|reason| StoreError::Corrupt { stream: asked.clone(), at, reason }));
     }
     Ok(streams)
 }
@@ -152,7 +164,7 @@ pub(super) fn set_base(connection: &Connection, row: &StreamRow, base: StreamEnd
             ],
         )
         .map(drop)
-        .map_err(|source| engine_error("note what is dropped", source))
+        .map_err(|source| write_error("note what is dropped", source))
 }
 
 /// Marks rows that come from a format without marks.

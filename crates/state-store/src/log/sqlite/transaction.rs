@@ -4,7 +4,7 @@ use parking_lot::MutexGuard;
 use rusqlite::{Connection, ErrorCode};
 
 use super::opening::is_busy;
-use super::segments::{self, engine_error};
+use super::segments::{self, engine_error, write_error};
 use super::store::{SqliteStore, Writer};
 use super::streams::{self, StreamRow};
 use crate::Timestamp;
@@ -88,7 +88,9 @@ impl<'a> SqliteTransaction<'a> {
             return Ok(());
         }
         let mut news = Vec::new();
-        let (end, _) = segments::read_on(&self.writer.connection, &row, end, &mut |entries| {
+        let mut end = end;
+        // It goes to the end: the visitor never breaks.
+        let _ = segments::read_on(&self.writer.connection, &row, &mut end, &mut |entries| {
             news.extend(entries.into_iter().filter(|recorded| recorded.seq > after));
             std::ops::ControlFlow::Continue(())
         })?;
@@ -150,8 +152,7 @@ impl Transaction for SqliteTransaction<'_> {
             Some(ErrorCode::ConstraintViolation) => {
                 CommitError::Conflict { expected: self.end.head, found: self.end.head.plus(1) }
             }
-            _ if is_full(&source) => CommitError::Refused(StoreError::Full),
-            _ => CommitError::Refused(engine_error("append a segment", source)),
+            _ => CommitError::Refused(write_error("append a segment", source)),
         })?;
         match run(&self.writer.connection, "COMMIT") {
             Ok(()) => {
