@@ -287,7 +287,8 @@ fn news(rounds: usize) -> Outcome<()> {
     for _ in 0..rounds {
         let head = writing.head(&stream)?;
         let (seen, appended) = std::thread::scope(|scope| -> Outcome<_> {
-            let seen = scope.spawn(|| waiting.wait(&stream, head, Duration::from_secs(60)).map(|_| Instant::now()));
+            let seen =
+                scope.spawn(|| waiting.wait(&stream, head, Duration::from_secs(60)).map(|_| Instant::now()));
             writing.begin(&stream, head)?.commit(vec![Entry { kind: 1, version: 1, body: Vec::new() }])?;
             let appended = Instant::now();
             Ok((seen.join().map_err(|_| "the thread that waits panicked")??, appended))

@@ -486,7 +486,10 @@ fn seen(store: &dyn StateStore, act: &Act) -> String {
         Act::Append { stream, after, sizes } => (stream, append_sizes(store, &name(stream), *after, sizes)),
         Act::Drop { stream, after } => {
             let begun = store.begin(&name(stream), Seq::new(*after));
-            (stream, begun.map(|begun| format!("{} {}", begun.head(), begun.news().len())).map_err(|e| told(&e)))
+            (
+                stream,
+                begun.map(|begun| format!("{} {}", begun.head(), begun.news().len())).map_err(|e| told(&e)),
+            )
         }
         Act::Read { stream, after, limit } => {
             let mut left = *limit;
