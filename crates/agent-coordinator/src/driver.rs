@@ -453,6 +453,7 @@ impl<E: AgentExecutor> Driver<E> {
             token: lease.token,
             base: None,
             handover: project.task(task.task()).handover.as_deref().cloned(),
+            checkpoint: project.task(task.task()).checkpoint.as_deref().map(str::to_owned),
             stop,
         }
     }

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_coordinator::engine::{AgentSpec, Command, Effect, Engine, Explanation, Policy, Refusal, Request};
+use agent_coordinator::engine::{
+    AgentSpec, Command, Effect, Engine, Explanation, Policy, Reach, Refusal, Request,
+};
 use agent_coordinator::{Turn, load, turn};
 use planner_core::{Dependency, Effort, Plan, Priority, Task, TaskId, When};
 use state_store::task::{
@@ -417,7 +419,8 @@ fn a_request_that_is_repeated_is_carried_out_once_and_gets_the_first_answer() {
     assert_eq!(again.events, []);
 
     // Once the task has ended and a day is over, the same id is a new request; what is refused is never kept.
-    let cancel = Command::Cancel { task: TaskKey { project: PROJECT, task: 0 }, reason: String::new() };
+    let task = TaskKey { project: PROJECT, task: 0 };
+    let cancel = Command::Cancel { task, reason: String::new(), reach: Reach::Task };
     turn(&mut second, &store, &stream, &requests(&[cancel])).unwrap();
     clock.advance(ANSWERS_KEPT + Duration::from_millis(1));
     turn(&mut second, &store, &stream, &requests(&[Command::Begin { host: host() }])).unwrap();

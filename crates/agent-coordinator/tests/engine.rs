@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_coordinator::engine::{AgentSpec, Command, Engine, Explanation, Policy, Request};
+use agent_coordinator::engine::{AgentSpec, Command, Engine, Explanation, Policy, Reach, Request};
 use agent_coordinator::{load, turn};
 use planner_core::generate::{LayeredShape, layered};
 use planner_core::{CapabilitySet, Dependency, Plan, Task, TaskId, When};
@@ -137,7 +137,7 @@ fn command(walk: &Walk, engine: usize, kind: u8, task: u32, age: u64) -> Command
         9 => Command::Fail { task, token, reason: FailureReason::Timeout },
         10 => Command::Hold(task),
         11 => Command::Resume(task),
-        12 => Command::Cancel { task, reason: String::new() },
+        12 => Command::Cancel { task, reason: String::new(), reach: Reach::Task },
         13 => Command::TakeOver { instance: InstanceKey(1 - engine as u32) },
         14 => Command::AdoptOrphans,
         _ => agents(2, 1),

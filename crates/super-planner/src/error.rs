@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use agent_coordinator::TurnError;
+use agent_coordinator::engine::Refusal;
 use planner_core::{Diagnostic, Source};
 use state_store::log::PostgresOpenError;
 use state_store::task::{LoadError, ReplayError};
@@ -78,6 +79,8 @@ pub enum ErrorKind {
     Plan,
     /// What was asked for does not exist.
     NotFound,
+    /// What was asked for is not possible now; nothing has changed.
+    Refused,
     /// The store cannot be used.
     Store,
     /// The repository cannot be used.
@@ -99,6 +102,7 @@ impl ErrorKind {
             Self::Config => "config",
             Self::Plan => "plan",
             Self::NotFound => "not-found",
+            Self::Refused => "refused",
             Self::Store => "store",
             Self::Repository => "repository",
             Self::Interrupted => "interrupted",
@@ -111,7 +115,7 @@ impl ErrorKind {
     pub const fn exit(self) -> Exit {
         match self {
             Self::OutputClosed => Exit::Fine,
-            Self::Plan | Self::NotFound => Exit::Problems,
+            Self::Plan | Self::NotFound | Self::Refused => Exit::Problems,
             Self::Usage | Self::Input | Self::Config => Exit::Usage,
             Self::Store | Self::Repository => Exit::Store,
             Self::Interrupted => Exit::Interrupted,
@@ -238,6 +242,17 @@ impl From<StoreError> for CliError {
         match hint {
             Some(hint) => error.hint(hint),
             None => error,
+        }
+    }
+}
+
+impl From<Refusal> for CliError {
+    fn from(refusal: Refusal) -> Self {
+        match &refusal {
+            Refusal::UnsoundChange { .. } => Self::new(ErrorKind::Plan, refusal.to_string())
+                .hint("leave out one of the dependencies that it names; nothing was changed"),
+            _ => Self::new(ErrorKind::Refused, refusal.to_string())
+                .hint("nothing was changed; `super-planner explain` tells where the task stands"),
         }
     }
 }

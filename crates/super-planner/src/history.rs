@@ -1,6 +1,6 @@
 //! What has happened, entry by entry, in words.
 
-use planner_core::Capability;
+use planner_core::{Capability, Task};
 use serde::Serialize;
 use state_store::task::{
     AfterFailure, AgentKey, CheckRecord, Deliverable, Event, Landed, LoadError, State, TaskKey, Transition,
@@ -122,6 +122,21 @@ impl History {
                 line.project = self.state.project(*project).map(|project| project.name.clone());
                 line.detail = settings.branch.as_ref().map(|branch| format!("lands on {branch}"));
             }
+            Event::TasksSet { project, tasks } => {
+                line.event = "plan changed";
+                line.project = self.state.project(*project).map(|project| project.name.clone());
+                let tasks: Vec<Task> = serde_json::from_slice(tasks).unwrap_or_default();
+                let ids: Vec<&str> = tasks.iter().map(|task| task.id.as_str()).collect();
+                line.detail = Some(ids.join(", "));
+            }
+            Event::ProjectPaused { project, is_paused } => {
+                line.event = if *is_paused { "project paused" } else { "project goes on" };
+                line.project = self.state.project(*project).map(|project| project.name.clone());
+            }
+            Event::AgentPaused { agent, is_paused } => {
+                line.event = if *is_paused { "agent paused" } else { "agent goes on" };
+                line.agent = self.agent_name(*agent);
+            }
             Event::ProjectEntered { project, instance } => {
                 line.event = "project entered";
                 line.project = self.state.project(*project).map(|project| project.name.clone());
@@ -137,7 +152,11 @@ impl History {
                 self.name_task(&mut line, *task);
                 line.agent = holder.and_then(|agent| self.agent_name(agent));
                 line.attempt = match transition {
-                    Transition::Hold | Transition::Resume | Transition::Cancel(_) => None,
+                    Transition::Hold
+                    | Transition::Resume
+                    | Transition::Cancel(_)
+                    | Transition::Reopen
+                    | Transition::CompleteByHand(_) => None,
                     _ => self.state.task(*task).map(|record| record.attempts),
                 };
                 self.tell_transition(&mut line, transition);
@@ -219,6 +238,9 @@ impl History {
             Transition::Hold => ("put on hold", None),
             Transition::Resume => ("resumed", None),
             Transition::Cancel(reason) => ("cancelled", Some(reason.to_string())),
+            Transition::Reopen => ("reopened", None),
+            Transition::CompleteByHand(reason) => ("completed by hand", Some(reason.clone())),
+            Transition::Checkpoint { text, .. } => ("left word", Some(text.clone())),
             Transition::Adopt { instance, .. } => ("adopted", Some(format!("by {instance}"))),
         };
     }

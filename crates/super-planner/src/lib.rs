@@ -10,6 +10,7 @@
 pub use {agent_coordinator, agent_runtime, git_ops, planner_core, state_store};
 
 mod agents;
+mod asking;
 mod check_trust;
 pub mod cli;
 pub mod command;

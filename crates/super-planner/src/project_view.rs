@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_coordinator::engine::{Engine, Explanation, Policy};
-use agent_coordinator::{is_at_work, load};
+use agent_coordinator::engine::{Engine, Explanation, Policy, Request};
+use agent_coordinator::{is_at_work, load, turn};
 use planner_core::TaskIndex;
 use state_store::task::{
-    AgentKey, InstanceRecord, InstanceStatus, Moment, Project, ProjectKey, State, TaskKey,
+    Accepted, AgentKey, InstanceRecord, InstanceStatus, Moment, Project, ProjectKey, State, TaskKey,
 };
 use state_store::{Seq, StateStore, StoreError, StreamName, Timestamp};
 
@@ -85,6 +85,13 @@ impl ProjectView {
             Ok(()) | Err(StoreError::Compacted { .. }) => Ok(at.unwrap_or_else(|| self.store.now())),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Has a request decided and made durable, as everything else is: in one turn.
+    pub fn ask(&mut self, request: Request) -> Result<Accepted, CliError> {
+        let turn = turn(&mut self.engine, &*self.store, &self.stream, &[request])?;
+        let answer = turn.answers.into_iter().next().expect("one request has one answer");
+        answer.map_err(CliError::from)
     }
 
     /// Waits until somebody has appended something, or patience is at an end; returns whether something is new.

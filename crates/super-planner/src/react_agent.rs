@@ -310,6 +310,7 @@ mod tests {
             token: FencingToken::new(u64::from(attempt)),
             base: None,
             handover,
+            checkpoint: None,
             stop: CancellationToken::new(),
         }
     }

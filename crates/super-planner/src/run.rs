@@ -187,7 +187,7 @@ impl From<SessionError> for CliError {
                     .caused_by(error)
             }
             SessionError::PlanChanged { ref difference, .. } => Self::new(ErrorKind::Plan, error.to_string())
-                .hint("go on with the plan as it was, rename the project, or name another --state")
+                .hint("`super-planner apply` makes the recorded plan that of the file; or rename the project, or name another --state")
                 .caused_by(first_lines(&difference.to_string())),
             error @ (SessionError::BranchChanged { .. } | SessionError::NotOnBranch { .. }) => Self::new(
                 ErrorKind::Repository,

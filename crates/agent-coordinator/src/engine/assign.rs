@@ -31,7 +31,10 @@ impl Engine {
     /// Returns the first ready task, of a project that this coordinator works on, that a free agent can do, with that
     /// agent.
     fn best_pair(&self) -> Option<(Rank, AgentKey)> {
-        let served = (0..).map(ProjectKey).zip(&self.ready).filter(|(project, _)| self.serves(*project));
+        let is_open = |project: ProjectKey| {
+            self.serves(project) && self.state.project(project).is_some_and(|project| !project.is_paused)
+        };
+        let served = (0..).map(ProjectKey).zip(&self.ready).filter(|(project, _)| is_open(*project));
         let firsts: BTreeSet<_> = served
             .flat_map(|(_, ready)| ready.kinds().filter_map(|(kind, mut ranks)| Some((ranks.next()?, kind))))
             .collect();

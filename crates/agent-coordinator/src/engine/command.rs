@@ -1,10 +1,11 @@
 //! What can be asked of the engine, and how it answers.
 
-use planner_core::{CapabilitySet, Plan};
+use planner_core::{CapabilitySet, Plan, Task};
 use state_store::Timestamp;
 use state_store::task::{
     Accepted, AgentKey, ConflictRecord, Deliverable, Event, FailureReason, FencingToken, Host,
-    IllegalTransition, InstanceKey, Intent, Landed, ProjectSettings, RequestId, TaskKey,
+    IllegalTransition, InstanceKey, Intent, Landed, ProjectKey, ProjectSettings, RequestId, StateName,
+    TaskKey,
 };
 
 /// Something that is asked of the engine.
@@ -33,6 +34,8 @@ pub enum Command {
         /// How its results are treated.
         settings: ProjectSettings,
     },
+    /// This coordinator works on a project that is there, and leaves what others have begun of it alone.
+    Join(ProjectKey),
     /// Agents are there, looked after by this coordinator.
     RegisterAgents(Vec<AgentSpec>),
     /// An agent begins an attempt.
@@ -110,7 +113,69 @@ pub enum Command {
         task: TaskKey,
         /// Why, in the words of whoever did it.
         reason: String,
+        /// How far that goes; what is being checked or landed, or is over, is passed over.
+        reach: Reach,
     },
+    /// Every task of a project that is not over, being checked or being landed is called off.
+    CancelProject {
+        /// The project.
+        project: ProjectKey,
+        /// Why, in the words of whoever did it.
+        reason: String,
+    },
+    /// A task that has failed, was called off or is completed is done again.
+    Reopen {
+        /// The task.
+        task: TaskKey,
+        /// How far that goes: what depends on it and is completed stays so, or is done again too.
+        reach: Reach,
+    },
+    /// A task was done outside.
+    CompleteByHand {
+        /// The task.
+        task: TaskKey,
+        /// How, in the words of whoever says so.
+        reason: String,
+    },
+    /// An agent leaves word of how far it is.
+    Checkpoint {
+        /// The task.
+        task: TaskKey,
+        /// The attempt.
+        token: FencingToken,
+        /// What the next attempt is told, if there has to be one.
+        text: String,
+    },
+    /// Nothing more is handed out of a project, or to an agent.
+    Pause(Pausable),
+    /// It goes on.
+    Continue(Pausable),
+    /// Tasks are added to a project, or take the place of those of the same id. One whose standing is *excluded* is
+    /// removed.
+    SetTasks {
+        /// The project.
+        project: ProjectKey,
+        /// The tasks.
+        tasks: Vec<Task>,
+    },
+}
+
+/// How far a command about a task goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// It is about this task only.
+    Task,
+    /// It is also about everything that depends on it, directly or not.
+    Dependents,
+}
+
+/// What can be paused; a task is put on hold instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pausable {
+    /// A project.
+    Project(ProjectKey),
+    /// An agent.
+    Agent(AgentKey),
 }
 
 /// A command, with the id by which whoever asks can ask again.
@@ -146,15 +211,23 @@ impl Command {
             | Self::Conflict { task, .. }
             | Self::Hold(task)
             | Self::Resume(task)
-            | Self::Cancel { task, .. } => Some(*task),
+            | Self::Cancel { task, .. }
+            | Self::Reopen { task, .. }
+            | Self::CompleteByHand { task, .. }
+            | Self::Checkpoint { task, .. } => Some(*task),
             Self::Begin { .. }
             | Self::RenewInstance
             | Self::TakeOver { .. }
             | Self::AdoptOrphans
             | Self::End
             | Self::Enter { .. }
+            | Self::Join(_)
             | Self::RegisterAgents(_)
             | Self::Renew(_)
+            | Self::CancelProject { .. }
+            | Self::Pause(_)
+            | Self::Continue(_)
+            | Self::SetTasks { .. }
             | Self::Intend(_) => None,
         }
     }
@@ -235,6 +308,34 @@ pub enum Refusal {
         defects: usize,
         /// The first.
         first: String,
+    },
+    /// There is no such project.
+    #[error("there is no {project}")]
+    NoSuchProject {
+        /// Which.
+        project: ProjectKey,
+    },
+    /// There is no such agent.
+    #[error("there is no {agent}")]
+    NoSuchAgent {
+        /// Which.
+        agent: AgentKey,
+    },
+    /// The plan would not be sound any more, or a task cannot be changed so.
+    #[error("the plan `{name}` cannot be changed so: {reason}")]
+    UnsoundChange {
+        /// The plan.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A task that is to be removed is being worked on.
+    #[error("{task} is {state}: what is to be removed must not be under way; cancel it first")]
+    UnderWay {
+        /// Which.
+        task: TaskKey,
+        /// Where it stands.
+        state: StateName,
     },
     /// A group is not worked on.
     #[error("{task} is a group: its children are worked on")]

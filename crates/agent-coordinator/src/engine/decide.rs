@@ -12,7 +12,7 @@ use state_store::task::{
 use crate::engine::{AgentSpec, Command, Decision, Engine, Refusal, Request, retry};
 use crate::planted::{PlantedBug, is_planted};
 
-type Events = Result<Vec<Event>, Refusal>;
+pub(super) type Events = Result<Vec<Event>, Refusal>;
 
 impl Engine {
     /// Returns what a request comes to now: where it was accepted before, the answer that was given then.
@@ -58,6 +58,10 @@ impl Engine {
                 self.begun().map(|me| self.adoptions(me, |task| self.serves(task.project)))
             }
             Command::End => self.begun().map(|me| self.end_of(me, Lost::ShutDown)),
+            Command::Join(project) => self.begun().and_then(|instance| {
+                self.state.project(*project).ok_or(Refusal::NoSuchProject { project: *project })?;
+                Ok(vec![Event::ProjectEntered { project: *project, instance }])
+            }),
             Command::RegisterAgents(agents) => self.decide_agents(agents, now),
             Command::Start { task, token } => self.step(*task, Transition::Start(*token), now),
             Command::Renew(leases) => Ok(self.decide_renewals(leases, now)),
@@ -82,9 +86,18 @@ impl Engine {
             }
             Command::Hold(task) => self.step(*task, Transition::Hold, now),
             Command::Resume(task) => self.step(*task, Transition::Resume, now),
-            Command::Cancel { task, reason } => {
-                self.step(*task, Transition::Cancel(CancelReason::Operator(reason.clone())), now)
+            Command::Cancel { task, reason, reach } => self.decide_cancel(*task, reason, *reach, now),
+            Command::CancelProject { project, reason } => self.decide_cancel_project(*project, reason, now),
+            Command::Reopen { task, reach } => self.decide_reopening(*task, *reach, now),
+            Command::CompleteByHand { task, reason } => {
+                self.step(*task, Transition::CompleteByHand(reason.clone()), now)
             }
+            Command::Checkpoint { task, token, text } => {
+                self.step(*task, Transition::Checkpoint { token: *token, text: text.clone() }, now)
+            }
+            Command::Pause(what) => self.decide_pause(*what, true),
+            Command::Continue(what) => self.decide_pause(*what, false),
+            Command::SetTasks { project, tasks } => self.decide_tasks(*project, tasks),
         };
         Decision::of(events, Accepted::Done)
     }
@@ -122,7 +135,7 @@ impl Engine {
     }
 
     /// Returns the event of one step of a task, if the table has it now.
-    fn one_step(&self, key: TaskKey, step: Transition, now: Timestamp) -> Result<Event, Refusal> {
+    pub(super) fn one_step(&self, key: TaskKey, step: Transition, now: Timestamp) -> Result<Event, Refusal> {
         let record = self.state.task(key).ok_or(Refusal::NoSuchTask { task: key })?;
         let project = &self.state.projects()[key.project.index()];
         if project.graph.is_group(key.task()) {
@@ -132,7 +145,7 @@ impl Engine {
         Ok(Event::Task { task: key, transition: step })
     }
 
-    fn step(&self, key: TaskKey, step: Transition, now: Timestamp) -> Events {
+    pub(super) fn step(&self, key: TaskKey, step: Transition, now: Timestamp) -> Events {
         Ok(vec![self.one_step(key, step, now)?])
     }
 
@@ -162,8 +175,7 @@ impl Engine {
         now: Timestamp,
     ) -> Events {
         let recorded = &self.state.projects()[project.index()];
-        // What is recorded has been through JSON once.
-        if Plan::from_json(plan.to_json().as_bytes()).ok().as_ref() != Some(&*recorded.plan) {
+        if !recorded.is_of(plan) {
             return Err(Refusal::OtherPlan { name: plan.name.clone() });
         }
         if recorded.settings == *settings {

@@ -80,7 +80,10 @@ impl Engine {
                 | Transition::Land { .. }
                 | Transition::Conflict { .. }
                 | Transition::Hold
-                | Transition::Resume => {}
+                | Transition::Resume
+                | Transition::Reopen
+                | Transition::CompleteByHand(_)
+                | Transition::Checkpoint { .. } => {}
             }
         }
         effects.extend(entered.into_iter().filter_map(|task| self.implied_effect(task)));

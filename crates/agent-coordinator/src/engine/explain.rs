@@ -77,6 +77,20 @@ pub enum Explanation {
         /// How many tasks are in it.
         total: usize,
     },
+    /// It was done by somebody outside.
+    CompletedByHand {
+        /// How, in the words of whoever said so.
+        message: String,
+        /// When it was said.
+        at: Timestamp,
+    },
+    /// It could run, and its project is paused.
+    ProjectPaused,
+    /// It could run, and every agent that can do it is paused.
+    AgentsPaused {
+        /// Those agents.
+        agents: Vec<String>,
+    },
     /// It could run, and no agent can do what it asks for.
     NoAgent {
         /// What no single agent offers beside the rest of what the task asks for; of the agent that lacks the least.
@@ -119,6 +133,8 @@ pub enum IdleReason {
     },
     /// Its coordinator is gone.
     Retired,
+    /// It is paused.
+    Paused,
     /// Nothing is ready.
     NothingReady,
     /// Something is ready, and nothing that it can do.
@@ -152,6 +168,9 @@ impl Engine {
                     Landed::Empty | Landed::NotAsked => None,
                 },
             },
+            TaskState::Completed(Completion::ByHand { reason, at }) => {
+                Explanation::CompletedByHand { message: reason.clone(), at: *at }
+            }
             TaskState::Failed { reason } => {
                 Explanation::Failed { message: reason.to_string(), attempts: record.attempts }
             }
@@ -197,6 +216,9 @@ impl Engine {
         key: TaskKey,
         is_at_work: &dyn Fn(&InstanceRecord) -> bool,
     ) -> Explanation {
+        if project.is_paused {
+            return Explanation::ProjectPaused;
+        }
         let required = &project.plan.tasks[key.task as usize].capabilities;
         let agents = || (0..).map(AgentKey).zip(self.state.agents());
         // Agents that were there before count too: without one that can do it, no coordinator helps.
@@ -208,12 +230,17 @@ impl Engine {
         let serves = |instance| {
             project.coordinators.contains(&instance) && self.state.instance(instance).is_some_and(is_at_work)
         };
-        let mut present =
-            agents().filter(|(_, agent)| agent.status == AgentStatus::Active && serves(agent.instance));
-        let able: Vec<_> =
-            present.by_ref().filter(|(_, agent)| agent.capabilities.covers(required)).collect();
-        if able.is_empty() {
+        let present =
+            agents().filter(|(_, agent)| agent.status != AgentStatus::Retired && serves(agent.instance));
+        let with_paused: Vec<_> = present.filter(|(_, agent)| agent.capabilities.covers(required)).collect();
+        if with_paused.is_empty() {
             return Explanation::NoCoordinator;
+        }
+        let active = with_paused.iter().filter(|(_, agent)| agent.status == AgentStatus::Active);
+        let able: Vec<_> = active.collect();
+        if able.is_empty() {
+            let agents = with_paused.iter().map(|(_, agent)| agent.name.clone()).collect();
+            return Explanation::AgentsPaused { agents };
         }
         if able.iter().any(|(key, agent)| self.roster.in_use(*key) < agent.slots as usize) {
             return Explanation::Next;
@@ -272,10 +299,14 @@ impl Engine {
         if let Some(tasks) = self.roster.uses().get(&key) {
             return Some(IdleReason::Busy { tasks: tasks.iter().map(|task| self.task_id(*task)).collect() });
         }
-        if agent.status == AgentStatus::Retired {
-            return Some(IdleReason::Retired);
+        match agent.status {
+            AgentStatus::Active => {}
+            AgentStatus::Retired => return Some(IdleReason::Retired),
+            AgentStatus::Paused => return Some(IdleReason::Paused),
         }
-        let serves = |(project, _): &(&Project, _)| project.coordinators.contains(&agent.instance);
+        let serves = |(project, _): &(&Project, _)| {
+            project.coordinators.contains(&agent.instance) && !project.is_paused
+        };
         let ready: Vec<_> = self.state.projects().iter().zip(&self.ready).filter(serves).collect();
         if ready.iter().all(|(_, ready)| ready.len() == 0) {
             return Some(IdleReason::NothingReady);

@@ -8,13 +8,14 @@ mod command;
 mod decide;
 mod effect;
 mod explain;
+mod lifecycle;
 mod policy;
 mod progress;
 mod ready_queue;
 mod retry;
 mod roster;
 
-pub use command::{AgentSpec, Command, Decision, Refusal, Request};
+pub use command::{AgentSpec, Command, Decision, Pausable, Reach, Refusal, Request};
 pub use effect::Effect;
 pub use explain::{Blocker, Explanation, IdleReason};
 pub use policy::Policy;
@@ -146,9 +147,20 @@ impl Engine {
             Event::Task { task, transition } => {
                 let before = self.state.task(*task).map(|record| record.state.clone());
                 self.state.apply(event, at)?;
-                if let Some(before) = before {
-                    self.follow_task(*task, &before, transition);
+                match before {
+                    // What was reached is not any more: rare enough to begin anew.
+                    Some(before) if before.is_settled() => self.derive_again(task.project),
+                    Some(before) => self.follow_task(*task, &before, transition),
+                    None => {}
                 }
+            }
+            Event::TasksSet { project, .. } => {
+                self.state.apply(event, at)?;
+                self.derive_again(*project);
+            }
+            Event::AgentPaused { agent, .. } => {
+                self.state.apply(event, at)?;
+                self.follow_agent(*agent);
             }
             Event::ProjectAdded { .. } => {
                 self.state.apply(event, at)?;
@@ -179,6 +191,7 @@ impl Engine {
             | Event::Answered { .. }
             | Event::TokensRaised { .. }
             | Event::ProjectSettingsChanged { .. }
+            | Event::ProjectPaused { .. }
             | Event::ProjectEntered { .. } => {
                 self.state.apply(event, at)?;
             }
@@ -282,6 +295,11 @@ impl Engine {
             | TaskState::Running(_)
             | TaskState::Verifying { .. }
             | TaskState::Landing { .. } => true,
+            TaskState::Backoff { .. } | TaskState::Pending | TaskState::InConflict(_)
+                if project.is_paused =>
+            {
+                false
+            }
             TaskState::Backoff { .. } | TaskState::Pending | TaskState::InConflict(_) => {
                 let task = TaskIndex(place as u32);
                 self.progress[key.index()].is_free(project, task)
@@ -330,23 +348,7 @@ impl Engine {
     /// Derives from the state of a project what is kept beside it.
     fn derive_project(&mut self, key: ProjectKey) {
         let project = self.state.projects()[key.index()].clone();
-        let mut progress = Progress::new(&project);
-        progress.start(&project);
-        for (place, record) in (0..).zip(&project.tasks) {
-            let task = TaskIndex(place);
-            match (&record.state, &project.plan.tasks[place as usize].standing) {
-                (TaskState::Completed(state_store::task::Completion::Attempt { .. }), _) => {
-                    progress.complete(&project, task);
-                }
-                (TaskState::Failed { .. }, _) => drop(progress.fail(&project, task)),
-                (TaskState::Cancelled(_), standing)
-                    if !matches!(standing, planner_core::Standing::Excluded(_)) =>
-                {
-                    progress.cancel(&project, task);
-                }
-                _ => {}
-            }
-        }
+        let (progress, news) = Progress::derived(&project);
         self.progress.push(progress);
         self.ready.push(ReadyQueue::default());
         for (place, record) in (0..).zip(&project.tasks) {
@@ -357,5 +359,20 @@ impl Engine {
                 self.roster.occupy(lease.agent, task, planner_core::Effort::ZERO);
             }
         }
+        self.follow_reached(key, &news);
+    }
+
+    /// Derives anew how far a project is, after a change that does not only go forwards.
+    fn derive_again(&mut self, key: ProjectKey) {
+        let project = self.state.projects()[key.index()].clone();
+        let (progress, news) = Progress::derived(&project);
+        self.progress[key.index()] = progress;
+        self.ready[key.index()] = ReadyQueue::default();
+        self.delayed.retain(|(_, task)| task.project != key);
+        self.not_needed.retain(|task| task.project != key);
+        for task in (0..project.tasks.len() as u32).map(|task| TaskKey { project: key, task }) {
+            self.enqueue(task);
+        }
+        self.follow_reached(key, &news);
     }
 }

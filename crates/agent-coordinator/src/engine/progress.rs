@@ -3,7 +3,7 @@
 use planner_core::analysis::bottom_levels;
 use planner_core::graph::{Node, NodeIndex, TaskIndex};
 use planner_core::{Effort, Standing, When};
-use state_store::task::Project;
+use state_store::task::{Project, TaskState};
 
 use crate::planted::{PlantedBug, is_planted};
 
@@ -41,7 +41,25 @@ impl Progress {
         }
     }
 
-    /// Reaches what needs nobody: groups without open predecessors, and what was completed before.
+    /// Returns the progress of a project as its tasks stand, and what that has brought about.
+    pub(super) fn derived(project: &Project) -> (Self, News) {
+        let mut progress = Self::new(project);
+        let mut news = progress.start(project);
+        for (place, record) in (0..).zip(&project.tasks) {
+            let task = TaskIndex(place);
+            let is_excluded = matches!(project.plan.tasks[task.index()].standing, Standing::Excluded(_));
+            let more = match &record.state {
+                TaskState::Failed { .. } => progress.fail(project, task),
+                TaskState::Cancelled(_) if !is_excluded => progress.cancel(project, task),
+                _ => continue,
+            };
+            news.freed.extend(more.freed);
+            news.not_needed.extend(more.not_needed);
+        }
+        (progress, news)
+    }
+
+    /// Reaches what needs nobody: groups without open predecessors, and what is completed.
     pub(super) fn start(&mut self, project: &Project) -> News {
         let mut news = News::default();
         let graph = &project.graph;
@@ -51,12 +69,10 @@ impl Progress {
                     self.reach(project, node, &mut news);
                 }
                 Node::GroupStart(_) | Node::GroupFinish(_) => {}
-                Node::Task(task) => match project.plan.tasks[task.0 as usize].standing {
-                    Standing::Completed => self.reach(project, node, &mut news),
-                    Standing::Pending | Standing::OnHold if self.waiting[node.index()] == 0 => {
-                        news.freed.push(task);
-                    }
-                    Standing::Pending | Standing::OnHold | Standing::Excluded(_) => {}
+                Node::Task(task) => match project.task(task).state {
+                    TaskState::Completed(_) => self.reach(project, node, &mut news),
+                    _ if self.waiting[node.index()] == 0 => news.freed.push(task),
+                    _ => {}
                 },
             }
         }

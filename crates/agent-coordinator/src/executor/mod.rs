@@ -47,6 +47,8 @@ pub struct Job {
     pub base: Option<Base>,
     /// What an earlier attempt has to tell.
     pub handover: Option<Handover>,
+    /// How far an earlier attempt had come, in its own words.
+    pub checkpoint: Option<String>,
     /// Cancelled when the attempt is not wanted any more.
     pub stop: CancellationToken,
 }
@@ -111,6 +113,12 @@ impl Job {
                 );
             }
             None => {}
+        }
+        if let Some(checkpoint) = &self.checkpoint {
+            text += &format!(
+                "An earlier attempt left word of how far it had come: {}\n\n",
+                checkpoint.trim_end()
+            );
         }
         text
     }

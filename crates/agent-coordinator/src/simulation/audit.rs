@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use planner_core::{CapabilitySet, Plan, Standing, When};
+use planner_core::{CapabilitySet, Plan, Standing, TaskGraph, When};
 use state_store::Timestamp;
 use state_store::task::{
     Accepted, AfterFailure, AgentKey, CommitHash, Event, FencingToken, InstanceKey, Landed, Lease, Lost,
     ProjectKey, StateName, TaskKey, Transition,
 };
 
-use crate::engine::{Command, Refusal, Request};
+use crate::engine::{Command, Pausable, Refusal, Request};
 
 /// A promise that was not kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +52,7 @@ struct Agent {
     can: CapabilitySet,
     slots: usize,
     instance: InstanceKey,
+    is_paused: bool,
     holds: HashSet<TaskKey>,
 }
 
@@ -64,6 +65,7 @@ struct Project {
     /// By task: what must come before it, by its own dependencies.
     needs: Vec<Vec<(usize, When)>>,
     tasks: Vec<Task>,
+    is_paused: bool,
 }
 
 #[derive(Debug)]
@@ -119,6 +121,7 @@ impl Asked {
                 }
                 Command::Land { task, token, .. } => step("land", task, token),
                 Command::Conflict { task, token, .. } => step("conflict", task, token),
+                Command::Checkpoint { task, token, .. } => step("checkpoint", task, token),
                 Command::Resume(task) => drop(asked.resumed.insert(*task)),
                 Command::TakeOver { instance } => drop(asked.taken_over.insert(*instance)),
                 Command::End => asked.has_end = true,
@@ -126,9 +129,16 @@ impl Asked {
                 | Command::RenewInstance
                 | Command::AdoptOrphans
                 | Command::Enter { .. }
+                | Command::Join(_)
                 | Command::RegisterAgents(_)
                 | Command::Hold(_)
-                | Command::Cancel { .. } => {}
+                | Command::Cancel { .. }
+                | Command::CancelProject { .. }
+                | Command::Reopen { .. }
+                | Command::CompleteByHand { .. }
+                | Command::Pause(_)
+                | Command::Continue(_)
+                | Command::SetTasks { .. } => {}
             }
         }
         asked
@@ -185,6 +195,11 @@ impl Audit {
                     );
                 }
             }
+            Event::TasksSet { project, tasks } => self.set_tasks(*project, tasks)?,
+            Event::ProjectPaused { project, is_paused } => {
+                self.projects[project.index()].is_paused = *is_paused;
+            }
+            Event::AgentPaused { agent, is_paused } => self.agents[agent.index()].is_paused = *is_paused,
             Event::InstanceRenewed { .. }
             | Event::ProjectSettingsChanged { .. }
             | Event::ProjectEntered { .. }
@@ -202,15 +217,50 @@ impl Audit {
         Ok(())
     }
 
+    /// A plan that is changed keeps where its tasks stand, and has no cycle.
+    fn set_tasks(&mut self, key: ProjectKey, changed: &[u8]) -> Verdict {
+        let project = &self.projects[key.index()];
+        let mut plan = project.plan.clone();
+        let unreadable = |_| Violation { promise: "G9", what: format!("a change of {key} cannot be read") };
+        let changed: Vec<planner_core::Task> = serde_json::from_slice(changed).map_err(unreadable)?;
+        for task in changed {
+            match plan.tasks.iter_mut().find(|known| known.id == task.id) {
+                Some(known) => *known = task,
+                None => plan.tasks.push(task),
+            }
+        }
+        if TaskGraph::new(&plan).is_err() {
+            return broken("G9", format!("a change of {key} was accepted that leaves no sound plan"));
+        }
+        let mut next = Project::of(plan);
+        next.is_paused = project.is_paused;
+        for (place, task) in self.projects[key.index()].tasks.drain(..).enumerate() {
+            let is_removed = next.tasks[place].stage == Stage::Excluded;
+            if is_removed && task.stage.lease().is_some() {
+                return broken("G3", format!("task {place} of {key} was removed while it was under way"));
+            }
+            let stage = match task.stage {
+                _ if is_removed => Stage::Excluded,
+                // What was removed and is there again is to be done.
+                Stage::Excluded => next.tasks[place].stage,
+                stage => stage,
+            };
+            let accepted = task.accepted.filter(|_| task.stage != Stage::Excluded);
+            next.tasks[place] = Task { stage, accepted, ..task };
+        }
+        self.projects[key.index()] = next;
+        Ok(())
+    }
+
     fn register(&mut self, name: &str, can: &CapabilitySet, slots: u32, instance: InstanceKey) {
         let (can, slots) = (can.clone(), slots as usize);
         if let Some(key) = self.agents_by_name.get(name) {
             let agent = &mut self.agents[key.index()];
-            (agent.can, agent.slots, agent.instance) = (can, slots, instance);
+            (agent.can, agent.slots, agent.instance, agent.is_paused) = (can, slots, instance, false);
             return;
         }
         self.agents_by_name.insert(name.to_owned(), AgentKey(self.agents.len() as u32));
-        self.agents.push(Agent { can, slots, instance, holds: HashSet::new() });
+        self.agents.push(Agent { can, slots, instance, is_paused: false, holds: HashSet::new() });
     }
 
     fn task(&self, key: TaskKey) -> Option<&Task> {
@@ -259,6 +309,7 @@ impl Audit {
             Transition::Land { landed: Landed::Commit { .. }, .. } => &["land"],
             Transition::Land { landed: Landed::Empty | Landed::NotAsked, .. } => &["deliver", "pass", "land"],
             Transition::Conflict { .. } => &["conflict"],
+            Transition::Checkpoint { .. } => &["checkpoint"],
             Transition::Fail { .. } => &["fail"],
             Transition::Lose { why: Lost::Unable, .. } => &["give up"],
             Transition::Lose { why: Lost::LeaseExpired, .. } => {
@@ -274,6 +325,8 @@ impl Audit {
             | Transition::Assign(_)
             | Transition::Hold
             | Transition::Resume
+            | Transition::Reopen
+            | Transition::CompleteByHand(_)
             | Transition::Cancel(_) => return Ok(()),
         };
         if self.asked.has(causes, key, token) {
@@ -297,6 +350,9 @@ impl Audit {
         let place = key.task as usize;
         if let Some(open) = project.open_need(place) {
             return broken("G9", format!("{key} was handed out before {open}"));
+        }
+        if project.is_paused || agent.is_paused {
+            return broken("G9", format!("{key} was handed out, and its project or agent is paused"));
         }
         if agent.holds.len() >= agent.slots {
             return broken("G3", format!("{} has more tasks than its {} slots", lease.agent, agent.slots));
@@ -337,6 +393,14 @@ impl Audit {
             let lease = self.task(*key)?.stage.occupying()?;
             (lease.expires_at <= now).then_some((*key, lease.token))
         })
+    }
+
+    /// Returns the projects and agents that are paused.
+    pub(super) fn paused(&self) -> Vec<Pausable> {
+        let projects = (0..).map(ProjectKey).zip(&self.projects).filter(|(_, project)| project.is_paused);
+        let agents = (0..).map(AgentKey).zip(&self.agents).filter(|(_, agent)| agent.is_paused);
+        let projects = projects.map(|(key, _)| Pausable::Project(key));
+        projects.chain(agents.map(|(key, _)| Pausable::Agent(key))).collect()
     }
 
     /// Returns the tasks that are put aside.
@@ -386,6 +450,12 @@ impl Audit {
         Ok(())
     }
 
+    /// Returns how many tasks have come to an end.
+    pub(super) fn settled(&self) -> usize {
+        let tasks = self.projects.iter().flat_map(|project| &project.tasks);
+        tasks.filter(|task| matches!(task.stage, Stage::Done | Stage::Failed | Stage::Cancelled)).count()
+    }
+
     /// Returns how many tasks there are, and how many are done.
     pub(super) fn totals(&self) -> (u64, u64) {
         let tasks = || self.projects.iter().flat_map(|project| &project.tasks);
@@ -397,7 +467,10 @@ impl Project {
     fn new(name: &str, plan: &[u8]) -> Result<Self, Violation> {
         let unreadable =
             |_| Violation { promise: "G9", what: format!("the plan of `{name}` cannot be read") };
-        let plan = Plan::from_json(plan).map_err(unreadable)?;
+        Ok(Self::of(Plan::from_json(plan).map_err(unreadable)?))
+    }
+
+    fn of(plan: Plan) -> Self {
         let places: BTreeMap<&str, usize> =
             plan.tasks.iter().enumerate().map(|(place, task)| (task.id.as_str(), place)).collect();
         let is_excluded = |place: usize| matches!(plan.tasks[place].standing, Standing::Excluded(_));
@@ -424,7 +497,7 @@ impl Project {
         });
         let (needs, tasks) =
             (needs.collect(), plan.tasks.iter().map(|task| Task::new(&task.standing)).collect());
-        Ok(Self { children, above, needs, tasks, plan })
+        Self { children, above, needs, tasks, plan, is_paused: false }
     }
 
     /// Returns something that must come before a task and has not: of its own dependencies, or of those around it.
@@ -541,6 +614,14 @@ impl Task {
                 }
             }
             (Transition::Lose { .. }, Stage::Held(_) | Stage::Working(_)) => Stage::Free,
+            (Transition::Checkpoint { .. }, Stage::Working(lease)) => Stage::Working(lease),
+            (Transition::Reopen, Stage::Done | Stage::Failed | Stage::Cancelled) => {
+                self.accepted = None;
+                Stage::Free
+            }
+            (Transition::CompleteByHand(_), Stage::Free | Stage::Waiting | Stage::OnHold | Stage::Failed) => {
+                Stage::Done
+            }
             (Transition::Hold, Stage::Free | Stage::Waiting) => Stage::OnHold,
             (Transition::Resume, Stage::OnHold | Stage::Waiting) => Stage::Free,
             (
@@ -557,7 +638,7 @@ impl Task {
 #[derive(Debug, Default)]
 pub(super) struct Branch {
     commits: Vec<CommitHash>,
-    by_task: HashMap<TaskKey, CommitHash>,
+    by_result: HashMap<(TaskKey, FencingToken), CommitHash>,
 }
 
 impl Branch {
@@ -575,22 +656,26 @@ impl Branch {
     pub(super) fn publish(
         &mut self,
         task: TaskKey,
+        token: FencingToken,
         commit: CommitHash,
         tip: usize,
     ) -> Result<bool, Violation> {
         if tip != self.commits.len() {
             return Ok(false);
         }
-        if self.by_task.insert(task, commit).is_some() {
-            return Err(Violation { promise: "G10", what: format!("{task} is on the branch twice") });
+        if self.by_result.insert((task, token), commit).is_some() {
+            return Err(Violation {
+                promise: "G10",
+                what: format!("the result of {task} under token {token} is on the branch twice"),
+            });
         }
         self.commits.push(commit);
         Ok(true)
     }
 
     /// Checks that a task that is completed by a commit is on the branch by that commit.
-    pub(super) fn check_landed(&self, task: TaskKey, commit: CommitHash) -> Verdict {
-        if self.by_task.get(&task) == Some(&commit) {
+    pub(super) fn check_landed(&self, task: TaskKey, token: FencingToken, commit: CommitHash) -> Verdict {
+        if self.by_result.get(&(task, token)) == Some(&commit) {
             return Ok(());
         }
         broken("G10", format!("{task} is completed by {commit}, which is not on the branch"))

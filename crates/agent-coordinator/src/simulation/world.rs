@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use planner_core::random::Random;
-use planner_core::{Landing, Plan};
+use planner_core::{Dependency, Exclusion, Landing, Plan, Priority, Standing, Task, TaskId};
 use state_store::task::{
-    ConflictRecord, Event, FailureReason, FencingToken, Host, InstanceRecord, InstanceStatus, Intent, Landed,
-    Lease, ProjectKey, ProjectSettings, TaskKey, Transition,
+    AgentKey, ConflictRecord, Event, FailureReason, FencingToken, Host, InstanceRecord, InstanceStatus,
+    Intent, Landed, Lease, ProjectKey, ProjectSettings, TaskKey, Transition,
 };
 use state_store::{ManualClock, MemoryStore, Seq, StateStore, StreamName, Timestamp};
 
@@ -21,7 +21,7 @@ use super::faulty_store::{FaultyStore, StoreFault};
 use super::worker::{ASK_AGAIN, ASKS_MAX, Outcome, Phase, Place, Worker, commit_of};
 use super::{Run, Scenario};
 use crate::desk::{AttemptId, Desk};
-use crate::engine::{AgentSpec, Command, Effect, Engine, Request};
+use crate::engine::{AgentSpec, Command, Effect, Engine, Pausable, Reach, Request};
 
 /// How long a coordinator looks away at the most.
 const POLL: Duration = Duration::from_millis(500);
@@ -38,7 +38,10 @@ const FULL_LOOK: u64 = 1_000;
 /// How long a lease that has ended may stay while a coordinator is well: the sweep, and a message's way.
 const OVERDUE_MAX: Duration = Duration::from_secs(3);
 
-/// How much virtual time the world has to come to rest once all is well.
+/// How long all is well at the least: people let go on what they have paused.
+const CALM_MIN: Duration = Duration::from_secs(10);
+
+/// For how much virtual time no task may come to its end while all is well and something is left to do.
 const REST_MAX: Duration = Duration::from_secs(1800);
 
 /// When the store's clock begins.
@@ -215,11 +218,16 @@ impl<'s> World<'s> {
             self.step()?;
         }
         self.calm_down();
-        let until = self.elapsed + REST_MAX;
-        while !self.is_at_rest() {
+        let (calm, mut until) = (self.elapsed + CALM_MIN, self.elapsed + REST_MAX);
+        let mut settled = self.audit.settled();
+        while self.elapsed < calm || !self.is_at_rest() {
+            if self.elapsed > until && self.audit.settled() > settled {
+                // Few agents may have much to do.
+                (settled, until) = (self.audit.settled(), self.elapsed + REST_MAX);
+            }
             if self.elapsed > until {
                 self.audit.check_rest()?;
-                let what = "half an hour after all was well it is still at work".to_owned();
+                let what = "for half an hour all was well and no task has come to its end".to_owned();
                 return Err(Violation { promise: "G8", what });
             }
             self.step()?;
@@ -234,9 +242,6 @@ impl<'s> World<'s> {
         // A lease from before a jump back lasts by so much longer; somebody sets the clock right.
         self.skew = self.skew_max;
         self.seats.iter_mut().for_each(|seat| seat.paused_until = Duration::ZERO);
-        for task in self.audit.on_hold() {
-            self.mail_somebody(Command::Resume(task).into(), Sender::Nobody);
-        }
         for seat in 0..self.seats.len() {
             self.wake(seat);
         }
@@ -255,7 +260,11 @@ impl<'s> World<'s> {
         let is_quiet = |happening: &Reverse<(Duration, u64, Happening)>| {
             matches!(happening.0.2, Happening::Wake { .. } | Happening::Operate | Happening::Weather)
         };
-        self.workers.is_empty() && self.seats.iter().all(is_idle) && self.queue.iter().all(is_quiet)
+        let is_let_go = self.audit.paused().is_empty() && self.audit.on_hold().is_empty();
+        is_let_go
+            && self.workers.is_empty()
+            && self.seats.iter().all(is_idle)
+            && self.queue.iter().all(is_quiet)
     }
 
     fn step(&mut self) -> Verdict {
@@ -419,6 +428,9 @@ impl<'s> World<'s> {
             let plan =
                 Plan { name: format!("{}-{number}", self.scenario.plan.name), ..self.scenario.plan.clone() };
             let known = desk.state().project_named(&plan.name);
+            // It may have been changed.
+            let recorded = known.and_then(|key| desk.state().project(key));
+            let plan = recorded.map_or(plan, |project| Plan::clone(&project.plan));
             let is_served = known.is_some_and(|key| desk.engine().serves(key));
             let is_over = known.is_some_and(|key| number < self.projects && desk.is_settled(key));
             let settings =
@@ -667,7 +679,7 @@ impl<'s> World<'s> {
         }
         if is_intended {
             let intent = *job.intents.last().expect("what is to be published was intended");
-            if self.branch.publish(task, intent.commit, job.tip)? {
+            if self.branch.publish(task, token, intent.commit, job.tip)? {
                 let landed = Landed::Commit { commit: intent.commit, merged: intent.merged };
                 self.say_inside(place, life, Command::Land { task, token, landed }, Sender::Nobody);
             } else {
@@ -707,7 +719,9 @@ impl<'s> World<'s> {
         if is_gone && place == Place::Outside {
             return;
         }
-        let asked = &self.scenario.plan.tasks[task.task as usize];
+        // Those that were added on the way are like the first.
+        let tasks = &self.scenario.plan.tasks;
+        let asked = tasks.get(task.task as usize).unwrap_or(&tasks[0]);
         let planned =
             asked.effort_or_default().as_duration().as_secs_f64() / self.scenario.effort_mean.as_secs_f64();
         let has_files = asked.landing == Landing::Git;
@@ -854,19 +868,61 @@ impl<'s> World<'s> {
                 self.after(Duration::from_millis(1), Happening::Mail { seat, mail });
             }
         }
+        if !self.is_storm {
+            for paused in self.audit.paused() {
+                self.mail_somebody(Command::Continue(paused).into(), Sender::Nobody);
+            }
+            for task in self.audit.on_hold() {
+                self.mail_somebody(Command::Resume(task).into(), Sender::Nobody);
+            }
+        }
         if self.strikes(FaultKind::PlanChange) {
             let task = TaskKey {
                 project: ProjectKey(self.random.below(self.projects as usize) as u32),
                 task: self.random.below(self.scenario.plan.tasks.len()) as u32,
             };
-            let command = match self.random.below(8) {
-                0 => Command::Cancel { task, reason: "simulated".to_owned() },
-                1..=3 => Command::Hold(task),
-                _ => Command::Resume(task),
-            };
+            let command = self.change_of_mind(task);
             self.mail_somebody(command.into(), Sender::Nobody);
         }
         self.after(Duration::from_secs(1), Happening::Operate);
+    }
+
+    /// Returns something that somebody wants otherwise.
+    fn change_of_mind(&mut self, task: TaskKey) -> Command {
+        let reach = if self.random.chance(0.5) { Reach::Task } else { Reach::Dependents };
+        let reason = "simulated".to_owned();
+        let project = Pausable::Project(task.project);
+        let agent = Pausable::Agent(AgentKey(self.random.below(self.scenario.agents.len()) as u32));
+        match self.random.below(20) {
+            0 => Command::Cancel { task, reason, reach },
+            1..=3 => Command::Hold(task),
+            4..=7 => Command::Resume(task),
+            8 | 9 => Command::Reopen { task, reach },
+            10 => Command::CompleteByHand { task, reason },
+            11 => Command::Pause(project),
+            12 | 13 => Command::Continue(project),
+            14 => Command::Pause(agent),
+            15 | 16 => Command::Continue(agent),
+            _ => self.change_of_plan(task),
+        }
+    }
+
+    /// Returns a change of the plan: a task that is new, other, or removed; some changes would close a cycle.
+    fn change_of_plan(&mut self, task: TaskKey) -> Command {
+        let tasks = &self.scenario.plan.tasks;
+        let mut changed = tasks[task.task as usize].clone();
+        let other = tasks[self.random.below(tasks.len())].id.clone();
+        match self.random.below(4) {
+            0 => changed.priority = Priority::Critical,
+            1 => changed.dependencies.push(Dependency::on_completion(other)),
+            2 => changed.standing = Standing::Excluded(Exclusion::Tombstone),
+            _ => {
+                if let Ok(id) = TaskId::new(&format!("added-{}", self.random.below(1000))) {
+                    changed = Task { dependencies: vec![Dependency::on_completion(other)], ..Task::new(id) };
+                }
+            }
+        }
+        Command::SetTasks { project: task.project, tasks: vec![changed] }
     }
 
     /// What befalls the whole: coordinators that die or stop, clocks that jump, agents that are cut off.
@@ -906,12 +962,10 @@ impl<'s> World<'s> {
         for recorded in news {
             let event =
                 Event::of(&recorded).map_err(|error| Violation { promise: "G1", what: error.to_string() })?;
-            if let Event::Task {
-                task,
-                transition: Transition::Land { landed: Landed::Commit { commit, .. }, .. },
-            } = event
+            if let Event::Task { task, transition: Transition::Land { token, landed } } = &event
+                && let Landed::Commit { commit, .. } = landed
             {
-                self.branch.check_landed(task, commit)?;
+                self.branch.check_landed(*task, *token, *commit)?;
             }
             self.audit.take(&event, recorded.at)?;
             self.audited = recorded.seq;

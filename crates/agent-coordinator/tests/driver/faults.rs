@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use agent_coordinator::engine::{Command, Engine, Policy, Request};
+use agent_coordinator::engine::{Command, Engine, Policy, Reach, Request};
 use agent_coordinator::executor::{InProcess, Job, Outcome};
 use agent_coordinator::{CommandError, DriverError, load, turn};
 use state_store::log::{CommitError, Snapshot, SnapshotError, StreamEnd};
@@ -313,7 +313,8 @@ async fn an_attempt_of_a_task_that_is_called_off_is_stopped() {
     );
     let project = add(&running, plan(vec![task("a", &[])]), world.settings(), 1).await;
     assert_eq!(stopped.recv().await, Some("begun"));
-    let cancel = Command::Cancel { task: TaskKey { project, task: 0 }, reason: "enough".to_owned() };
+    let reason = "enough".to_owned();
+    let cancel = Command::Cancel { task: TaskKey { project, task: 0 }, reason, reach: Reach::Task };
     running.handle.submit(cancel).await.unwrap();
     assert_eq!(stopped.recv().await, Some("stopped"));
     let reason = running

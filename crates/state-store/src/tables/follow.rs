@@ -116,7 +116,10 @@ impl<'s> Follower<'s> {
                 let theirs = agents.filter(|(_, agent)| agent.instance == *instance).map(|(key, _)| key);
                 self.agents.extend(theirs);
             }
+            Event::TasksSet { project, .. } => drop(self.projects.insert(*project)),
+            Event::AgentPaused { agent, .. } => drop(self.agents.insert(*agent)),
             Event::InstanceStarted { .. }
+            | Event::ProjectPaused { .. }
             | Event::InstanceRenewed { .. }
             | Event::LateResult { .. }
             | Event::ProjectSettingsChanged { .. }

@@ -111,6 +111,7 @@ impl AgentRow {
             status: match record.status {
                 AgentStatus::Active => "active",
                 AgentStatus::Retired => "retired",
+                AgentStatus::Paused => "paused",
             },
         }
     }
@@ -147,8 +148,12 @@ impl HistoryRow {
             }
             Event::Answered { task, .. } => task.iter().for_each(|task| row.name_task(after, *task)),
             Event::ProjectAdded { name, .. } => row.project = Some(name.clone()),
-            Event::ProjectSettingsChanged { project, .. } | Event::ProjectEntered { project, .. } => {
-                row.project = named(*project);
+            Event::ProjectSettingsChanged { project, .. }
+            | Event::ProjectEntered { project, .. }
+            | Event::TasksSet { project, .. }
+            | Event::ProjectPaused { project, .. } => row.project = named(*project),
+            Event::AgentPaused { agent, .. } => {
+                row.agent = after.agent(*agent).map(|agent| agent.name.clone());
             }
             Event::AgentRegistered { name, .. } => row.agent = Some(name.clone()),
             Event::InstanceStarted { .. } => {}
@@ -196,6 +201,11 @@ fn name_of(event: &Event) -> &'static str {
         Event::LateResult { .. } => "late result kept",
         Event::Answered { .. } => "request answered",
         Event::TokensRaised { .. } => "recovered",
+        Event::TasksSet { .. } => "plan changed",
+        Event::ProjectPaused { is_paused: true, .. } => "project paused",
+        Event::ProjectPaused { is_paused: false, .. } => "project goes on",
+        Event::AgentPaused { is_paused: true, .. } => "agent paused",
+        Event::AgentPaused { is_paused: false, .. } => "agent goes on",
     }
 }
 
@@ -209,12 +219,15 @@ fn detail_of(transition: &Transition) -> Option<String> {
         Transition::Lose { why, .. } => Some(why.to_string()),
         Transition::Cancel(reason) => Some(reason.to_string()),
         Transition::Adopt { instance, .. } => Some(instance.to_string()),
+        Transition::CompleteByHand(reason) => Some(reason.clone()),
+        Transition::Checkpoint { text, .. } => Some(text.clone()),
         Transition::Assign(_)
         | Transition::Start(_)
         | Transition::Renew { .. }
         | Transition::Verify { .. }
         | Transition::Hold
-        | Transition::Resume => None,
+        | Transition::Resume
+        | Transition::Reopen => None,
     }
 }
 

@@ -26,4 +26,6 @@ pub enum AgentStatus {
     Active,
     /// Its coordinator is gone.
     Retired,
+    /// It finishes what it has and takes no more, until somebody says otherwise.
+    Paused,
 }

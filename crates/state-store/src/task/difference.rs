@@ -36,7 +36,10 @@ impl<'s> Difference<'s> {
     /// Returns what differs between two states of one workspace; the first may be the later one.
     pub fn between(before: &'s State, after: &'s State) -> Self {
         let projects = changes(before.projects(), after.projects(), ProjectKey, |one, other| {
-            one.name == other.name && one.settings == other.settings && one.plan == other.plan
+            one.name == other.name
+                && one.settings == other.settings
+                && one.is_paused == other.is_paused
+                && one.plan == other.plan
         });
         let project_count = before.projects().len().max(after.projects().len()) as u32;
         let tasks = (0..project_count).map(ProjectKey).flat_map(|project| {

@@ -94,6 +94,28 @@ pub enum Event {
         /// The answer.
         accepted: Accepted,
     },
+    /// Tasks of a project are added, or take the place of those of the same id; one that is removed is excluded, and keeps
+    /// its place.
+    TasksSet {
+        /// Which project.
+        project: ProjectKey,
+        /// The tasks, as a JSON array in the native format.
+        tasks: Vec<u8>,
+    },
+    /// A project is paused, or goes on.
+    ProjectPaused {
+        /// Which.
+        project: ProjectKey,
+        /// Whether it is paused from now on.
+        is_paused: bool,
+    },
+    /// An agent takes no more tasks, or does again.
+    AgentPaused {
+        /// Which.
+        agent: AgentKey,
+        /// Whether it is paused from now on.
+        is_paused: bool,
+    },
     /// Tokens may have been handed out that this log does not know of, because it was recovered without its end: all up
     /// to this one count as handed out, and whoever holds one of them is fenced off.
     TokensRaised {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use planner_core::graph::TaskGraph;
-use planner_core::{Plan, Standing};
+use planner_core::graph::{TaskGraph, TaskIndex};
+use planner_core::{Plan, Standing, Task};
 
 use crate::task::request::{ANSWERS_KEPT, Answer, Answers};
 use crate::task::{
@@ -113,6 +113,11 @@ impl State {
         self.projects.get(key.index())
     }
 
+    /// Returns a project, to be changed.
+    pub(super) fn project_mut(&mut self, key: ProjectKey) -> Option<&mut Project> {
+        self.projects.get_mut(key.index())
+    }
+
     /// Returns the key of the project of that name.
     pub fn project_named(&self, name: &str) -> Option<ProjectKey> {
         let place = self.projects.iter().position(|project| project.name == name)?;
@@ -204,6 +209,20 @@ impl State {
                     LateResult { task: *task, token: *token, agent: *agent, deliverable: *deliverable, at };
                 self.late_results.push(late);
             }
+            Event::TasksSet { project, tasks } => self.set_tasks(*project, tasks)?,
+            Event::ProjectPaused { project, is_paused } => {
+                let unknown = || UnfitEvent::Unknown { what: project.to_string() };
+                self.projects.get_mut(project.index()).ok_or_else(unknown)?.is_paused = *is_paused;
+            }
+            Event::AgentPaused { agent, is_paused } => {
+                let unknown = || UnfitEvent::Unknown { what: agent.to_string() };
+                let found = self.agents.get_mut(agent.index()).ok_or_else(unknown)?;
+                found.status = match (found.status, is_paused) {
+                    (AgentStatus::Retired, _) => AgentStatus::Retired,
+                    (AgentStatus::Active | AgentStatus::Paused, true) => AgentStatus::Paused,
+                    (AgentStatus::Active | AgentStatus::Paused, false) => AgentStatus::Active,
+                };
+            }
             Event::TokensRaised { to } => {
                 let tasks = self.projects.iter_mut().flat_map(|project| &mut project.tasks);
                 tasks.for_each(|record| record.raise_token(*to));
@@ -261,9 +280,37 @@ impl State {
             plan: Arc::new(plan),
             graph: Arc::new(graph),
             settings: settings.clone(),
+            is_paused: false,
             coordinators: BTreeSet::new(),
             tasks,
         });
+        Ok(())
+    }
+
+    fn set_tasks(&mut self, key: ProjectKey, tasks: &[u8]) -> Result<(), UnfitEvent> {
+        let unknown = || UnfitEvent::Unknown { what: key.to_string() };
+        let project = self.projects.get_mut(key.index()).ok_or_else(unknown)?;
+        let name = project.name.clone();
+        let unsound = |reason: String| UnfitEvent::Plan { name: name.clone(), reason };
+        let tasks: Vec<Task> = serde_json::from_slice(tasks).map_err(|error| unsound(error.to_string()))?;
+        let changed = project.with_tasks(tasks).map_err(unsound)?;
+        let records = project.tasks.iter_mut().zip(&changed.plan.tasks);
+        for (place, (record, task)) in (0..).map(TaskIndex).zip(records) {
+            // A group has no state of its own; whoever decided this made sure that nothing excluded is under way.
+            let was_excluded = matches!(record.state, TaskState::Cancelled(CancelReason::Excluded(_)));
+            match task.standing {
+                Standing::Excluded(exclusion) if !changed.graph.is_group(place) => {
+                    record.state = TaskState::Cancelled(CancelReason::Excluded(exclusion));
+                }
+                // What was removed and is there again is to be done.
+                _ if was_excluded => record.state = TaskRecord::new(&task.standing).state,
+                _ => {}
+            }
+        }
+        let added = changed.plan.tasks.iter().skip(project.tasks.len());
+        let added: Vec<_> = added.map(|task| TaskRecord::new(&task.standing)).collect();
+        project.tasks.extend(added);
+        (project.plan, project.graph) = (Arc::new(changed.plan), Arc::new(changed.graph));
         Ok(())
     }
 
@@ -313,6 +360,7 @@ impl TaskRecord {
             last_token: FencingToken::default(),
             assigned_at: Timestamp::default(),
             handover: None,
+            checkpoint: None,
         }
     }
 
@@ -340,7 +388,12 @@ impl TaskRecord {
             Transition::Conflict { conflict, .. } => {
                 self.handover = Some(Box::new(Handover::Conflict(conflict.clone())));
             }
-            Transition::Land { .. } => self.handover = None,
+            Transition::Land { .. } | Transition::CompleteByHand(_) => {
+                self.handover = None;
+                self.checkpoint = None;
+            }
+            Transition::Reopen => self.failures = 0,
+            Transition::Checkpoint { text, .. } => self.checkpoint = Some(text.as_str().into()),
             Transition::Start(_)
             | Transition::Renew { .. }
             | Transition::Deliver { .. }

@@ -41,8 +41,8 @@ impl State {
             if moved && project.graph.is_group(planner_core::graph::TaskIndex(task)) {
                 return broken(place(), "a group has an attempt");
             }
-            if moved && matches!(asked.standing, Standing::Completed | Standing::Excluded(_)) {
-                return broken(place(), "a task that was not to run has an attempt");
+            if matches!(asked.standing, Standing::Excluded(_)) && record.state.lease().is_some() {
+                return broken(place(), "a task that is not to run is under way");
             }
         }
         Ok(())

@@ -30,7 +30,7 @@ pub use key::{AgentKey, InstanceKey, ProjectKey, TaskKey};
 pub use landing::{CheckRecord, CommitHash, ConflictRecord, Deliverable, Delivery, Intent, Landed};
 pub use lease::{FencingToken, Lease};
 pub use moment::{Moment, ReplayError};
-pub use project::{Handover, Project, ProjectSettings, TaskRecord};
+pub use project::{ChangedPlan, Handover, Project, ProjectSettings, TaskRecord};
 pub use request::{ANSWERS_KEPT, Accepted, Answer, Answers, RequestId};
 pub use snapshot::{LoadError, Loaded, SnapshotPolicy, replay};
 pub use state::{CancelReason, Completion, FailureReason, StateName, TaskState};

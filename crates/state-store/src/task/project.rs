@@ -1,12 +1,12 @@
 //! A project: a named plan and how far it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::Timestamp;
 use crate::task::{ConflictRecord, FencingToken, InstanceKey, TaskState};
-use planner_core::Plan;
 use planner_core::graph::{TaskGraph, TaskIndex};
+use planner_core::{Exclusion, Plan, Standing, Task};
 
 /// A project of the workspace.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Project {
     pub graph: Arc<TaskGraph>,
     /// How its results are treated.
     pub settings: ProjectSettings,
+    /// Whether none of its tasks is handed out until somebody says otherwise.
+    pub is_paused: bool,
     /// The coordinators that work on it.
     pub coordinators: BTreeSet<InstanceKey>,
     /// How far each task is, by its place in the plan. A group's own state is never moved: it follows from its children.
@@ -49,6 +51,8 @@ pub struct TaskRecord {
     pub assigned_at: Timestamp,
     /// What the last attempt has to tell the next one.
     pub handover: Option<Box<Handover>>,
+    /// How far the last attempt that left word had come.
+    pub checkpoint: Option<Box<str>>,
 }
 
 /// What an attempt that was not accepted has to tell the next one.
@@ -60,7 +64,64 @@ pub enum Handover {
     Conflict(ConflictRecord),
 }
 
+/// A plan with other tasks, and its graph.
+#[derive(Debug)]
+pub struct ChangedPlan {
+    /// The plan.
+    pub plan: Plan,
+    /// Its graph.
+    pub graph: TaskGraph,
+}
+
 impl Project {
+    /// Returns the plan with these tasks added, or in the places of those of the same id; or why that is no plan.
+    ///
+    /// Groups whose tasks have had attempts of their own, and tasks that become groups while they are worked on, are
+    /// refused.
+    pub fn with_tasks(&self, tasks: Vec<Task>) -> Result<ChangedPlan, String> {
+        let mut plan = Plan::clone(&self.plan);
+        for task in tasks {
+            match self.graph.task_index(task.id.as_str()) {
+                Some(place) => plan.tasks[place.index()] = task,
+                None => plan.tasks.push(task),
+            }
+        }
+        let graph = TaskGraph::new(&plan).map_err(|defects| {
+            let first = defects.first().map(ToString::to_string).unwrap_or_default();
+            match defects.len() {
+                1 => first,
+                count => format!("{first} (and {} more defects)", count - 1),
+            }
+        })?;
+        let with_attempts = (0..).map(TaskIndex).zip(&self.tasks).filter(|(_, record)| record.attempts > 0);
+        for (place, _) in with_attempts {
+            if graph.is_group(place) {
+                return Err(format!(
+                    "`{}` was worked on, and cannot become a group",
+                    plan.tasks[place.index()].id
+                ));
+            }
+        }
+        Ok(ChangedPlan { plan, graph })
+    }
+
+    /// Returns whether a plan is what this project is about: the same tasks in any order, but for those that were removed.
+    pub fn is_of(&self, plan: &Plan) -> bool {
+        fn present(plan: &Plan) -> BTreeMap<&str, &Task> {
+            let is_removed = |task: &&Task| matches!(task.standing, Standing::Excluded(Exclusion::Tombstone));
+            plan.tasks.iter().filter(|task| !is_removed(task)).map(|task| (task.id.as_str(), task)).collect()
+        }
+        // What is recorded has been through JSON once.
+        let given = Plan::from_json(plan.to_json().as_bytes());
+        given.is_ok_and(|given| {
+            let is_same_outside = given.name == self.plan.name
+                && given.description == self.plan.description
+                && given.agents == self.plan.agents
+                && given.extra == self.plan.extra;
+            is_same_outside && present(&given) == present(&self.plan)
+        })
+    }
+
     /// Returns how far a task is.
     pub fn task(&self, task: TaskIndex) -> &TaskRecord {
         &self.tasks[task.0 as usize]

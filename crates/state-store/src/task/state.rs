@@ -65,6 +65,13 @@ pub enum Completion {
     },
     /// Before the plan was loaded.
     Beforehand,
+    /// By somebody outside.
+    ByHand {
+        /// How, in the words of whoever said so.
+        reason: String,
+        /// When it was said.
+        at: Timestamp,
+    },
 }
 
 /// How an attempt failed.

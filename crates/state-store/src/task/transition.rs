@@ -79,6 +79,17 @@ pub enum Transition {
     Resume,
     /// It is not to run.
     Cancel(CancelReason),
+    /// What was settled is to be done again, with as many failures before it as a new task.
+    Reopen,
+    /// Somebody has done it outside, and says how.
+    CompleteByHand(String),
+    /// The agent leaves word of how far it is, for the case that another attempt has to go on.
+    Checkpoint {
+        /// Of which attempt.
+        token: FencingToken,
+        /// What the next attempt is told.
+        text: String,
+    },
     /// Another coordinator looks after its result from now on.
     Adopt {
         /// Of which attempt.
@@ -138,6 +149,9 @@ impl Transition {
             Self::Hold => "hold",
             Self::Resume => "resume",
             Self::Cancel(_) => "cancel",
+            Self::Reopen => "reopen",
+            Self::CompleteByHand(_) => "complete by hand",
+            Self::Checkpoint { .. } => "checkpoint",
             Self::Adopt { .. } => "adopt",
         }
     }
@@ -154,8 +168,14 @@ impl Transition {
             | Self::Conflict { token, .. }
             | Self::Fail { token, .. }
             | Self::Lose { token, .. }
+            | Self::Checkpoint { token, .. }
             | Self::Adopt { token, .. } => Some(*token),
-            Self::Assign(_) | Self::Hold | Self::Resume | Self::Cancel(_) => None,
+            Self::Assign(_)
+            | Self::Hold
+            | Self::Resume
+            | Self::Cancel(_)
+            | Self::Reopen
+            | Self::CompleteByHand(_) => None,
         }
     }
 }
@@ -257,6 +277,13 @@ pub fn next(
         (S::Assigned(_) | S::Running(_), T::Lose { .. }) => Ok(S::Pending),
         (S::Pending | S::Backoff { .. } | S::InConflict(_), T::Hold) => Ok(S::OnHold),
         (S::OnHold | S::Backoff { .. }, T::Resume) => Ok(S::Pending),
+        (S::Running(lease), T::Checkpoint { .. }) => Ok(S::Running(*lease)),
+        (S::Failed { .. } | S::Completed(_), T::Reopen) => Ok(S::Pending),
+        (S::Cancelled(CancelReason::Operator(_) | CancelReason::NotNeeded), T::Reopen) => Ok(S::Pending),
+        (
+            S::Pending | S::Backoff { .. } | S::InConflict(_) | S::OnHold | S::Failed { .. },
+            T::CompleteByHand(reason),
+        ) => Ok(S::Completed(Completion::ByHand { reason: reason.clone(), at })),
         (
             S::Pending | S::Assigned(_) | S::Running(_) | S::Backoff { .. } | S::InConflict(_) | S::OnHold,
             T::Cancel(reason),

@@ -142,13 +142,13 @@ impl Told {
                 Self::new(format!("{attempts}; the next may begin in {}", humantime::format_duration(wait)))
                     .hint("`super-planner log TASK` shows how they failed")
             }
-            Explanation::OnHold => Self::new("It is on hold").hint("it stays so until somebody resumes it"),
+            Explanation::OnHold => Self::new("It is on hold").hint("`super-planner task resume` lets it run"),
             Explanation::Failed { message, attempts } => Self::new(format!(
                 "It has failed after {}: {}",
                 if *attempts == 1 { "one attempt".to_owned() } else { format!("{attempts} attempts") },
                 gist(message, MESSAGE_CHARS_MAX)
             ))
-            .hint("there is no way to retry it yet: mend the cause, and begin anew with another --state"),
+            .hint("mend the cause, then `super-planner task retry` has it done again"),
             Explanation::Cancelled { message } => {
                 Self::new(format!("It is not to run: {}", clipped(message, MESSAGE_CHARS_MAX)))
             }
@@ -158,6 +158,21 @@ impl Told {
             Explanation::Group { settled, total } => Self::new(format!(
                 "It is a group, which is done when its tasks are: {settled} of {total} so far"
             )),
+            Explanation::CompletedByHand { message, at } => Self::new(format!(
+                "It is done: by hand, {}: {}",
+                local_time(*at),
+                clipped(message, MESSAGE_CHARS_MAX)
+            )),
+            Explanation::ProjectPaused => Self::new("It could run, but its project is paused")
+                .hint("`super-planner continue --project` lets it go on"),
+            Explanation::AgentsPaused { agents } => {
+                let agents: Vec<String> = agents.iter().map(|agent| escaped(agent)).collect();
+                Self::new(format!(
+                    "It could run, but all agents that can do it are paused: {}",
+                    agents.join(", ")
+                ))
+                .hint("`super-planner continue --agent` lets one go on")
+            }
             Explanation::NoAgent { missing } => {
                 let missing: Vec<String> = missing.iter().map(|one| escaped(one.as_str())).collect();
                 Self::new(format!(
@@ -213,6 +228,9 @@ impl Told {
             }
             IdleReason::Retired => Self::new("Its coordinator is gone")
                 .hint("`super-planner run` with the same plan brings it back"),
+            IdleReason::Paused => {
+                Self::new("It is paused").hint("`super-planner continue --agent` lets it go on")
+            }
             IdleReason::NothingReady => Self::new("It is idle: nothing is ready"),
             IdleReason::NothingItCanDo => {
                 Self::new("It is idle: some task is ready, but none that it can do")

@@ -86,6 +86,7 @@ impl Told {
             name: change.before.or(change.after).map(|agent| agent.name.clone()).unwrap_or_default(),
             what: match (change.before, change.after.map(|agent| agent.status)) {
                 (Some(_), Some(AgentStatus::Retired)) => "retired",
+                (Some(_), Some(AgentStatus::Paused)) => "paused",
                 _ => what(change, "registered anew"),
             },
         });

@@ -1,6 +1,7 @@
 //! What each subcommand does; one file each.
 
 pub mod analyze;
+pub mod apply;
 pub mod bench;
 pub mod chat;
 pub mod compact;
@@ -17,6 +18,7 @@ pub mod land;
 pub mod log;
 mod log_diff;
 mod log_git;
+pub mod pause;
 pub mod plan;
 pub mod plan_diff;
 pub mod prove;
@@ -31,6 +33,7 @@ pub mod skills;
 pub mod snapshot;
 pub mod status;
 pub mod sync;
+pub mod task;
 pub mod validate;
 pub mod verify;
 pub mod worktrees;

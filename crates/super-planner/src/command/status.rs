@@ -376,11 +376,15 @@ fn rank(explanation: &Explanation) -> u8 {
     match explanation {
         Explanation::Failed { .. } | Explanation::NoAgent { .. } => 0,
         Explanation::Waiting { blockers } if blockers.iter().any(|blocker| blocker.is_hopeless) => 0,
-        Explanation::OnHold | Explanation::Backoff { .. } => 1,
+        Explanation::OnHold
+        | Explanation::Backoff { .. }
+        | Explanation::ProjectPaused
+        | Explanation::AgentsPaused { .. } => 1,
         Explanation::NoCoordinator | Explanation::AgentsBusy { .. } | Explanation::Next => 2,
         Explanation::Waiting { .. }
         | Explanation::Orphaned { .. }
         | Explanation::DoneBefore
+        | Explanation::CompletedByHand { .. }
         | Explanation::Completed { .. }
         | Explanation::UnderWay { .. }
         | Explanation::Cancelled { .. }

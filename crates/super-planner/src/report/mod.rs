@@ -441,7 +441,9 @@ fn task_counts(project: &Project) -> TaskCounts {
     let mut counts = TaskCounts::default();
     for (_, state) in leaves(project) {
         let counter = match state {
-            TaskState::Completed(Completion::Beforehand) => &mut counts.completed_before,
+            TaskState::Completed(Completion::Beforehand | Completion::ByHand { .. }) => {
+                &mut counts.completed_before
+            }
             TaskState::Completed(Completion::Attempt { .. }) => &mut counts.completed,
             TaskState::Failed { .. } => &mut counts.failed,
             TaskState::OnHold => &mut counts.on_hold,

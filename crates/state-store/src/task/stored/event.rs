@@ -116,6 +116,20 @@ enum StoredEvent<'a> {
     TokensRaised {
         to: u64,
     },
+    TasksSet {
+        project: u32,
+        /// A JSON array in the native format.
+        #[serde(borrow)]
+        tasks: &'a [u8],
+    },
+    ProjectPaused {
+        project: u32,
+        is_paused: bool,
+    },
+    AgentPaused {
+        agent: u32,
+        is_paused: bool,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -134,6 +148,9 @@ enum StoredTransition {
     Resume,
     Cancel(StoredCancel),
     Adopt { token: u64, instance: u32 },
+    Reopen,
+    CompleteByHand(String),
+    Checkpoint { token: u64, text: String },
 }
 
 impl<'a> From<&'a Event> for StoredEvent<'a> {
@@ -176,6 +193,13 @@ impl<'a> From<&'a Event> for StoredEvent<'a> {
                 accepted: (*accepted).into(),
             },
             Event::TokensRaised { to } => Self::TokensRaised { to: to.get() },
+            Event::TasksSet { project, tasks } => Self::TasksSet { project: project.0, tasks },
+            Event::ProjectPaused { project, is_paused } => {
+                Self::ProjectPaused { project: project.0, is_paused: *is_paused }
+            }
+            Event::AgentPaused { agent, is_paused } => {
+                Self::AgentPaused { agent: agent.0, is_paused: *is_paused }
+            }
         }
     }
 }
@@ -225,6 +249,15 @@ impl From<StoredEvent<'_>> for Event {
                 accepted: accepted.into(),
             },
             StoredEvent::TokensRaised { to } => Self::TokensRaised { to: FencingToken::new(to) },
+            StoredEvent::TasksSet { project, tasks } => {
+                Self::TasksSet { project: ProjectKey(project), tasks: tasks.to_vec() }
+            }
+            StoredEvent::ProjectPaused { project, is_paused } => {
+                Self::ProjectPaused { project: ProjectKey(project), is_paused }
+            }
+            StoredEvent::AgentPaused { agent, is_paused } => {
+                Self::AgentPaused { agent: AgentKey(agent), is_paused }
+            }
         }
     }
 }
@@ -258,6 +291,11 @@ impl From<&Transition> for StoredTransition {
             Transition::Resume => Self::Resume,
             Transition::Cancel(reason) => Self::Cancel(reason.into()),
             Transition::Adopt { token, instance } => Self::Adopt { token: token.get(), instance: instance.0 },
+            Transition::Reopen => Self::Reopen,
+            Transition::CompleteByHand(reason) => Self::CompleteByHand(reason.clone()),
+            Transition::Checkpoint { token, text } => {
+                Self::Checkpoint { token: token.get(), text: text.clone() }
+            }
         }
     }
 }
@@ -297,6 +335,11 @@ impl From<StoredTransition> for Transition {
             StoredTransition::Cancel(reason) => Self::Cancel(reason.into()),
             StoredTransition::Adopt { token: number, instance } => {
                 Self::Adopt { token: token(number), instance: InstanceKey(instance) }
+            }
+            StoredTransition::Reopen => Self::Reopen,
+            StoredTransition::CompleteByHand(reason) => Self::CompleteByHand(reason),
+            StoredTransition::Checkpoint { token: number, text } => {
+                Self::Checkpoint { token: token(number), text }
             }
         }
     }
@@ -386,6 +429,15 @@ mod tests {
             Event::TokensRaised { to: FencingToken::new(300) },
         ];
         events.extend(steps.into_iter().map(moved));
+        // What came later comes last, so that the golden bytes only grow.
+        events.extend([
+            moved(Transition::Reopen),
+            moved(Transition::CompleteByHand(text())),
+            moved(Transition::Checkpoint { token, text: text() }),
+            Event::TasksSet { project, tasks: b"[]".to_vec() },
+            Event::ProjectPaused { project, is_paused: true },
+            Event::AgentPaused { agent, is_paused: false },
+        ]);
         events
     }
 

@@ -1,4 +1,4 @@
-//! The state of a workspace as snapshots hold it, version 1.
+//! The state of a workspace as snapshots hold it, version 2: what version 1 holds, and what was added to it after that.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use super::plan::StoredPlan;
 use crate::log::Snapshot;
 use crate::task::{
     AgentKey, AgentRecord, AgentStatus, Answer, Completion, Delivery, FencingToken, Handover, InstanceKey,
-    InstanceRecord, InstanceStatus, LateResult, Project, RequestId, State, TaskRecord, TaskState,
+    InstanceRecord, InstanceStatus, LateResult, Project, ProjectKey, RequestId, State, TaskKey, TaskRecord,
+    TaskState,
 };
 use crate::{Seq, Timestamp};
 
@@ -21,14 +22,18 @@ use crate::{Seq, Timestamp};
 pub const SNAPSHOT_KIND: u16 = 1;
 
 /// The version of the form in which they are written.
-pub const SNAPSHOT_VERSION: u16 = 1;
+pub const SNAPSHOT_VERSION: u16 = 2;
+
+/// The version before, which is still read.
+const SNAPSHOT_VERSION_BEFORE: u16 = 1;
 
 /// A snapshot that is no state this program can read. It can be made again from the log, where that is whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableSnapshot {
     /// It is of a kind or version that this program does not know.
     #[error(
-        "a snapshot of kind {kind}, version {version}; this program reads kind {SNAPSHOT_KIND}, version {SNAPSHOT_VERSION}"
+        "a snapshot of kind {kind}, version {version}; this program reads kind {SNAPSHOT_KIND}, versions 1 to \
+         {SNAPSHOT_VERSION}"
     )]
     Unknown {
         /// Its kind.
@@ -47,7 +52,7 @@ pub enum UnreadableSnapshot {
 impl State {
     /// Returns the state as a snapshot holds it.
     pub fn to_snapshot(&self) -> Snapshot {
-        let stored = StoredState::from(self);
+        let stored = (StoredState::from(self), StoredAdditions::from(self));
         let body = postcard::to_stdvec(&stored).expect("a state is plain data of known length");
         Snapshot { seq: self.seq(), kind: SNAPSHOT_KIND, version: SNAPSHOT_VERSION, body }
     }
@@ -55,16 +60,22 @@ impl State {
     /// Returns the state that a snapshot holds.
     pub fn from_snapshot(snapshot: &Snapshot) -> Result<Self, UnreadableSnapshot> {
         let (kind, version) = (snapshot.kind, snapshot.version);
-        if (kind, version) != (SNAPSHOT_KIND, SNAPSHOT_VERSION) {
+        if kind != SNAPSHOT_KIND || !(SNAPSHOT_VERSION_BEFORE..=SNAPSHOT_VERSION).contains(&version) {
             return Err(UnreadableSnapshot::Unknown { kind, version });
         }
         let malformed = |reason| UnreadableSnapshot::Malformed { reason };
         let (stored, rest) = postcard::take_from_bytes::<StoredState<'_>>(&snapshot.body)
             .map_err(|error| malformed(error.to_string()))?;
+        let (additions, rest) = match version {
+            SNAPSHOT_VERSION_BEFORE => (StoredAdditions::default(), rest),
+            _ => postcard::take_from_bytes(rest).map_err(|error| malformed(error.to_string()))?,
+        };
         if !rest.is_empty() {
             return Err(malformed(format!("{} bytes are left over", rest.len())));
         }
-        stored.into_state(snapshot.seq).map_err(malformed)
+        let mut state = stored.into_state(snapshot.seq).map_err(malformed)?;
+        additions.add_to(&mut state).map_err(malformed)?;
+        Ok(state)
     }
 }
 
@@ -76,6 +87,13 @@ struct StoredState<'a> {
     agents: Vec<StoredAgent>,
     late_results: Vec<StoredLateResult>,
     answers: Vec<StoredAnswer>,
+}
+
+/// What version 2 has beside version 1.
+#[derive(Serialize, Deserialize, Default)]
+struct StoredAdditions {
+    paused_projects: Vec<u32>,
+    checkpoints: Vec<(StoredTaskKey, String)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -120,6 +138,7 @@ enum StoredTaskState {
     OnHold,
     Failed(StoredFailure),
     Cancelled(StoredCancel),
+    CompletedByHand { reason: String, at: u64 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -147,9 +166,10 @@ struct StoredAgent {
 enum StoredAgentStatus {
     Active,
     Retired,
+    Paused,
 }
 
-both_ways!(StoredAgentStatus <=> AgentStatus { Active, Retired });
+both_ways!(StoredAgentStatus <=> AgentStatus { Active, Retired, Paused });
 
 #[derive(Serialize, Deserialize)]
 struct StoredLateResult {
@@ -180,6 +200,36 @@ impl<'a> From<&'a State> for StoredState<'a> {
             late_results: state.late_results().iter().map(StoredLateResult::from).collect(),
             answers: answers.into_iter().map(StoredAnswer::from).collect(),
         }
+    }
+}
+
+impl From<&State> for StoredAdditions {
+    fn from(state: &State) -> Self {
+        let projects = || (0..).map(ProjectKey).zip(state.projects());
+        let paused = projects().filter(|(_, project)| project.is_paused);
+        let checkpoints = projects().flat_map(|(project, found)| {
+            (0..).zip(&found.tasks).filter_map(move |(task, record)| {
+                Some((TaskKey { project, task }.into(), record.checkpoint.as_deref()?.to_owned()))
+            })
+        });
+        Self { paused_projects: paused.map(|(key, _)| key.0).collect(), checkpoints: checkpoints.collect() }
+    }
+}
+
+impl StoredAdditions {
+    fn add_to(self, state: &mut State) -> Result<(), String> {
+        for key in self.paused_projects {
+            let project =
+                state.project_mut(ProjectKey(key)).ok_or_else(|| format!("there is no project {key}"))?;
+            project.is_paused = true;
+        }
+        for (key, text) in self.checkpoints {
+            let key = TaskKey::from(key);
+            let project = state.project_mut(key.project);
+            let record = project.and_then(|project| project.tasks.get_mut(key.task as usize));
+            record.ok_or_else(|| format!("there is no {key}"))?.checkpoint = Some(text.into());
+        }
+        Ok(())
     }
 }
 
@@ -247,6 +297,7 @@ impl StoredProject<'_> {
             plan: Arc::new(plan),
             graph: Arc::new(graph),
             settings: self.settings.into(),
+            is_paused: false,
             coordinators: self.coordinators.into_iter().map(InstanceKey).collect(),
             tasks: self.tasks.into_iter().map(Into::into).collect(),
         })
@@ -282,6 +333,7 @@ impl From<StoredRecord> for TaskRecord {
             last_token: FencingToken::new(stored.last_token),
             assigned_at: Timestamp::from_millis(stored.assigned_at),
             handover: handover.map(Box::new),
+            checkpoint: None,
         }
     }
 }
@@ -306,6 +358,9 @@ impl From<&TaskState> for StoredTaskState {
                 at: at.as_millis(),
             },
             TaskState::Completed(Completion::Beforehand) => Self::CompletedBeforehand,
+            TaskState::Completed(Completion::ByHand { reason, at }) => {
+                Self::CompletedByHand { reason: reason.clone(), at: at.as_millis() }
+            }
             TaskState::Backoff { until } => Self::Backoff { until: until.as_millis() },
             TaskState::InConflict(conflict) => Self::InConflict((&**conflict).into()),
             TaskState::OnHold => Self::OnHold,
@@ -337,6 +392,9 @@ impl From<StoredTaskState> for TaskState {
                 })
             }
             StoredTaskState::CompletedBeforehand => Self::Completed(Completion::Beforehand),
+            StoredTaskState::CompletedByHand { reason, at } => {
+                Self::Completed(Completion::ByHand { reason, at: Timestamp::from_millis(at) })
+            }
             StoredTaskState::Backoff { until } => Self::Backoff { until: Timestamp::from_millis(until) },
             StoredTaskState::InConflict(conflict) => Self::InConflict(Box::new(conflict.into())),
             StoredTaskState::OnHold => Self::OnHold,
@@ -414,5 +472,48 @@ impl From<(RequestId, Answer)> for StoredAnswer {
             accepted: answer.accepted.into(),
             forgotten_at: answer.forgotten_at.map(Timestamp::as_millis),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use planner_core::{Standing, Task, TaskId};
+
+    use super::*;
+    use crate::task::{Event, ProjectSettings, Transition};
+
+    fn state() -> State {
+        let mut state = State::default();
+        let task = |id: &str| Task { standing: Standing::OnHold, ..Task::new(TaskId::new(id).unwrap()) };
+        let plan = serde_json::json!({ "name": "p", "tasks": [task("a"), task("b")] });
+        let settings = ProjectSettings { branch: None, checks: false };
+        let added = Event::ProjectAdded { name: "p".to_owned(), plan: plan.to_string().into(), settings };
+        state.apply(&added, Timestamp::default()).unwrap();
+        state
+    }
+
+    #[test]
+    fn a_snapshot_of_version_1_is_read() {
+        let state = state();
+        let mut snapshot = state.to_snapshot();
+        // Two empty lists are what version 2 has beside it.
+        assert_eq!(snapshot.body.split_off(snapshot.body.len() - 2), [0, 0]);
+        snapshot.version = 1;
+        assert_eq!(State::from_snapshot(&snapshot).unwrap().to_snapshot(), state.to_snapshot());
+    }
+
+    #[test]
+    fn what_came_with_version_2_is_kept() {
+        let mut state = state();
+        let project = ProjectKey(0);
+        let task = TaskKey { project, task: 1 };
+        let reason = "done outside".to_owned();
+        let by_hand = Event::Task { task, transition: Transition::CompleteByHand(reason) };
+        state.apply(&by_hand, Timestamp::from_millis(7)).unwrap();
+        state.apply(&Event::ProjectPaused { project, is_paused: true }, Timestamp::default()).unwrap();
+        state.project_mut(project).unwrap().tasks[0].checkpoint = Some("half".into());
+        let read = State::from_snapshot(&state.to_snapshot()).unwrap();
+        assert!(read.projects()[0].is_paused);
+        assert_eq!(read.projects()[0].tasks, state.projects()[0].tasks);
     }
 }

@@ -1,0 +1,11 @@
+//! How commands ask something of a workspace: once, also where they are made again.
+
+use agent_coordinator::engine::{Command, Request};
+use state_store::task::RequestId;
+
+use crate::cli::AskingArgs;
+
+/// Returns the request that a command makes.
+pub(crate) fn request(args: &AskingArgs, command: Command) -> Request {
+    Request { id: args.request_id.as_deref().map(RequestId::from_text), command }
+}
