@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use planner_core::{
-    AgentProfile, Capability, Check, Dependency, Effort, Landing, Plan, Priority, Standing, Task, TaskId,
-    When,
+    AgentProfile, Capability, CapabilitySet, Check, Dependency, Effort, Landing, Plan, Priority, Standing,
+    Task, TaskId, When,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -142,7 +142,7 @@ impl<'a> StoredPlan<'a> {
             .iter()
             .map(|task| TaskId::new(task.id).map_err(|invalid| invalid.to_string()))
             .collect::<Result<_, _>>()?;
-        let capabilities: Vec<_> = self.capabilities.iter().map(|name| Capability::new(name)).collect();
+        let mut sets = Sets::new(&self.capabilities);
         let tasks = self.tasks.into_iter().zip(&ids);
         let agents = self.agents.into_iter().map(|agent| AgentProfile {
             name: agent.name,
@@ -153,9 +153,7 @@ impl<'a> StoredPlan<'a> {
             name: self.name.to_owned(),
             description: self.description.to_owned(),
             agents: agents.collect(),
-            tasks: tasks
-                .map(|(task, id)| task.into_task(id, &ids, &capabilities))
-                .collect::<Result<_, _>>()?,
+            tasks: tasks.map(|(task, id)| task.into_task(id, &ids, &mut sets)).collect::<Result<_, _>>()?,
             extra: extra_from_text(&self.extra)?,
         })
     }
@@ -177,6 +175,33 @@ impl Numbers {
         self.names.push(capability.as_str().to_owned());
         self.by_name.insert(capability.clone(), number);
         number
+    }
+}
+
+/// The sets of capabilities that tasks have. Few of them differ, so tasks share them.
+struct Sets {
+    names: Vec<Capability>,
+    by_numbers: HashMap<Vec<u32>, CapabilitySet>,
+}
+
+impl Sets {
+    fn new(names: &[String]) -> Self {
+        Self { names: names.iter().map(|name| Capability::new(name)).collect(), by_numbers: HashMap::new() }
+    }
+
+    fn of(&mut self, numbers: Vec<u32>) -> Result<CapabilitySet, String> {
+        if let Some(set) = self.by_numbers.get(&numbers) {
+            return Ok(set.clone());
+        }
+        let name = |number: &u32| {
+            self.names
+                .get(*number as usize)
+                .cloned()
+                .ok_or_else(|| format!("there is no capability {number}"))
+        };
+        let set: CapabilitySet = numbers.iter().map(name).collect::<Result<Vec<_>, _>>()?.into();
+        self.by_numbers.insert(numbers, set.clone());
+        Ok(set)
     }
 }
 
@@ -203,18 +228,14 @@ impl<'a> StoredTask<'a> {
         }
     }
 
-    fn into_task(self, id: &TaskId, ids: &[TaskId], names: &[Capability]) -> Result<Task, String> {
+    fn into_task(self, id: &TaskId, ids: &[TaskId], sets: &mut Sets) -> Result<Task, String> {
         let task = |reference: StoredReference<'_>| match reference {
             StoredReference::Place(place) => {
                 ids.get(place as usize).cloned().ok_or_else(|| format!("there is no task {place}"))
             }
             StoredReference::Id(id) => TaskId::new(id).map_err(|invalid| invalid.to_string()),
         };
-        let name = |number: u32| {
-            names.get(number as usize).cloned().ok_or_else(|| format!("there is no capability {number}"))
-        };
         let dependencies = self.dependencies.into_iter();
-        let capabilities: Vec<_> = self.capabilities.into_iter().map(name).collect::<Result<_, _>>()?;
         Ok(Task {
             id: id.clone(),
             title: self.title.to_owned(),
@@ -225,7 +246,7 @@ impl<'a> StoredTask<'a> {
                 .collect::<Result<_, String>>()?,
             priority: self.priority.into(),
             effort: self.effort_ms.map(Effort::from_millis),
-            capabilities: capabilities.into(),
+            capabilities: sets.of(self.capabilities)?,
             check: self.check.map(|(command, timeout_seconds)| Box::new(Check { command, timeout_seconds })),
             landing: self.landing.into(),
             standing: self.standing.into(),
