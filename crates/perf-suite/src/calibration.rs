@@ -102,8 +102,7 @@ impl Calibration {
         let units = units_for(self.work);
         let mut count = |what: &str, more: f64, threshold: f64| {
             told(what);
-            let said = (0..self.comparisons).filter(|_| self.is_blamed(units, more, threshold)).count();
-            Share { said, of: self.comparisons }
+            self.count(units, more, threshold, &mut timed)
         };
         let five_percent_found = count("5 % more work, at threshold zero", 0.05, 0.0);
         let false_alarms = count("the same work, at threshold zero", 0.0, 0.0);
@@ -127,12 +126,32 @@ impl Calibration {
         }
     }
 
-    fn is_blamed(&self, units: u64, more: f64, threshold: f64) -> bool {
-        let side = |units: u64| move || -> Result<Measurement, std::convert::Infallible> { Ok(timed(units)) };
+    /// Returns how often a side that does so much more is called a regression.
+    fn count(
+        &self,
+        units: u64,
+        more: f64,
+        threshold: f64,
+        measure: &mut dyn FnMut(u64) -> Measurement,
+    ) -> Share {
         let slower = (units as f64 * (1.0 + more)).round() as u64;
-        let Ok(pairs) = Pairs::measure("work", Rules { threshold }, self.pairs, side(units), side(slower));
-        let findings = pairs.compare().findings;
-        findings.iter().any(|finding| matches!(finding.judgement, Judgement::Regression { .. }))
+        let mut is_blamed = || {
+            let mut pairs = Pairs::default();
+            for pair in 0..self.pairs {
+                let (base, head) = if Pairs::is_base_first(pair) {
+                    let base = measure(units);
+                    (base, measure(slower))
+                } else {
+                    let head = measure(slower);
+                    (measure(units), head)
+                };
+                pairs.add("work", Rules { threshold }, base, head);
+            }
+            let findings = pairs.compare().findings;
+            findings.iter().any(|finding| matches!(finding.judgement, Judgement::Regression { .. }))
+        };
+        let said = (0..self.comparisons).filter(|_| is_blamed()).count();
+        Share { said, of: self.comparisons }
     }
 }
 
@@ -192,24 +211,33 @@ fn stall() -> (f64, f64, f64) {
 
 #[cfg(test)]
 mod tests {
+    use planner_core::random::Random;
+
     use super::*;
+
+    /// A machine as noisy as a shared one: times wander with its load, and now and then one is twice as long. The test draws
+    /// them, so that it says the same on a busy machine; the command measures for real.
+    fn noisy(random: &mut Random) -> impl FnMut(u64) -> Measurement + '_ {
+        let mut load = 1.0;
+        move |units| {
+            load = 1.0 + 0.9 * (load - 1.0) + 0.1 * random.unit();
+            let cpu = units as f64 * 1e-9 * load * (1.0 + 0.03 * (random.unit() - 0.5));
+            let stall = if random.chance(0.1) { 2.0 } else { 1.0 };
+            Measurement { cpu, wall: cpu * stall * (1.0 + random.unit()) }
+        }
+    }
 
     #[test]
     fn the_gauge_finds_what_is_planted_and_little_else() {
-        let calibrated = Calibration { comparisons: 20, ..Calibration::default() }.run(|_| ());
-        // Of twenty, one may be missed or imagined by chance; the hundreds are for the command that anyone can repeat.
-        assert!(calibrated.five_percent_found.said >= 19, "{calibrated:?}");
-        assert!(calibrated.false_alarms.said <= 2, "{calibrated:?}");
-        assert!(calibrated.fifteen_percent_found.said >= 19, "{calibrated:?}");
-        assert!(calibrated.five_percent_blamed.said <= 1, "{calibrated:?}");
-        assert!(
-            calibrated.leak_seen.is_none_or(|bytes| bytes > 32.0) && !calibrated.leak_imagined,
-            "{calibrated:?}"
-        );
-        assert!(
-            calibrated.stall_seen_ms >= 45.0 && calibrated.open_p95_ms > calibrated.closed_p95_ms,
-            "{calibrated:?}"
-        );
+        let calibration = Calibration { comparisons: 20, ..Calibration::default() };
+        let mut random = Random::new(1);
+        let mut said = |more: f64, threshold: f64| {
+            calibration.count(1_000_000, more, threshold, &mut noisy(&mut random)).said
+        };
+        assert_eq!(said(0.05, 0.0), 20, "5 % more at threshold zero");
+        assert_eq!(said(0.0, 0.0), 0, "the same at threshold zero");
+        assert_eq!(said(0.15, 0.1), 20, "15 % more at a threshold of 10 %");
+        assert_eq!(said(0.05, 0.1), 0, "5 % more at a threshold of 10 %");
     }
 
     #[test]

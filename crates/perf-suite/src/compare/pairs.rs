@@ -43,28 +43,6 @@ impl Pairs {
         }
     }
 
-    /// Takes pairs of so many runs by calling both sides in turn.
-    pub fn measure<E>(
-        scenario: &str,
-        rules: Rules,
-        count: usize,
-        mut base: impl FnMut() -> Result<Measurement, E>,
-        mut head: impl FnMut() -> Result<Measurement, E>,
-    ) -> Result<Self, E> {
-        let mut pairs = Self::default();
-        for pair in 0..count {
-            let (base, head) = if Self::is_base_first(pair) {
-                let base = base()?;
-                (base, head()?)
-            } else {
-                let head = head()?;
-                (base()?, head)
-            };
-            pairs.add(scenario, rules, base, head);
-        }
-        Ok(pairs)
-    }
-
     /// Judges the processor's time and the wall's time of every scenario.
     pub fn compare(&self) -> Comparison {
         let mut candidates = Vec::new();
