@@ -9,7 +9,7 @@ const TEST: &str = "planted_bugs::one_general_run_finds_every_planted_bug";
 const IS_GENERAL_RUN: &str = "AGENT_COORDINATOR_GENERAL_RUN";
 
 /// How many seeds the general run has at the most, and for how many steps each storms.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 200;
 const STEPS: u64 = 3_000;
 
 fn general_run() {
