@@ -6,6 +6,8 @@
 //! entries to one writer, which takes what waits, writes it together and flushes once before it answers. What is printed
 //! is the median of the rounds, with their least and most.
 //!
+//! The parts `appending`, `stalls`, `news` and `opening` can be asked for by name, behind `--`.
+//!
 //! The files lie in the folder for temporary files. Where that is in memory, flushes cost nothing and the figures mean
 //! little; the file system is printed.
 
@@ -470,10 +472,22 @@ fn main() -> Outcome<()> {
         "{}, {}, {}, load {:?}; SQLite with synchronous=FULL\n",
         machine.cpu, machine.system, machine.file_system, machine.load_average
     );
-    for (producers, entries, appends) in [(1, 1, 500), (8, 1, 4_000), (64, 1, 16_000), (1, 1000, 50)] {
-        compare(Load { producers, entries, appends: appends * scale }, rounds)?;
+    let named: Vec<&str> =
+        arguments.iter().skip(1).map(String::as_str).filter(|word| !word.starts_with('-')).collect();
+    let is_wanted = |part: &str| named.is_empty() || named.contains(&part);
+    if is_wanted("appending") {
+        for (producers, entries, appends) in [(1, 1, 500), (8, 1, 4_000), (64, 1, 16_000), (1, 1000, 50)] {
+            compare(Load { producers, entries, appends: appends * scale }, rounds)?;
+        }
     }
-    stalls(500 * scale, rounds)?;
-    news(100 * scale)?;
-    opening(tasks, rounds.min(5))
+    if is_wanted("stalls") {
+        stalls(500 * scale, rounds)?;
+    }
+    if is_wanted("news") {
+        news(100 * scale)?;
+    }
+    if is_wanted("opening") {
+        opening(tasks, rounds.min(5))?;
+    }
+    Ok(())
 }
