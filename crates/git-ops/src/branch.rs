@@ -76,7 +76,8 @@ impl Repository {
 
     /// Creates branches, which share their flushes, as [`Repository::create_branch`] each.
     ///
-    /// The outcomes are in the order of the branches; one that is refused does not touch the others.
+    /// The outcomes are in the order of the branches; one that is refused does not touch the others. Where one of the commits
+    /// does not exist, no branch is created.
     pub fn create_branches(
         &self,
         branches: &[(BranchName, CommitId)],

@@ -42,6 +42,14 @@ pub enum QueueError {
     Ended,
 }
 
+impl QueueError {
+    /// Returns whether it goes away by itself, as another program lets go of a lock.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Batch(error) if error.may_pass())
+    }
+}
+
 /// How much of the time of a batch is waited for the next request that is expected.
 const PATIENCE_SHARE: u32 = 8;
 /// The longest wait for one more request.

@@ -351,4 +351,52 @@ mod tests {
         commit_all(&test, &[commit_request(test.first, &[edit])]);
         assert!(test.git(&["ls-tree", "work"]).1.starts_with("100755 blob"));
     }
+
+    #[test]
+    fn a_request_that_cannot_be_merged_does_not_fail_those_beside_it() {
+        let test = TestRepository::new(&[("a", "base\n"), ("b", "b\n")]);
+        let absent = ["/absent/driver", "{ours}", "{theirs}"].map(str::to_owned).to_vec();
+        let driver = crate::MergeDriver::new(absent).unwrap();
+        let rules = vec![("a".parse().unwrap(), Resolution::Driver(driver))];
+        let mut writer = test.writer().with_policy(MergePolicy::new(rules));
+        let requests = [("a", "one\n"), ("a", "two\n"), ("b", "three\n")];
+        let requests = requests.map(|(path, text)| commit_request(test.first, &[write(path, text)]));
+        let answers = writer.commit(&requests).unwrap();
+        assert!(
+            matches!(
+                &answers[..],
+                [Ok(Preparation::Commit { .. }), Err(CommitError::Batch(_)), Ok(Preparation::Commit { .. })]
+            ),
+            "{answers:?}"
+        );
+        assert_eq!(test.git(&["rev-list", "--count", "work"]).1.trim(), "3");
+        test.check_invariants();
+    }
+
+    #[test]
+    fn a_new_pack_is_protected_from_collectors_until_the_branch_has_it() {
+        let test = TestRepository::new(&[("a", "a")]);
+        let git_dir = test.repository.git_dir();
+        let lock = crate::lock::ref_lock_path(git_dir, "refs/heads/work");
+        std::fs::write(&lock, "").unwrap();
+        let is_kept = || {
+            let mut packs = std::fs::read_dir(git_dir.join("objects/pack")).unwrap();
+            packs.any(|entry| entry.unwrap().path().extension().is_some_and(|kind| kind == "keep"))
+        };
+        let committed = std::thread::scope(|scope| {
+            let committing =
+                scope.spawn(|| test.writer().commit(&[commit_request(test.first, &[write("a", "b")])]));
+            while !is_kept() {
+                assert!(
+                    !committing.is_finished(),
+                    "it waited for the branch, and its pack was not protected"
+                );
+                std::thread::yield_now();
+            }
+            std::fs::remove_file(&lock).unwrap();
+            committing.join().unwrap()
+        });
+        assert!(matches!(committed.unwrap()[..], [Ok(Preparation::Commit { .. })]));
+        assert!(!is_kept(), "a protection that nobody needs would stay for ever");
+    }
 }

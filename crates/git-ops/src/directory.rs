@@ -1,7 +1,8 @@
 //! Folders outside the repository: writing a tree into one, and finding what somebody changed there.
 //!
 //! What is in such a folder was put there by an agent and is not trusted: links are never followed, not even one that
-//! appears while we look, and nothing but plain files is read.
+//! appears while we look, and nothing but plain files is read. Ignore files alone are opened by their paths, in libgit2, after
+//! a look at what they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
@@ -18,6 +19,9 @@ use crate::file_stamp::FileStamp;
 use crate::object::{ObjectError, Objects};
 use crate::path::{DEPTH_MAX, InvalidPath, RepoPath};
 use crate::tree::{self, Item};
+
+/// The file in each folder that names what is ignored there and below.
+const IGNORE_FILE: &str = ".gitignore";
 
 /// What an export wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,6 +101,12 @@ pub enum DirectoryError {
         /// Why.
         #[source]
         source: git2::Error,
+    },
+    /// The rules for paths to leave out are in something that is no plain file, and are not read from there.
+    #[error("{} is not a plain file, so it cannot be told what is ignored there", path.display())]
+    IgnoreFile {
+        /// The link, pipe or the like.
+        path: PathBuf,
     },
     /// A file or folder cannot be read or written.
     #[error("cannot use {}", path.display())]
@@ -260,6 +270,19 @@ fn ignore_rules(repository: &git2::Repository, folder: &Path) -> Result<git2::Re
     Ok(rules)
 }
 
+/// Refuses a folder whose ignore file is a link, a pipe or the like: libgit2 would follow it, or wait for ever.
+fn refuse_special_rules(folder: &OwnedFd, place: &Path) -> Result<(), DirectoryError> {
+    let path = place.join(IGNORE_FILE);
+    let stat = match rustix::fs::statat(folder, IGNORE_FILE, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        stat => stat.map_err(|error| failed(&path, error.into()))?,
+    };
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile | FileType::Directory => Ok(()),
+        _ => Err(DirectoryError::IgnoreFile { path }),
+    }
+}
+
 /// A folder being compared with a tree.
 struct Comparison<'a> {
     repository: &'a git2::Repository,
@@ -279,6 +302,7 @@ impl Comparison<'_> {
         if depth > DEPTH_MAX {
             return Err(DirectoryError::TooDeep { path: place });
         }
+        refuse_special_rules(folder, &place)?;
         for entry in Dir::read_from(folder).map_err(|error| failed(&place, error.into()))? {
             let entry = entry.map_err(|error| failed(&place, error.into()))?;
             let name = entry.file_name().to_bytes();
@@ -507,6 +531,35 @@ mod tests {
         }
         let edits = snapshot.edits_from_dir(&folder, NO_BOUND).unwrap().edits;
         assert_eq!(edits, [write("kept.log", "changed"), write("new", "x"), write("target/kept", "changed")]);
+    }
+
+    #[test]
+    fn an_ignore_file_that_is_a_pipe_or_a_link_holds_nobody_up() {
+        for place in [".gitignore", "dir/.gitignore", "new/.gitignore"] {
+            for kind in ["pipe", "link"] {
+                let test = TestRepository::new(&[("a", "1"), ("dir/b", "2")]);
+                let (snapshot, folder) = exported(&test);
+                std::fs::create_dir(folder.join("new")).unwrap();
+                std::fs::write(folder.join("new/file"), "new").unwrap();
+                let pipe = test.folder.path().join("pipe");
+                for path in [&pipe, &folder.join(place)] {
+                    let made = match (kind, path == &pipe) {
+                        ("link", false) => symlink(&pipe, path).is_ok(),
+                        _ => std::process::Command::new("mkfifo").arg(path).status().unwrap().success(),
+                    };
+                    assert!(made, "{}", path.display());
+                }
+                let path = folder.join(place);
+                let (send, receive) = std::sync::mpsc::channel();
+                std::thread::spawn(move || send.send(snapshot.edits_from_dir(&folder, NO_BOUND)));
+                let told =
+                    receive.recv_timeout(std::time::Duration::from_secs(60)).expect("it must not hang");
+                assert!(
+                    matches!(&told, Err(DirectoryError::IgnoreFile { path: at }) if *at == path),
+                    "{place}, a {kind}: {told:?}"
+                );
+            }
+        }
     }
 
     #[test]

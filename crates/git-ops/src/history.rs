@@ -4,7 +4,7 @@ use crate::branch;
 use crate::id::CommitId;
 use crate::message::Message;
 use crate::name::BranchName;
-use crate::object::Objects;
+use crate::object::{ObjectError, Objects};
 use crate::object_cache::ObjectCache;
 use crate::printable;
 use crate::repository::{ReadError, Repository};
@@ -16,7 +16,7 @@ pub struct LoggedCommit {
     pub id: CommitId,
     /// What it was made from, the first parent first.
     pub parents: Vec<CommitId>,
-    /// When it was written, in seconds since 1970.
+    /// When it was first written, in seconds since 1970. A rebase keeps it.
     pub time: i64,
     /// The first line of its message.
     pub subject: String,
@@ -55,14 +55,37 @@ impl Repository {
         let mut next = branch::tip(self.git_dir(), branch)?;
         let mut history = Vec::new();
         while let Some(id) = next.filter(|_| history.len() < commits_max) {
-            let parents = objects.commit(id)?.parents;
-            next = parents.first().copied();
-            let Said { time, message } = read_message(&objects.commit_bytes(id)?);
-            let Message { subject, body, trailers } = message;
-            history.push(LoggedCommit { id, parents, time, subject, body, trailers });
+            let commit = logged(&objects, id)?;
+            next = commit.parents.first().copied();
+            history.push(commit);
         }
         Ok(history)
     }
+
+    /// Returns the commits that can be reached from one commit, along all parents, and not from another, at most so many.
+    pub fn commits_beyond(
+        &self,
+        from: CommitId,
+        to: CommitId,
+        commits_max: usize,
+    ) -> Result<Vec<LoggedCommit>, ReadError> {
+        let (repository, known) = (self.open_raw()?, ObjectCache::default());
+        let objects = Objects::open(&repository, &known)?;
+        let unreadable = |source| ReadError::History { from: to, source };
+        let mut walk = repository.revwalk().map_err(unreadable)?;
+        walk.push(to.oid()).and_then(|()| walk.hide(from.oid())).map_err(unreadable)?;
+        let logged = |id: Result<git2::Oid, git2::Error>| {
+            Ok(logged(&objects, CommitId::from_oid(id.map_err(unreadable)?))?)
+        };
+        walk.take(commits_max).map(logged).collect()
+    }
+}
+
+fn logged(objects: &Objects<'_>, id: CommitId) -> Result<LoggedCommit, ObjectError> {
+    let parents = objects.commit(id)?.parents;
+    let Said { time, message } = read_message(&objects.commit_bytes(id)?);
+    let Message { subject, body, trailers } = message;
+    Ok(LoggedCommit { id, parents, time, subject, body, trailers })
 }
 
 /// When a commit was written, and its message in parts.
@@ -74,8 +97,8 @@ struct Said {
 fn read_message(bytes: &[u8]) -> Said {
     let text = String::from_utf8_lossy(bytes);
     let (header, message) = text.split_once("\n\n").unwrap_or((&text, ""));
-    let committer = header.lines().find_map(|line| line.strip_prefix("committer ")).unwrap_or_default();
-    let time = committer.rsplit(' ').nth(1).and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
+    let author = header.lines().find_map(|line| line.strip_prefix("author ")).unwrap_or_default();
+    let time = author.rsplit(' ').nth(1).and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
     let (subject, rest) =
         message.trim_matches('\n').split_once('\n').unwrap_or((message.trim_matches('\n'), ""));
     let (body, last) = rest.rsplit_once("\n\n").unwrap_or(("", rest.trim_start_matches('\n')));
@@ -127,10 +150,10 @@ mod tests {
     fn odd_commits_are_read_as_far_as_they_go() {
         for (bytes, time, subject, trailers) in [
             (&b""[..], 0, "", 0),
-            (b"tree x\ncommitter A <a> 12 +0000\n\n\nsubject", 12, "subject", 0),
-            (b"committer A <a> x\n\nTask: t1\n", 0, "Task: t1", 0),
-            (b"committer A <a> 1 +0000\n\ns\n\nTask: t1\nno trailer", 1, "s", 0),
-            (b"committer A <a> 1 +0000\n\ns\n\nTask: t1\nAgent: \xff\n", 1, "s", 2),
+            (b"tree x\nauthor A <a> 12 +0000\ncommitter A <a> 13 +0000\n\n\nsubject", 12, "subject", 0),
+            (b"author A <a> x\n\nTask: t1\n", 0, "Task: t1", 0),
+            (b"author A <a> 1 +0000\n\ns\n\nTask: t1\nno trailer", 1, "s", 0),
+            (b"author A <a> 1 +0000\n\ns\n\nTask: t1\nAgent: \xff\n", 1, "s", 2),
         ] {
             let Said { time: read, message } = read_message(bytes);
             assert_eq!((read, &*message.subject, message.trailers.len()), (time, subject, trailers));

@@ -90,6 +90,14 @@ pub enum PublishError {
         /// Where it is.
         expected_tip: CommitId,
     },
+    /// Git has collected what was prepared, as nothing reaches it before it is published; prepare again.
+    #[error("git has collected {new_tip}, which was prepared for {branch}")]
+    Collected {
+        /// The branch.
+        branch: BranchName,
+        /// Where the branch was to go.
+        new_tip: CommitId,
+    },
     /// The branch could not be read or written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -99,6 +107,22 @@ pub enum PublishError {
     /// The queue has ended.
     #[error("the queue has ended")]
     Ended,
+}
+
+impl PublishError {
+    /// Returns whether it goes away by itself, as another program lets go of a lock.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Write(error) => error.may_pass(),
+            Self::Batch(error) => error.may_pass(),
+            Self::TipMoved { .. }
+            | Self::CheckedOut { .. }
+            | Self::NotADescendant { .. }
+            | Self::Collected { .. }
+            | Self::Ended => false,
+        }
+    }
 }
 
 /// Adds to the batch what the results become on a branch.
@@ -166,6 +190,9 @@ pub(crate) fn planned_move(
     let (expected_tip, new_tip) = (*expected_tip, *new_tip);
     if checked_out.contains(branch) {
         return Err(PublishError::CheckedOut { branch: branch.clone() });
+    }
+    if matches!(objects.commit(new_tip), Err(ObjectError::Missing { .. })) {
+        return Err(PublishError::Collected { branch: branch.clone(), new_tip });
     }
     if !branch::is_ancestor(repository, objects, expected_tip, new_tip).map_err(WriteError::Read)? {
         return Err(PublishError::NotADescendant { new_tip, expected_tip });
@@ -317,6 +344,23 @@ mod tests {
         let items = Vec::new();
         let prepared = Prepared { branch: work(), expected_tip: one, new_tip: two, items };
         assert!(matches!(test.writer().publish(&prepared), Err(PublishError::NotADescendant { .. })));
+    }
+
+    #[test]
+    fn what_git_has_collected_is_not_published_and_can_be_prepared_again() {
+        let test = TestRepository::new(&[("a", "1\n2\n3\n")]);
+        let one = test.pin(test.first, &[write("a", "one\n2\n3\n")]);
+        let two = test.pin(test.first, &[write("a", "1\n2\nthree\n")]);
+        let requests = [one, two].map(land_request);
+        let mut writer = test.writer();
+        let prepared = writer.prepare(&work(), &requests).unwrap();
+        assert!(test.git(&["gc", "--quiet", "--prune=now"]).0);
+        let refused = writer.publish(&prepared);
+        assert!(matches!(refused, Err(PublishError::Collected { .. })), "{refused:?}");
+        assert_eq!(test.repository.tip(&work()).unwrap(), Some(test.first));
+        assert_eq!(writer.prepare(&work(), &requests).unwrap(), prepared);
+        writer.publish(&prepared).unwrap();
+        test.check_invariants();
     }
 
     #[test]

@@ -85,11 +85,7 @@ impl HeldLock {
 
     /// Returns the folder for files that are about to get their name, made if there is none.
     pub(crate) fn workshop(&self) -> io::Result<PathBuf> {
-        let folder = self.git_dir.join(FOLDER_NAME);
-        match std::fs::create_dir(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            Ok(()) | Err(_) => Ok(folder),
-        }
+        own_folder(&self.git_dir)
     }
 
     fn wait(git_dir: &Path) -> Result<Self, LockError> {
@@ -136,6 +132,24 @@ impl HeldLock {
 
     fn failed(&self, source: io::Error) -> LockError {
         LockError::Io { path: self.path.clone(), source }
+    }
+}
+
+/// Returns the folder of our own in a repository, made if there is none.
+pub(crate) fn own_folder(git_dir: &Path) -> io::Result<PathBuf> {
+    plain_folder(git_dir.join(FOLDER_NAME))
+}
+
+/// Returns a folder, made if there is none. One that is a link could lead anywhere and is refused.
+pub(crate) fn plain_folder(path: PathBuf) -> io::Result<PathBuf> {
+    match std::fs::create_dir(&path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made?,
+    }
+    if path.symlink_metadata()?.is_dir() {
+        Ok(path)
+    } else {
+        Err(io::Error::other("it is no folder of ours"))
     }
 }
 

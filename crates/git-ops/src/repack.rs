@@ -240,7 +240,8 @@ impl Workshop {
     fn open(git_dir: &Path) -> Result<Option<Self>, RepackError> {
         let path = git_dir.join(lock::FOLDER_NAME).join(FOLDER_NAME);
         let io = |source| RepackError::Io { path: path.clone(), source };
-        std::fs::create_dir_all(&path).map_err(io)?;
+        // What a link leads to would be emptied.
+        lock::own_folder(git_dir).and_then(|own| lock::plain_folder(own.join(FOLDER_NAME))).map_err(io)?;
         let folder = File::open(&path).map_err(io)?;
         match folder.try_lock() {
             Err(std::fs::TryLockError::WouldBlock) => return Ok(None),

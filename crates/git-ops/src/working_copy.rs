@@ -1,7 +1,7 @@
 //! A working copy of somebody: the one place where a branch that is checked out is moved, because that was asked for.
 //!
-//! Nothing is overwritten that git does not have: a working copy with changes, or with a file in the way of a new one, is
-//! left as it is. libgit2 writes the files; it runs no hooks and no filters of the repository's.
+//! Nothing is overwritten that git does not have: a working copy with changes, or with a file in the way of a new one, be it
+//! ignored, is left as it is. libgit2 writes the files; it runs no hooks and no programs. Line ends are as the attributes say.
 
 use std::path::{Path, PathBuf};
 
@@ -168,7 +168,7 @@ impl WorkingCopy {
     fn write_files(&self, raw: &git2::Repository, tree: &git2::Tree<'_>) -> Result<(), AdvanceError> {
         let mut paths = Vec::new();
         let mut options = CheckoutBuilder::new();
-        options.safe().notify_on(CheckoutNotificationType::CONFLICT);
+        options.safe().overwrite_ignored(false).notify_on(CheckoutNotificationType::CONFLICT);
         options.notify(|_, path, _, _, _| {
             paths.extend(path.map(|path| path.display().to_string()));
             true
@@ -240,7 +240,8 @@ mod tests {
     #[test]
     fn what_git_does_not_have_is_not_overwritten() {
         let test = TestRepository::new(&[("a", "1"), ("b", "2")]);
-        let prepared = prepared(&test, &[write("a", "one"), write("new", "ours")]);
+        std::fs::write(test.path().join(".git/info/exclude"), ".env\n").unwrap();
+        let prepared = prepared(&test, &[write("a", "one"), write("new", "ours"), write(".env", "ours")]);
         let copy = WorkingCopy::open(&test.path()).unwrap();
         std::fs::write(test.path().join("b"), "changed").unwrap();
         let refused = copy.advance(&prepared);
@@ -258,7 +259,14 @@ mod tests {
             "{refused:?}"
         );
         assert_eq!(std::fs::read(test.path().join("new")).unwrap(), b"mine");
-        assert_eq!((tip(&test), &*status(&test)), (Some(test.first), "## main\n?? new"));
+        std::fs::rename(test.path().join("new"), test.path().join(".env")).unwrap();
+        let refused = copy.advance(&prepared);
+        assert!(
+            matches!(&refused, Err(AdvanceError::InTheWay { paths, .. }) if paths == &[".env"]),
+            "{refused:?}"
+        );
+        assert_eq!(std::fs::read(test.path().join(".env")).unwrap(), b"mine", "nor what git ignores");
+        assert_eq!((tip(&test), &*status(&test)), (Some(test.first), "## main"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A pool holds an operating-system lock on its folder for as long as it lives, and the kernel gives that back also when the
 //! process is killed. So a folder that can be locked belongs to nobody, and whoever comes next removes it.
 
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::{DirBuilder, File, Metadata, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,11 @@ use crate::worktree_pool::WorktreeError;
 
 /// Nobody else is to look at the files of a repository, or to put any there.
 const PERMISSIONS: u32 = 0o700;
+
+/// What the name of every folder of a pool begins with, before the process and a number.
+const PREFIX: &str = "pool";
+/// An empty file that tells that a folder is one of a pool, whatever its name is.
+const MARKER: &str = ".super-planner-worktrees";
 
 /// The folder of a living pool. It is removed when this is dropped.
 #[derive(Debug)]
@@ -40,10 +45,13 @@ impl WorktreeHome {
     /// Removes what pools that are gone have left below a folder, and makes a new folder there.
     pub(crate) fn open(base: &Path) -> Result<Self, WorktreeError> {
         make_private(base)?;
+        // The system tells the working folder of a process without links, and that is compared with this.
+        let base =
+            &base.canonicalize().map_err(|source| WorktreeError::Io { path: base.to_owned(), source })?;
         remove_abandoned(base)?;
         let process = std::process::id();
         for number in 0_u32.. {
-            let folder = base.join(format!("{process}-{number}"));
+            let folder = base.join(format!("{PREFIX}-{process}-{number}"));
             let io = |source| WorktreeError::Io { path: folder.clone(), source };
             match DirBuilder::new().mode(PERMISSIONS).create(&folder) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
@@ -53,6 +61,7 @@ impl WorktreeHome {
             if let Some(lock) = lock(&folder).map_err(io)?
                 && is_at(&lock, &folder)
             {
+                File::create_new(folder.join(MARKER)).map_err(io)?;
                 return Ok(Self { folder, _lock: lock });
             }
         }
@@ -79,7 +88,7 @@ pub(crate) fn list(base: &Path) -> Result<Vec<WorktreeFolder>, WorktreeError> {
         let worktrees = std::fs::read_dir(&path).map_err(io)?.filter(is_folder).count();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         listed.push(WorktreeFolder {
-            process: name.split('-').next().and_then(|process| process.parse().ok()),
+            process: numbers(&name).map(|[process, _]| process),
             is_in_use: lock(&path).map_err(io)?.is_none(),
             worktrees,
             bytes: checkout::bytes_below(&path).map_err(io)?,
@@ -117,7 +126,10 @@ fn make_private(base: &Path) -> Result<(), WorktreeError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => made.map_err(io)?,
     }
-    let metadata = base.symlink_metadata().map_err(io)?;
+    require_private(base, &base.symlink_metadata().map_err(io)?)
+}
+
+fn require_private(base: &Path, metadata: &Metadata) -> Result<(), WorktreeError> {
     let is_ours = metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0;
     if metadata.is_dir() && is_ours {
         return Ok(());
@@ -125,25 +137,37 @@ fn make_private(base: &Path) -> Result<(), WorktreeError> {
     Err(WorktreeError::NotPrivate { path: base.to_owned() })
 }
 
-/// Returns the folders below a folder; none where that does not exist. Names that no pool gives are passed over.
+/// Returns the folders of pools below a folder, which must be ours alone; none where that does not exist.
+///
+/// All else there is passed over: somebody may have named a folder that holds other things too.
 fn folders(base: &Path) -> Result<Vec<PathBuf>, WorktreeError> {
     let io = |source| WorktreeError::Io { path: base.to_owned(), source };
-    let entries = match std::fs::read_dir(base) {
+    match base.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(io)?,
-    };
-    let is_name = |name: &str| {
-        let parts: Option<Vec<u32>> = name.split('-').map(|part| part.parse().ok()).collect();
-        parts.is_some_and(|parts| parts.len() == 2)
-    };
+        found => require_private(base, &found.map_err(io)?)?,
+    }
+    let entries = std::fs::read_dir(base).map_err(io)?;
     let mut found: Vec<PathBuf> = entries
         .filter(is_folder)
         .filter_map(Result::ok)
-        .filter(|entry| is_name(&entry.file_name().to_string_lossy()))
+        .filter(|entry| numbers(&entry.file_name().to_string_lossy()).is_some())
         .map(|entry| entry.path())
+        .filter(|path| is_of_a_pool(path))
         .collect();
     found.sort();
     Ok(found)
+}
+
+/// Returns the two numbers in the name of a folder of a pool, `None` if it is no such name.
+fn numbers(name: &str) -> Option<[u32; 2]> {
+    let (process, number) = name.strip_prefix(PREFIX)?.strip_prefix('-')?.split_once('-')?;
+    Some([process.parse().ok()?, number.parse().ok()?])
+}
+
+/// Returns whether a folder is marked as one of a pool, or is empty, as one whose process was killed before it marked it.
+fn is_of_a_pool(folder: &Path) -> bool {
+    let is_marked = folder.join(MARKER).symlink_metadata().is_ok_and(|marker| marker.is_file());
+    is_marked || std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 fn is_folder(entry: &io::Result<std::fs::DirEntry>) -> bool {
@@ -161,7 +185,6 @@ fn lock(folder: &Path) -> io::Result<Option<File>> {
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
-    let numbers =
-        |metadata: io::Result<std::fs::Metadata>| metadata.map(|found| (found.dev(), found.ino())).ok();
+    let numbers = |metadata: io::Result<Metadata>| metadata.map(|found| (found.dev(), found.ino())).ok();
     numbers(file.metadata()).is_some_and(|found| numbers(path.symlink_metadata()) == Some(found))
 }

@@ -59,6 +59,8 @@ struct State {
     idle: VecDeque<Checkout>,
     /// How many bytes are in all worktrees, lent ones included, as far as that is known.
     bytes: u64,
+    /// How many bytes are counted for each worktree that is lent.
+    lent: Vec<Arc<AtomicU64>>,
     /// How many names were given.
     named: u64,
 }
@@ -108,7 +110,7 @@ pub struct Worktree {
     repository: Option<Repository>,
     checkout: Option<Checkout>,
     /// How many of the pool's bytes are counted for it.
-    counted: AtomicU64,
+    counted: Arc<AtomicU64>,
     skipped: Vec<Skipped>,
 }
 
@@ -145,10 +147,12 @@ impl WorktreePool {
     }
 
     fn worktree(&self, checkout: Checkout) -> Worktree {
+        let counted = Arc::new(AtomicU64::new(checkout.bytes()));
+        self.0.state().lent.push(Arc::clone(&counted));
         Worktree {
             shared: Arc::clone(&self.0),
             repository: None,
-            counted: checkout.bytes().into(),
+            counted,
             checkout: Some(checkout),
             skipped: Vec::new(),
         }
@@ -162,6 +166,12 @@ impl WorktreePool {
     /// Removes the folders of pools that are gone, and returns which. Every pool does this before it makes its own.
     pub fn remove_abandoned(options: &WorktreeOptions) -> Result<Vec<PathBuf>, WorktreeError> {
         worktree_home::remove_abandoned(&options.folder)
+    }
+
+    /// Returns how many worktrees are lent. Where the pool is full, there is room when one of them comes back.
+    #[must_use]
+    pub fn lent(&self) -> usize {
+        self.0.state().lent.len()
     }
 
     /// Returns how many bytes are in the worktrees of this pool, as far as that is known.
@@ -223,6 +233,11 @@ impl Shared {
         Ok(())
     }
 
+    /// Returns how many bytes are counted for the largest worktree that is lent.
+    fn largest(&self) -> u64 {
+        self.state().lent.iter().map(|counted| counted.load(Ordering::Relaxed)).max().unwrap_or(0)
+    }
+
     /// Counts another number of bytes for a worktree.
     fn count_anew(&self, counted: u64, now: u64) {
         let mut state = self.state();
@@ -278,15 +293,17 @@ impl Worktree {
         }
     }
 
-    /// Counts what is in the folder now, and returns an error if the pool holds more than it may.
+    /// Counts what is in the folder now, and returns an error if the pool holds more than it may and this one holds most.
     pub fn measure(&self) -> Result<u64, WorktreeError> {
         let path = self.path();
         let bytes = checkout::bytes_below(path)
             .map_err(|source| WorktreeError::Io { path: path.to_owned(), source })?;
         self.shared.count_anew(self.counted.swap(bytes, Ordering::Relaxed), bytes);
-        // Idle ones make room.
-        self.shared.reserve(0)?;
-        Ok(bytes)
+        // Idle ones make room. Where that is not enough, one worktree has to go, and that is not one that holds little.
+        match self.shared.reserve(0) {
+            Err(WorktreeError::Full { .. }) if bytes < self.shared.largest() => Ok(bytes),
+            reserved => reserved.map(|()| bytes),
+        }
     }
 
     fn checkout(&self) -> &Checkout {
@@ -295,13 +312,12 @@ impl Worktree {
 
     fn fill(&mut self, objects: &Objects<'_>, wanted: &Wanted) -> Result<(), WorktreeError> {
         let checkout = self.checkout.as_mut().expect("it is there until it is given back");
-        let counted = self.counted.get_mut();
         let filled = checkout.update(objects, wanted, &mut |bytes| {
             self.shared.reserve(bytes)?;
-            *counted += bytes;
+            self.counted.fetch_add(bytes, Ordering::Relaxed);
             Ok::<(), WorktreeError>(())
         });
-        let counted = std::mem::replace(counted, checkout.bytes());
+        let counted = self.counted.swap(checkout.bytes(), Ordering::Relaxed);
         if let Err(error) = filled {
             // Nobody knows what is in it.
             if let Some(checkout) = self.checkout.take() {
@@ -319,6 +335,7 @@ impl Drop for Worktree {
         if let Some(checkout) = self.checkout.take() {
             self.shared.take_back(checkout, self.counted.load(Ordering::Relaxed));
         }
+        self.shared.state().lent.retain(|counted| !Arc::ptr_eq(counted, &self.counted));
     }
 }
 
@@ -472,9 +489,14 @@ mod tests {
         assert!(lent[0].measure().unwrap() >= 4500);
         assert!(pool.bytes() <= 5000, "the idle one is gone");
         std::fs::write(lent[0].path().join("more"), "z".repeat(2500)).unwrap();
+        let modest = pool.lend_empty().unwrap();
+        std::fs::write(modest.path().join("little"), "z").unwrap();
+        assert!(modest.measure().is_ok(), "whoever holds little does not pay for whoever holds most");
         assert!(matches!(lent[0].measure(), Err(WorktreeError::Full { .. })));
+        drop(modest);
+        assert_eq!(pool.lent(), 1);
         lent.clear();
-        assert_eq!(pool.bytes(), 2000);
+        assert_eq!((pool.bytes(), pool.lent()), (2000, 0));
         assert_eq!((lend().unwrap(), lend().unwrap()).0.skipped(), []);
         let empty = pool.lend_empty().unwrap();
         std::fs::write(empty.path().join("made"), "made").unwrap();
@@ -487,7 +509,12 @@ mod tests {
     #[test]
     fn a_worktree_that_somebody_is_still_in_is_not_lent_again() {
         let test = TestRepository::new(&[("a", "1")]);
-        let pool = pool(&test);
+        // The system knows the folder by another name than the user.
+        let link = test.folder.path().join("link");
+        std::fs::create_dir(test.folder.path().join("real")).unwrap();
+        symlink(test.folder.path().join("real"), &link).unwrap();
+        let options = WorktreeOptions { folder: link.join("worktrees"), ..WorktreeOptions::default() };
+        let pool = WorktreePool::new(options);
         let worktree = pool.lend(&test.repository, test.first, &[]).unwrap();
         let path = worktree.path().to_owned();
         let mut stray = std::process::Command::new("sleep").arg("600").current_dir(&path).spawn().unwrap();
@@ -510,19 +537,27 @@ mod tests {
             WorktreeOptions { folder: test.folder.path().join("worktrees"), ..WorktreeOptions::default() };
         let living = WorktreePool::new(options.clone());
         let worktree = living.lend(&test.repository, test.first, &[]).unwrap();
-        let dead = options.folder.join("4000000000-0");
+        let dead = options.folder.join("pool-4000000000-0");
         std::fs::create_dir_all(dead.join("1/deep")).unwrap();
+        std::fs::write(dead.join(".super-planner-worktrees"), "").unwrap();
         std::fs::write(dead.join("1/deep/file"), "left").unwrap();
         std::fs::set_permissions(dead.join("1/deep"), std::fs::Permissions::from_mode(0o500)).unwrap();
-        let foreign = options.folder.join("of somebody else");
-        std::fs::create_dir(&foreign).unwrap();
+        let just_made = options.folder.join("pool-4000000000-1");
+        std::fs::create_dir(&just_made).unwrap();
+        let foreign =
+            ["2024-05", "pool-4000000000-2", "of somebody else"].map(|name| options.folder.join(name));
+        for folder in &foreign {
+            std::fs::create_dir(folder).unwrap();
+            std::fs::write(folder.join("mine"), "mine").unwrap();
+        }
         let listed = WorktreePool::folders(&options).unwrap();
         let told: Vec<_> = listed.iter().map(|found| (found.is_in_use, found.worktrees)).collect();
-        assert_eq!(told.len(), 2);
-        assert!(told.contains(&(true, 1)) && told.contains(&(false, 1)), "{listed:?}");
+        assert_eq!(told.len(), 3);
+        assert!([(true, 1), (false, 1), (false, 0)].iter().all(|one| told.contains(one)), "{listed:?}");
         let next = WorktreePool::new(options);
         let other = next.lend(&test.repository, test.first, &[]).unwrap();
-        assert!(!dead.exists() && foreign.exists());
+        assert!(!dead.exists() && !just_made.exists());
+        assert!(foreign.iter().all(|folder| folder.join("mine").exists()));
         assert!(worktree.path().exists() && other.path().exists());
     }
 
@@ -534,10 +569,19 @@ mod tests {
         std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
         let link = test.folder.path().join("link");
         symlink(test.folder.path(), &link).unwrap();
+        let left = open.join("pool-4000000000-0");
+        std::fs::create_dir(&left).unwrap();
         for folder in [open, link] {
+            let options = WorktreeOptions { folder: folder.clone(), ..WorktreeOptions::default() };
+            assert!(matches!(WorktreePool::folders(&options), Err(WorktreeError::NotPrivate { .. })));
+            assert!(matches!(
+                WorktreePool::remove_abandoned(&options),
+                Err(WorktreeError::NotPrivate { .. })
+            ));
             let pool = WorktreePool::new(WorktreeOptions { folder, ..WorktreeOptions::default() });
             let refused = pool.lend(&test.repository, test.first, &[]);
             assert!(matches!(refused, Err(WorktreeError::NotPrivate { .. })), "{refused:?}");
         }
+        assert!(left.exists());
     }
 }

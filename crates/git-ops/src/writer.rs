@@ -85,6 +85,12 @@ pub enum WriteError {
 }
 
 impl WriteError {
+    /// Returns whether it goes away by itself, as another program lets go of a lock.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Lock(LockError::Busy { .. }) | Self::Move(MoveRefError::Locked { .. }))
+    }
+
     /// Returns whether the disk may be in a state that we do not know.
     fn leaves_unknown(&self) -> bool {
         match self {
@@ -145,7 +151,8 @@ impl Writer {
     ///
     /// Each commit's only parent is the one before it, at first the tip. A result that conflicts or changes nothing
     /// makes no commit and does not stop those after it. The ids follow from the requests and the tip alone.
-    /// The commits are flushed when it returns, but git may collect them after some weeks unless they are published.
+    /// The commits are flushed when it returns, but nothing reaches them: git collects them after some weeks, or at once where
+    /// it is told to. Publishing then is refused, and they can be prepared again.
     pub fn prepare(&mut self, branch: &BranchName, requests: &[LandRequest]) -> Result<Prepared, WriteError> {
         let landings = vec![(branch.clone(), requests.to_vec())];
         let mut prepared = self.write(&Batch { landings, ..Batch::default() })?.prepared;
@@ -209,6 +216,7 @@ impl Writer {
         lock: &HeldLock,
         prepared: &[Prepared],
     ) -> Result<Vec<Result<(), PublishError>>, WriteError> {
+        self.forget_collected(prepared)?;
         let objects = Objects::open(&self.repository, &self.known)?;
         let checked_out = branch::checked_out(&self.repository)?;
         let planned: Vec<_> = prepared
@@ -222,6 +230,19 @@ impl Writer {
             moved.and_then(|moved| landing::published(prepared, moved))
         });
         Ok(outcomes.collect())
+    }
+
+    /// Makes sure that commits which git has collected meanwhile are not known any more, so that they can be written again.
+    fn forget_collected(&mut self, prepared: &[Prepared]) -> Result<(), WriteError> {
+        let unopened = |source| ObjectError::Write { kind: "commit", source };
+        // An open database still reads packs that are gone.
+        let repository = git2::Repository::open_bare(&self.git_dir).map_err(unopened)?;
+        let odb = repository.odb().map_err(unopened)?;
+        if prepared.iter().any(|prepared| !odb.exists(prepared.new_tip.oid())) {
+            self.known = ObjectCache::default();
+            self.reopen().map_err(unopened)?;
+        }
+        Ok(())
     }
 
     fn write_locked(&mut self, lock: &HeldLock, batch: &Batch) -> Result<Written, WriteError> {
@@ -238,7 +259,7 @@ impl Writer {
             let checked_out = branch::checked_out(repository)?;
             let begin = &|branch: &BranchName| Advance::begin(git_dir, branch, &checked_out);
             for commit in &batch.commits {
-                drafted.commit(&objects, policy, begin, commit)?;
+                drafted.commit(&objects, policy, begin, commit);
             }
         }
         let pins = pin::keep(&objects, git_dir, std::mem::take(&mut drafted.kept), batch.latest())?;
@@ -359,14 +380,15 @@ impl Drafted {
         policy: &MergePolicy,
         begin: &dyn Fn(&BranchName) -> Result<Advance, CommitError>,
         commit: &ReadyCommit,
-    ) -> Result<(), ObjectError> {
+    ) {
         let branch = &commit.branch;
         let advance = self.advances.entry(branch.clone());
         let answer = match advance.or_insert_with(|| begin(branch)) {
             Ok(advance) => match advance.add(objects, policy, &commit.result) {
                 Ok(preparation) => Ok(preparation),
                 Err(ApplyError::Edit(error)) => Err(error.into()),
-                Err(ApplyError::Object(error)) => return Err(error),
+                // It is about this request alone, such as what it was made from being damaged.
+                Err(ApplyError::Object(error)) => Err(Arc::new(WriteError::from(error)).into()),
             },
             Err(error) => Err(error.clone()),
         };
@@ -375,7 +397,6 @@ impl Drafted {
         }
         self.branches.push(branch.clone());
         self.written.committed.push(answer);
-        Ok(())
     }
 
     /// Returns the moves of the branches, in the order of their names.

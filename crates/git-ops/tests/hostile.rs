@@ -237,6 +237,7 @@ impl Place {
         repository.create_branch(&BranchName::new("new/branch")?, base)?;
         repository.delete_branch(&BranchName::new("new/branch")?, base)?;
         repository.join_packs()?;
+        repository.repack()?;
         Ok(())
     }
 
@@ -312,12 +313,14 @@ fn links_in_a_repository_lead_nowhere() {
         "refs/super-planner",
         "packed-refs",
         "super-planner",
+        "super-planner/repack",
         "super-planner.lock",
         "objects/pack",
     ];
     for case in cases {
         let place = Place::new();
         let path = place.git_dir().join(case);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         if path.is_dir() {
             std::fs::rename(&path, place.path("moved")).unwrap();
         } else if path.exists() {

@@ -145,7 +145,7 @@ fn a_killed_process_loses_nothing_and_blocks_nobody() {
     let base = repository.head().unwrap().unwrap();
     let mut landed = Vec::new();
     let scale: f64 = std::env::var("SUPER_PLANNER_TEST_SCALE").map_or(1.0, |text| text.parse().unwrap());
-    for round in 0..(30.0 * scale) as usize {
+    for round in 0..(50.0 * scale) as usize {
         let mut child = start(folder.path(), &format!("round{round}"), usize::MAX);
         let mut said = landings(&mut child);
         let before = landed.len();

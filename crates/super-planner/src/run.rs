@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent_coordinator::engine::{AgentSpec, Policy, Refusal};
 use agent_coordinator::{CommandError, DriverError, LandingRules, ProcessLimits, ShutDown};
@@ -19,6 +20,9 @@ use crate::report::Report;
 use crate::session::{Session, SessionError, SessionOptions};
 use crate::state_location::StateLocation;
 use crate::terminal::{DIM, Terminal};
+
+/// How long what still works in threads is waited for at the end.
+const END_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// A run that is ready to begin.
 pub(crate) struct Run {
@@ -88,7 +92,10 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
             CliError::new(ErrorKind::Internal, "the runtime cannot be started").caused_by(error)
         })?;
-        runtime.block_on(self.carry_out(terminal))
+        let end = runtime.block_on(self.carry_out(terminal));
+        // What hangs in the system, such as a file on a server that is gone, does not keep the program.
+        runtime.shutdown_timeout(END_TIME_MAX);
+        end
     }
 
     async fn carry_out(self, terminal: &Terminal) -> Result<End, CliError> {

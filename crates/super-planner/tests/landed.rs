@@ -144,6 +144,36 @@ fn a_branch_that_went_its_own_way_gets_commits_that_say_the_same() {
 }
 
 #[test]
+fn what_was_brought_over_once_is_not_brought_again() {
+    let folder = landed();
+    let folder = folder.path();
+    let first = git(folder, &["rev-parse", "planner/small^"]);
+    let both = git(folder, &["rev-parse", "planner/small"]);
+    git(folder, &["update-ref", "refs/heads/planner/small", &first]);
+    git(folder, &["commit", "-q", "--allow-empty", "-m", "its own way"]);
+    let land = |outcome: &str| {
+        let (code, said) = super_planner(folder, &["land", "--checkout", "--json"]);
+        let told: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!((code, &told["outcome"]), (0, &outcome.into()), "{said}");
+    };
+    land("landed");
+    git(folder, &["revert", "--no-edit", "HEAD"]);
+    land("nothing-to-do");
+    git(folder, &["commit", "-q", "--amend", "--allow-empty", "-m", "taken back"]);
+    git(folder, &["update-ref", "refs/heads/planner/small", &both]);
+    land("landed");
+    let subjects = git(folder, &["log", "-4", "--format=%s", "main"]);
+    assert_eq!(subjects, "B: Second\\nTask: forged\ntaken back\nA: First\nits own way");
+    assert!(!folder.join("misc/a.md").exists(), "the user took it back");
+    // Git makes them again too.
+    git(folder, &["checkout", "-q", "-b", "moved", "main~3"]);
+    git(folder, &["commit", "-q", "--allow-empty", "-m", "another way"]);
+    git(folder, &["cherry-pick", "--allow-empty", "main~2", "main"]);
+    let (code, said) = super_planner(folder, &["land", "--onto", "moved"]);
+    assert!(code == 0 && said.contains("has all of it"), "{said}");
+}
+
+#[test]
 fn a_conflict_or_changed_files_move_nothing() {
     let folder = landed();
     std::fs::create_dir(folder.path().join("misc")).unwrap();
@@ -189,7 +219,8 @@ fn a_run_of_programs_leaves_no_folder_and_those_of_the_dead_are_shown_and_remove
     assert_eq!(trailers, "test -s made");
     assert_eq!(verified(folder.path()).0, 0);
     assert_eq!(std::fs::read_dir(&worktrees).unwrap().count(), 0, "the folder of the run is gone");
-    std::fs::create_dir_all(worktrees.join("4000000000-0/1")).unwrap();
+    std::fs::create_dir_all(worktrees.join("pool-4000000000-0/1")).unwrap();
+    std::fs::write(worktrees.join("pool-4000000000-0/.super-planner-worktrees"), "").unwrap();
     let (_, said) = super_planner(folder.path(), &["--config", "config.toml", "worktrees", "--json"]);
     let told: Value = serde_json::from_str(&said).unwrap();
     assert_eq!((&told["folders"][0]["in_use"], &told["folders"][0]["worktrees"]), (&false.into(), &1.into()));

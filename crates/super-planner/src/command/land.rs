@@ -1,5 +1,6 @@
 //! `land`: what tasks have become on their own branch comes to another one, the one that is checked out if asked for.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use git_ops::{
@@ -107,13 +108,7 @@ fn prepare(
     if repository.contains(from, target).map_err(unusable)? {
         return Ok(Ok(forward(source)));
     }
-    let mut commits = Vec::new();
-    for commit in repository.history(from, COMMITS_MAX).map_err(unusable)? {
-        if repository.contains(onto, commit.id).map_err(unusable)? {
-            break;
-        }
-        commits.insert(0, commit);
-    }
+    let commits = missing_commits(repository, from, onto, target)?;
     let requests: Vec<LandRequest> = commits.iter().map(request).collect();
     let prepared =
         repository.writer().and_then(|mut writer| writer.prepare(onto, &requests)).map_err(unusable)?;
@@ -130,6 +125,51 @@ fn prepare(
             paths: conflict.paths.iter().map(|at| at.path.clone()).collect(),
         }),
     })
+}
+
+/// Returns the commits that a branch does not have, the oldest first.
+///
+/// One that was brought there before is there under another id, and is left out: it may have been changed since, or taken back.
+fn missing_commits(
+    repository: &Repository,
+    from: &BranchName,
+    onto: &BranchName,
+    target: CommitId,
+) -> Result<Vec<LoggedCommit>, CliError> {
+    let mut commits = Vec::new();
+    for commit in repository.history(from, COMMITS_MAX).map_err(unusable)? {
+        if repository.contains(onto, commit.id).map_err(unusable)? {
+            break;
+        }
+        commits.push(commit);
+    }
+    let Some(source) = commits.first() else { return Ok(commits) };
+    let theirs = repository.commits_beyond(source.id, target, COMMITS_MAX).map_err(unusable)?;
+    let brought: HashSet<Origin<'_>> = theirs.iter().map(Origin::of).collect();
+    commits.retain(|commit| !brought.contains(&Origin::of(commit)));
+    commits.reverse();
+    Ok(commits)
+}
+
+/// What a commit keeps when it is made again after other parents, here or by git.
+#[derive(PartialEq, Eq, Hash)]
+enum Origin<'c> {
+    /// The attempt that it is of.
+    Attempt { said: [&'c str; 3], time: i64 },
+    /// It is of no task.
+    Other { subject: &'c str, time: i64 },
+}
+
+impl<'c> Origin<'c> {
+    fn of(commit: &'c LoggedCommit) -> Self {
+        let time = commit.time;
+        match ["Project", "Task", "Attempt"].map(|key| commit.trailer(key)) {
+            [Some(project), Some(task), Some(attempt)] => {
+                Self::Attempt { said: [project, task, attempt], time }
+            }
+            _ => Self::Other { subject: &commit.subject, time },
+        }
+    }
 }
 
 fn request(commit: &LoggedCommit) -> LandRequest {
