@@ -68,13 +68,21 @@ pub(crate) struct Lander {
 /// What of a batch the check lets through.
 struct Passed {
     prepared: Prepared,
-    /// The landings whose commits these are.
+    /// The landings that its items are of, in order.
     now: Vec<Landing>,
     /// Those that are prepared anew, without the one that did not pass.
     later: Vec<Landing>,
 }
 
-/// The landings whose intents are durable.
+/// What publishing came to.
+enum Published {
+    /// Every landing is settled.
+    All,
+    /// The branch is where it was, and these are to be prepared again.
+    Nothing { open: Vec<Landing>, because: String },
+}
+
+/// The landings whose intents are durable, those that need none included.
 enum Intended {
     /// All of them.
     All(Vec<Landing>),
@@ -104,41 +112,61 @@ impl Lander {
 
     /// Lands a batch on a branch, or says why that is not possible.
     fn land(&self, branch: &BranchName, mut landings: Vec<Landing>) -> Result<(), String> {
+        let mut last = String::new();
         let mut tries = 0;
         while tries < TRIES {
             landings = self.settle_intended(branch, landings)?;
             if landings.is_empty() {
                 return Ok(());
             }
-            let prepared = self.queue.prepare(branch.clone(), self.requests(&landings));
-            let prepared = prepared.map_err(|error| chain(&error))?;
-            landings = self.settle_without_commit(landings, &prepared);
+            let prepared = match self.queue.prepare(branch.clone(), self.requests(&landings)) {
+                Ok(prepared) => prepared,
+                Err(error) if error.may_pass() => {
+                    (tries, last) = (tries + 1, chain(&error));
+                    continue;
+                }
+                Err(error) => return Err(chain(&error)),
+            };
             let Passed { prepared, now, later } = self.check(branch, prepared, landings)?;
-            let open = self.publish(prepared, now)?;
-            tries += u32::from(!open.is_empty());
-            landings = open.into_iter().chain(later).collect();
+            landings = match self.publish(prepared, now)? {
+                Published::All => later,
+                Published::Nothing { open, because } => {
+                    (tries, last) = (tries + 1, because);
+                    open.into_iter().chain(later).collect()
+                }
+            };
         }
-        Err(format!("the branch was moved by others {TRIES} times while results were being landed"))
+        Err(format!("it was tried {TRIES} times: {last}"))
     }
 
-    /// Publishes commits whose intents are recorded, and returns the landings that have to be prepared again.
-    fn publish(&self, prepared: Prepared, landings: Vec<Landing>) -> Result<Vec<Landing>, String> {
-        let landings = match self.record_intents(landings, &prepared) {
+    /// Publishes what is prepared, whose intents it records before, and records what each landing has become.
+    ///
+    /// What changes nothing or conflicts does so after the commits before it, so it is recorded only when those are there.
+    fn publish(&self, prepared: Prepared, landings: Vec<Landing>) -> Result<Published, String> {
+        let items = prepared.items.clone();
+        let landings = match self.record_intents(landings, &items) {
             Intended::All(all) => all,
             // What is prepared holds the commits of the others too, so it is prepared again.
-            Intended::Only(some) => return Ok(some),
-        };
-        if landings.is_empty() {
-            return Ok(landings);
-        }
-        match self.queue.publish(prepared) {
-            Ok(()) => {
-                self.tell_landed(&landings);
-                Ok(Vec::new())
+            Intended::Only(open) => {
+                return Ok(Published::Nothing { open, because: "tasks have moved on meanwhile".to_owned() });
             }
-            Err(PublishError::TipMoved { .. }) => Ok(landings),
-            Err(error) => Err(chain(&error)),
+        };
+        if items.iter().any(|item| intent(item).is_some())
+            && let Err(error) = self.queue.publish(prepared)
+        {
+            let because = chain(&error);
+            let is_stale = matches!(error, PublishError::TipMoved { .. } | PublishError::Collected { .. });
+            let can_be_repeated = is_stale || error.may_pass();
+            return if can_be_repeated {
+                Ok(Published::Nothing { open: landings, because })
+            } else {
+                Err(because)
+            };
         }
+        for (landing, item) in landings.iter().zip(&items) {
+            self.tell_outcome(landing, item);
+        }
+        Ok(Published::All)
     }
 
     /// Runs the check of the rules, if there is one, and fails the attempt whose result does not pass.
@@ -153,8 +181,8 @@ impl Lander {
         };
         match prepared.checked(|commit| self.verdict(check, commit))? {
             Checked::All(prepared) => Ok(Passed { prepared, now: landings, later: Vec::new() }),
-            Checked::UpTo { before, culprit: _, reason } => {
-                let mut later = landings.split_off(commits(&before).count());
+            Checked::UpTo { before, culprit, reason } => {
+                let mut later = landings.split_off(culprit);
                 let culprit = later.drain(..1).collect();
                 // While the check ran, another coordinator may have come to land it.
                 for Landing { task, token, .. } in self.settle_intended(branch, culprit)? {
@@ -217,51 +245,49 @@ impl Lander {
         Ok(open)
     }
 
-    /// Records the landings whose last intent has become part of the branch.
-    fn tell_landed(&self, landings: &[Landing]) {
-        for landing in landings {
-            let Intent { commit, merged } = landing.intents.last().expect("its intent was recorded just now");
-            self.tell(landing, Landed::Commit { commit: *commit, merged: *merged });
-        }
-    }
-
-    /// Records what needs no commit (conflicts, results that change nothing), and returns the landings that do.
-    fn settle_without_commit(&self, landings: Vec<Landing>, prepared: &Prepared) -> Vec<Landing> {
-        let mut open = Vec::new();
-        for (landing, item) in landings.into_iter().zip(&prepared.items) {
-            match item {
-                Preparation::Commit { .. } => open.push(landing),
-                Preparation::Empty => self.tell(&landing, Landed::Empty),
-                Preparation::Conflict(conflict) => {
-                    let conflict = ConflictRecord {
-                        theirs: CommitHash(*conflict.theirs.as_bytes()),
-                        base: CommitHash(*conflict.base.as_bytes()),
-                        ours: CommitHash(*conflict.ours.as_bytes()),
-                        paths: conflict.paths.iter().map(|conflicted| conflicted.path.clone()).collect(),
-                    };
-                    let (task, token) = (landing.task, landing.token);
-                    self.handle.send(Command::Conflict { task, token, conflict });
-                }
+    /// Records what a landing has become.
+    fn tell_outcome(&self, landing: &Landing, item: &Preparation) {
+        match item {
+            Preparation::Commit { id, merged, .. } => {
+                let commit = CommitHash(*id.as_bytes());
+                self.tell(landing, Landed::Commit { commit, merged: *merged });
+            }
+            Preparation::Empty => self.tell(landing, Landed::Empty),
+            Preparation::Conflict(conflict) => {
+                let conflict = ConflictRecord {
+                    theirs: CommitHash(*conflict.theirs.as_bytes()),
+                    base: CommitHash(*conflict.base.as_bytes()),
+                    ours: CommitHash(*conflict.ours.as_bytes()),
+                    paths: conflict.paths.iter().map(|conflicted| conflicted.path.clone()).collect(),
+                };
+                let (task, token) = (landing.task, landing.token);
+                self.handle.send(Command::Conflict { task, token, conflict });
             }
         }
-        open
     }
 
     /// Records what the landings are about to become, and returns those for which that is durable.
-    fn record_intents(&self, mut landings: Vec<Landing>, prepared: &Prepared) -> Intended {
+    fn record_intents(&self, mut landings: Vec<Landing>, items: &[Preparation]) -> Intended {
         let mut intents = Vec::new();
-        for (landing, intent) in landings.iter_mut().zip(commits(prepared)) {
+        for (landing, intent) in
+            landings.iter_mut().zip(items).filter_map(|(landing, item)| Some((landing, intent(item)?)))
+        {
             landing.intents.push(intent);
             intents.push((landing.task, landing.token, intent));
+        }
+        if intents.is_empty() {
+            return Intended::All(landings);
         }
         match self.handle.submit_blocking(Command::Intend(intents.clone())) {
             Ok(_) => Intended::All(landings),
             Err(CommandError::Unknown | CommandError::Stopped) => Intended::Only(Vec::new()),
             Err(CommandError::Refused(refusal)) => {
                 tracing::warn!(%refusal, "a result is not landed: its task has moved on");
-                let is_open = |intent| self.handle.submit_blocking(Command::Intend(vec![intent])).is_ok();
-                let open = landings.into_iter().zip(intents).filter(|(_, intent)| is_open(*intent));
-                Intended::Only(open.map(|(landing, _)| landing).collect())
+                let is_refused = |intent| self.handle.submit_blocking(Command::Intend(vec![intent])).is_err();
+                let refused = intents.into_iter().filter(|intent| is_refused(*intent));
+                let refused: Vec<TaskKey> = refused.map(|(task, _, _)| task).collect();
+                landings.retain(|landing| !refused.contains(&landing.task));
+                Intended::Only(landings)
             }
         }
     }
@@ -271,14 +297,14 @@ impl Lander {
     }
 }
 
-/// Returns what the results that need a commit become, in order.
-fn commits(prepared: &Prepared) -> impl Iterator<Item = Intent> {
-    prepared.items.iter().filter_map(|item| match item {
+/// Returns what a result is about to become, `None` if it needs no commit.
+fn intent(item: &Preparation) -> Option<Intent> {
+    match item {
         Preparation::Commit { id, merged, .. } => {
             Some(Intent { commit: CommitHash(*id.as_bytes()), merged: *merged })
         }
         Preparation::Empty | Preparation::Conflict(_) => None,
-    })
+    }
 }
 
 /// Returns an error with its causes, on one line.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use git_ops::{CommitId, PathPattern, Repository, WorktreePool};
 use planner_core::Check;
 
-use crate::landing::chain;
+use crate::lending;
 use crate::process::{self, End, ProcessLimits, Program};
 
 /// What a check came to.
@@ -37,18 +37,13 @@ pub(crate) async fn verify(
     limits: ProcessLimits,
 ) -> Verdict {
     let begin = Instant::now();
-    let lent = tokio::task::spawn_blocking(move || match files {
-        Some(CheckedFiles { repository, commit }) => {
-            worktrees.lend(&repository, commit, &[PathPattern::all()])
-        }
-        None => worktrees.lend_empty(),
+    let lent = lending::lend(&worktrees, move |pool| match &files {
+        Some(CheckedFiles { repository, commit }) => pool.lend(repository, *commit, &[PathPattern::all()]),
+        None => pool.lend_empty(),
     });
     let worktree = match lent.await {
-        Ok(Ok(worktree)) => worktree,
-        Ok(Err(error)) => {
-            return Verdict::Unable(format!("there is no folder to run it in: {}", chain(&error)));
-        }
-        Err(panic) => return Verdict::Unable(format!("there is no folder to run it in: {panic}")),
+        Ok(worktree) => worktree,
+        Err(reason) => return Verdict::Unable(format!("there is no folder to run it in: {reason}")),
     };
     let limits = ProcessLimits { time: check.timeout().unwrap_or(limits.time), ..limits };
     let program = Program {

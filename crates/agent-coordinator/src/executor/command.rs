@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::executor::{AgentExecutor, Job, Outcome};
 use crate::landing::chain;
+use crate::lending;
 use crate::process::{self, End, ProcessLimits, Program};
 
 /// The most that one attempt may change, in bytes.
@@ -82,13 +83,12 @@ impl CommandAgent {
 
     /// Returns a folder with the files of the branch that the task needs.
     async fn lend(&self, job: &Job, paths: Vec<PathPattern>) -> Result<Worktree, String> {
-        let (pool, base) = (self.worktrees.clone(), job.base.clone());
-        let lent = tokio::task::spawn_blocking(move || match base {
+        let base = job.base.clone();
+        let lent = lending::lend(&self.worktrees, move |pool| match &base {
             Some(base) => pool.lend(base.repository(), base.commit(), &paths),
             None => pool.lend_empty(),
         });
-        let lent = lent.await.map_err(|panic| panic.to_string())?;
-        lent.map_err(|error| format!("there is no folder to work in: {}", chain(&error)))
+        lent.await.map_err(|reason| format!("there is no folder to work in: {reason}"))
     }
 }
 

@@ -117,3 +117,69 @@ async fn a_branch_that_is_bad_already_stops_the_run_and_fails_no_task() {
     assert!(hindrance.reason.contains("broken"), "{hindrance:?}");
     assert_eq!(world.commits().len(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_result_would_have_brought_is_no_outcome_where_that_does_not_land() {
+    let folder = tempfile::tempdir().unwrap();
+    let (begun, go) = (folder.path().join("begun"), folder.path().join("go"));
+    let script = format!(
+        "touch {}; while [ ! -e {} ]; do sleep 0.02; done; ! test -e bad.txt",
+        begun.display(),
+        go.display()
+    );
+    let world = checked_by(&script);
+    // While the first result is checked, a bad one and one that has its good part wait for the next batch.
+    let (turn, turns) = tokio::sync::watch::channel(0);
+    let work = move |job: Job| {
+        let mut turns = turns.clone();
+        async move {
+            let (own, edits) = match (&*job.task().id.to_string(), job.attempt) {
+                ("first", _) => (0, vec![write("first.txt", "text")]),
+                ("bad", 1) => (1, vec![write("shared.txt", "text"), write("bad.txt", "text")]),
+                ("bad", _) => (1, vec![write("other.txt", "text")]),
+                _ => (2, vec![write("shared.txt", "text")]),
+            };
+            turns.wait_for(|turn| *turn >= own).await.unwrap();
+            Outcome::Done(edits)
+        }
+    };
+    let running = world.start(1, InProcess::new(work));
+    let tasks = vec![task("first", &[]), task("bad", &[]), task("same", &[])];
+    let project = add(&running, plan(tasks), world.settings(), 3).await;
+    appears(&begun).await;
+    for number in 1..3 {
+        turn.send(number).unwrap();
+        while states(&running, project).await[number] != StateName::Landing {
+            tokio::task::yield_now().await;
+        }
+    }
+    std::fs::write(&go, "").unwrap();
+    settle(&running, project).await;
+    assert_eq!(states(&running, project).await, [StateName::Completed; 3]);
+    end(running).await;
+    let files = world.git(&["ls-tree", "--name-only", world.branch.as_str()]);
+    assert_eq!(files, "README.md\nfirst.txt\nother.txt\nshared.txt\n", "what is done is on the branch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_another_program_gives_back_costs_a_try_and_not_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tried, lock) = (folder.path().join("tried"), folder.path().join("lock"));
+    // The check runs just before the branch is moved: the first time another program takes the lock, the next time it is free.
+    let script = format!(
+        "lock=$(cat {lock}); if [ -e {tried} ]; then rm -f $lock; else touch {tried} $lock; fi",
+        lock = lock.display(),
+        tried = tried.display()
+    );
+    let world = checked_by(&script);
+    let path = world.git(&["rev-parse", "--absolute-git-dir"]).trim().to_owned()
+        + &format!("/refs/heads/{}.lock", world.branch);
+    std::fs::write(&lock, &path).unwrap();
+    let running = world.start(1, InProcess::new(crate::world::file_of));
+    let project = add(&running, plan(vec![task("a", &[])]), world.settings(), 1).await;
+    settle(&running, project).await;
+    assert_eq!(states(&running, project).await, [StateName::Completed]);
+    end(running).await;
+    assert_eq!(world.commits().len(), 1);
+    assert!(!Path::new(&path).exists());
+}
