@@ -3,7 +3,7 @@
 use crate::step::{Step, StepFailed};
 
 /// What is compiled only while the tests look for planted bugs.
-const PLANTED_BUGS: &str = "clippy -p state-store -p git-ops --all-targets \
+const PLANTED_BUGS: &str = "clippy -p state-store -p git-ops -p agent-coordinator --all-targets \
      --features state-store/planted-bugs,git-ops/planted-bugs,agent-coordinator/planted-bugs -- -D warnings";
 
 pub(crate) fn run() -> Result<(), StepFailed> {

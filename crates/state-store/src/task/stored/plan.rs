@@ -149,11 +149,16 @@ impl<'a> StoredPlan<'a> {
             capabilities: agent.capabilities.into(),
             slots: agent.slots,
         });
+        // Not collected: that gives room for more than come.
+        let mut read = Vec::with_capacity(ids.len());
+        for (task, id) in tasks {
+            read.push(task.into_task(id, &ids, &mut sets)?);
+        }
         Ok(Plan {
             name: self.name.to_owned(),
             description: self.description.to_owned(),
             agents: agents.collect(),
-            tasks: tasks.map(|(task, id)| task.into_task(id, &ids, &mut sets)).collect::<Result<_, _>>()?,
+            tasks: read,
             extra: extra_from_text(&self.extra)?,
         })
     }
@@ -235,15 +240,16 @@ impl<'a> StoredTask<'a> {
             }
             StoredReference::Id(id) => TaskId::new(id).map_err(|invalid| invalid.to_string()),
         };
-        let dependencies = self.dependencies.into_iter();
+        let mut dependencies = Vec::with_capacity(self.dependencies.len());
+        for (on, when) in self.dependencies {
+            dependencies.push(Dependency { on: task(on)?, when: when.into() });
+        }
         Ok(Task {
             id: id.clone(),
             title: self.title.to_owned(),
             description: self.description.to_owned(),
             parent: self.parent.map(task).transpose()?,
-            dependencies: dependencies
-                .map(|(on, when)| Ok(Dependency { on: task(on)?, when: when.into() }))
-                .collect::<Result<_, String>>()?,
+            dependencies,
             priority: self.priority.into(),
             effort: self.effort_ms.map(Effort::from_millis),
             capabilities: sets.of(self.capabilities)?,

@@ -292,6 +292,9 @@ impl StoredProject<'_> {
         if plan.tasks.len() != self.tasks.len() {
             return Err(format!("the plan of `{name}` and its records have different numbers of tasks"));
         }
+        // Into new memory of the right size, instead of that of what was stored.
+        let mut tasks = Vec::with_capacity(self.tasks.len());
+        tasks.extend(self.tasks.into_iter().map(TaskRecord::from));
         Ok(Project {
             name,
             plan: Arc::new(plan),
@@ -299,7 +302,7 @@ impl StoredProject<'_> {
             settings: self.settings.into(),
             is_paused: false,
             coordinators: self.coordinators.into_iter().map(InstanceKey).collect(),
-            tasks: self.tasks.into_iter().map(Into::into).collect(),
+            tasks,
         })
     }
 }
