@@ -52,6 +52,12 @@ impl Snapshot {
         }
     }
 
+    /// Returns the mode of a file, `None` if there is no file at the path.
+    pub fn mode(&self, path: &RepoPath) -> Result<Option<FileMode>, ReadError> {
+        let objects = Objects::open(&self.repository, &self.known)?;
+        Ok(tree::find(&objects, self.tree, path)?.and_then(|item| FileMode::from_raw(item.mode)))
+    }
+
     /// Returns every file with its mode.
     pub fn list(&self) -> Result<Listing, ReadError> {
         let mut listing = Listing::default();
