@@ -170,7 +170,8 @@ impl Scenario for Recovery {
     }
 
     fn statement(&self) -> &'static str {
-        "forty who ask while the model is down or overloaded: when they are answered after that; and when another takes over"
+        "forty who ask while the model is down or overloaded for 0.7 s: when they are answered after that; and when another takes \
+         over"
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
