@@ -2,8 +2,9 @@
 //!
 //! A window begins with everything that must not be lost: what the model must keep to, the facts, the skills that were
 //! activated, and the request that is worked on. Then comes a note of what is left out, and then the latest part of the
-//! conversation as it is. Where a model has summed up the beginning, that takes the place of the note. The oldest goes first; a reply and the results of its calls go together. The session itself loses
-//! nothing: a window is a way to look at it.
+//! conversation as it is. Where a model has summed up the beginning, that takes the place of the note. The oldest goes
+//! first; a reply and the results of its calls go together. Where the latest results alone are too much, each is shown as
+//! far as there is room. The session itself loses nothing: a window is a way to look at it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,12 +13,15 @@ use crate::model::{Message, Reply};
 use crate::planted::{self, Bug};
 use crate::skill::ACTIVATE_SKILL;
 use crate::summary::Summary;
-use crate::token::{TokenCounter, count_message};
-use crate::tool::{ToolResult, ToolStatus};
+use crate::token::{TokenCounter, count_message, count_tools};
+use crate::tool::text::CUT;
+use crate::tool::{ToolResult, ToolSpec, ToolStatus};
 
 /// The requests that a note quotes, and the characters of each.
 const REQUESTS_QUOTED: usize = 8;
 const REQUEST_CHARS: usize = 120;
+/// What a result is never shown less of: a model could not make anything of it.
+const RESULT_TOKENS_MIN: u64 = 50;
 
 /// How much of a conversation a model gets to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +76,9 @@ pub struct WindowFull {
 pub struct Window {
     limits: WindowLimits,
     counter: Arc<dyn TokenCounter>,
+    /// What the model is told of its tools, with every question.
+    tools: Vec<ToolSpec>,
+    tools_tokens: u64,
     /// What is shown before the tail, once something is left out.
     preface: Vec<Message>,
     preface_tokens: u64,
@@ -81,6 +88,8 @@ pub struct Window {
     from: usize,
     /// The tokens of each message from there on.
     tail_tokens: Vec<u64>,
+    /// Results among them that are shown in part, by their places in the conversation.
+    shortened: BTreeMap<usize, Message>,
 }
 
 impl Window {
@@ -89,16 +98,33 @@ impl Window {
         Self {
             limits,
             counter,
+            tools: Vec::new(),
+            tools_tokens: 0,
             preface: Vec::new(),
             preface_tokens: 0,
             summary,
             from: 0,
             tail_tokens: Vec::new(),
+            shortened: BTreeMap::new(),
         }
+    }
+
+    /// Keeps room for what the model is told of these tools.
+    #[must_use]
+    pub fn with_tools(mut self, tools: Vec<ToolSpec>) -> Self {
+        self.tools_tokens = count_tools(&*self.counter, &tools);
+        self.tools = tools;
+        self
+    }
+
+    /// Returns the tools that there is room kept for.
+    pub fn tools(&self) -> &[ToolSpec] {
+        &self.tools
     }
 
     /// Looks at the conversation as it is now: what it was before, and more. Returns what went, if something had to.
     pub fn follow(&mut self, messages: &[Message]) -> Result<Option<Compaction>, WindowFull> {
+        self.begin_at_summary(messages);
         let known = self.from + self.tail_tokens.len();
         assert!(known <= messages.len(), "a conversation only grows");
         let counter = &*self.counter;
@@ -116,6 +142,17 @@ impl Window {
         }))
     }
 
+    /// What a model has summed up in an earlier run is not shown again, nor is it asked for that again.
+    fn begin_at_summary(&mut self, messages: &[Message]) {
+        let Some(summary) = &self.summary else { return };
+        if self.from > 0 || !self.tail_tokens.is_empty() || summary.messages > messages.len() {
+            return;
+        }
+        self.from = summary.messages;
+        self.preface = preface(messages, self.from, Some(summary));
+        self.preface_tokens = self.count(&self.preface);
+    }
+
     /// Returns how many messages are not shown, from the first on.
     pub fn left_out(&self) -> usize {
         self.from
@@ -130,7 +167,8 @@ impl Window {
     pub(crate) fn sum_up(&mut self, summary: Summary, messages: &[Message]) -> bool {
         let preface = preface(messages, self.from, Some(&summary));
         let preface_tokens = self.count(&preface);
-        let has_room = preface_tokens + self.tail_tokens.iter().sum::<u64>() <= self.limits.tokens_max;
+        let others = self.tools_tokens + self.tail_tokens.iter().sum::<u64>();
+        let has_room = preface_tokens + others <= self.limits.tokens_max;
         if has_room {
             (self.summary, self.preface, self.preface_tokens) = (Some(summary), preface, preface_tokens);
         }
@@ -143,12 +181,18 @@ impl Window {
 
     /// Returns what is shown of the conversation that was followed last.
     pub fn view<'a>(&'a self, messages: &'a [Message]) -> Vec<&'a Message> {
-        self.preface.iter().chain(&messages[self.from..]).collect()
+        let tail = (self.from..messages.len()).map(|at| self.shown(messages, at));
+        self.preface.iter().chain(tail).collect()
     }
 
-    /// Returns the tokens that are shown.
+    /// Returns what is shown of one message of the tail.
+    fn shown<'a>(&'a self, messages: &'a [Message], at: usize) -> &'a Message {
+        self.shortened.get(&at).unwrap_or(&messages[at])
+    }
+
+    /// Returns the tokens that are shown, those of the tools included.
     pub fn tokens(&self) -> u64 {
-        self.preface_tokens + self.tail_tokens.iter().sum::<u64>()
+        self.tools_tokens + self.preface_tokens + self.tail_tokens.iter().sum::<u64>()
     }
 
     /// Returns whether they are exact.
@@ -161,39 +205,96 @@ impl Window {
         self.counter.learn(self.tokens(), actual);
     }
 
-    /// Moves the beginning of the tail on, as far as it must and no further than to the last thing said.
+    /// Moves the beginning of the tail on, as far as it must and no further than to the last thing said. Where that is not
+    /// enough, the results of its calls are shortened.
     fn compact(&mut self, messages: &[Message]) -> Result<(), WindowFull> {
-        let counter = &*self.counter;
         // Counted anew, since an estimate may have learned.
-        let counted: Vec<u64> =
-            messages[self.from..].iter().map(|message| count_message(counter, message)).collect();
-        let mut tail: u64 = counted.iter().sum();
+        self.tools_tokens = count_tools(&*self.counter, &self.tools);
+        let counted: Vec<u64> = (self.from..messages.len())
+            .map(|at| count_message(&*self.counter, self.shown(messages, at)))
+            .collect();
+        let mut tail: u64 = self.tools_tokens + counted.iter().sum::<u64>();
         let mut tightest = None;
         let begins =
             |at: &usize| !matches!(messages[*at], Message::Tool(_)) || planted::is_on(Bug::SplitResult);
-        let mut skipped = self.from;
+        let mut last = self.from;
         for from in (self.from..messages.len()).filter(begins) {
-            tail -= counted[skipped - self.from..from - self.from].iter().sum::<u64>();
-            skipped = from;
+            tail -= counted[last - self.from..from - self.from].iter().sum::<u64>();
+            last = from;
             // Only what may be left out is worth a preface.
             if tail > self.limits.tokens_max {
                 continue;
             }
             let preface = preface(messages, from, self.summary.as_ref());
             let preface_tokens = self.count(&preface);
-            tightest = Some((from, preface, preface_tokens, tail));
+            if tail + preface_tokens <= self.limits.tokens_max {
+                tightest = Some((from, preface, preface_tokens));
+            }
             if tail + preface_tokens <= self.limits.tokens_kept {
                 break;
             }
         }
-        let full = |tokens| WindowFull { tokens, tokens_max: self.limits.tokens_max };
-        let (from, preface, preface_tokens, tail) = tightest.ok_or_else(|| full(tail))?;
-        if tail + preface_tokens > self.limits.tokens_max {
-            return Err(full(tail + preface_tokens));
-        }
+        let Some((from, preface, preface_tokens)) = tightest else { return self.shorten(messages, last) };
         self.tail_tokens = counted[from - self.from..].to_vec();
         (self.from, self.preface, self.preface_tokens) = (from, preface, preface_tokens);
+        self.shortened = self.shortened.split_off(&from);
         Ok(())
+    }
+
+    /// Shows the conversation from there on, and as much of each result as there is room for.
+    fn shorten(&mut self, messages: &[Message], from: usize) -> Result<(), WindowFull> {
+        let counter = &*self.counter;
+        let preface = preface(messages, from, self.summary.as_ref());
+        let preface_tokens = self.count(&preface);
+        let mut counted: Vec<u64> =
+            messages[from..].iter().map(|message| count_message(counter, message)).collect();
+        let results: BTreeMap<usize, &ToolResult> = (from..)
+            .zip(&messages[from..])
+            .filter_map(
+                |(at, message)| if let Message::Tool(result) = message { Some((at, result)) } else { None },
+            )
+            .collect();
+        let of_results: u64 = results.keys().map(|at| counted[at - from]).sum();
+        let all = self.tools_tokens + preface_tokens + counted.iter().sum::<u64>();
+        let full = || WindowFull { tokens: all, tokens_max: self.limits.tokens_max };
+        let room = self.limits.tokens_kept.checked_sub(all - of_results).ok_or_else(full)?;
+        let share = room / (results.len() as u64).max(1);
+        if share < RESULT_TOKENS_MIN {
+            return Err(full());
+        }
+        let mut shortened = BTreeMap::new();
+        for (at, result) in results {
+            let tokens = &mut counted[at - from];
+            if *tokens > share {
+                let message = shortened_to(counter, result, *tokens, share);
+                *tokens = count_message(counter, &message);
+                shortened.insert(at, message);
+            }
+        }
+        (self.tail_tokens, self.shortened) = (counted, shortened);
+        (self.from, self.preface, self.preface_tokens) = (from, preface, preface_tokens);
+        Ok(())
+    }
+}
+
+/// Returns a result of so many tokens with as much of its text, from the beginning, as is no more than `tokens_max`.
+fn shortened_to(counter: &dyn TokenCounter, result: &ToolResult, tokens: u64, tokens_max: u64) -> Message {
+    let text = &result.text;
+    let share = tokens_max as f64 / tokens.max(1) as f64;
+    let mut kept = (text.len() as f64 * share) as usize;
+    loop {
+        kept = (0..=kept).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        let shown = format!(
+            "{}\n{CUT}{kept} of {} bytes, since there is no room for more]",
+            &text[..kept],
+            text.len()
+        );
+        let message = Message::Tool(ToolResult { text: shown, ..result.clone() });
+        if kept == 0 || count_message(counter, &message) <= tokens_max {
+            return message;
+        }
+        // Where a text is dense at its beginning, its share of the bytes is more than that of the tokens.
+        kept -= kept.div_ceil(8);
     }
 }
 
@@ -403,6 +504,42 @@ mod tests {
             window.follow(&messages).unwrap();
             check(&window, &messages, seed);
         }
+    }
+
+    #[test]
+    fn results_that_are_too_much_together_are_each_shown_as_far_as_there_is_room() {
+        let mut window = window(1000, 800);
+        let ids = ["1", "2", "3", "4"];
+        let mut messages = vec![
+            Message::System("rules".to_owned()),
+            Message::User("look".to_owned()),
+            reply("", ids.map(|id| call(id, "read_file")).to_vec()),
+        ];
+        let lengths = [8000, 100, 9000, 10_000];
+        messages.extend(ids.iter().zip(lengths).map(|(id, length)| result(id, "é".repeat(length))));
+        window.follow(&messages).unwrap().unwrap();
+        for (shown, message) in window.view(&messages).iter().rev().zip(messages[3..].iter().rev()) {
+            let (Message::Tool(shown), Message::Tool(whole)) = (shown, message) else { panic!("{shown:?}") };
+            assert_eq!(shown.call_id, whole.call_id);
+            assert_eq!(shown.text == whole.text, whole.text.len() == 200, "only what is too long is cut");
+        }
+        let check_tokens = |window: &Window, messages: &[Message]| {
+            let view = window.view(messages);
+            let tokens: u64 = view.iter().map(|message| count_message(&*window.counter, message)).sum();
+            assert_eq!(tokens, window.tokens());
+            assert!(tokens <= 1000, "{tokens}");
+        };
+        check_tokens(&window, &messages);
+        // They stay so until they are the first to go.
+        messages.push(reply("I see", vec![call("5", "read_file")]));
+        messages.push(result("5", "x".repeat(400)));
+        window.follow(&messages).unwrap();
+        check_tokens(&window, &messages);
+        messages.push(reply("and more", vec![call("6", "read_file")]));
+        messages.push(result("6", "x".repeat(1200)));
+        assert!(window.follow(&messages).unwrap().unwrap().messages_left_out >= 7);
+        check(&window, &messages, 0);
+        assert!(window.shortened.is_empty());
     }
 
     #[test]

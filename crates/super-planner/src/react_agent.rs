@@ -187,13 +187,15 @@ impl Shared {
             ..ReAct::new(model, Arc::new(tools.map_err(boxed)?))
         };
         let events = EventSender::unheard();
-        let run = if react::is_unanswered(session.messages()) {
+        // A request that has used up its replies is asked anew: going on with it would end at once.
+        let has_replies_left = react::iterations(session.messages()) < self.options.iterations_max.get();
+        let run = if react::is_unanswered(session.messages()) && has_replies_left {
             agent.resume(&mut session, &events, &job.stop).await?
         } else {
             agent.run(&mut session, &self.request(job), &events, &job.stop).await?
         };
         match run.outcome {
-            react::Outcome::Answered(_) => Ok(Outcome::Done(edits(&files)?)),
+            react::Outcome::Answered(_) => Ok(Outcome::Done(edits(&files, job.base.as_ref())?)),
             react::Outcome::LimitReached(limit) => Err(Failure::Limit(limit)),
             react::Outcome::Cancelled => Err(Failure::Stopped),
         }
@@ -261,10 +263,16 @@ fn boxed(error: impl Error + Send + Sync + 'static) -> Failure {
     Failure::Other(Box::new(error))
 }
 
-fn edits(files: &WorkingSet) -> Result<Vec<Edit>, Failure> {
+/// Returns what was written; a program stays one.
+fn edits(files: &WorkingSet, base: Option<&Base>) -> Result<Vec<Edit>, Failure> {
+    let before = base.map(Base::files).transpose().map_err(boxed)?;
     let edit = |(path, content): (FilePath, Vec<u8>)| {
         let path = RepoPath::new(path.as_str()).map_err(boxed)?;
-        Ok(Edit::Write { path, content, mode: FileMode::Regular })
+        let mode = match &before {
+            Some(before) => before.mode(&path).map_err(boxed)?,
+            None => None,
+        };
+        Ok(Edit::Write { path, content, mode: mode.unwrap_or(FileMode::Regular) })
     };
     files.changes().into_iter().map(edit).collect()
 }
@@ -365,6 +373,19 @@ mod tests {
         let session = session(&store).await;
         let texts: Vec<&str> = requests(&session).iter().flat_map(|message| message.texts()).collect();
         assert!(texts.len() == 2 && texts[1].contains("was not accepted: the check failed"), "{texts:?}");
+    }
+
+    #[tokio::test]
+    async fn an_attempt_after_one_that_used_up_its_replies_asks_anew() {
+        let store = memory();
+        let mut agent = agent(&store, &ModelArgs::default(), 0.0, 0.0);
+        let shared = Arc::get_mut(&mut agent.0).unwrap();
+        shared.options.iterations_max = std::num::NonZeroU32::MIN;
+        let limited = Outcome::Failed("the agent reached a limit: Iterations".to_owned());
+        for attempt in 1..=3 {
+            assert_eq!(agent.execute(job(attempt, None)).await, limited);
+            assert_eq!(requests(&session(&store).await).len(), attempt as usize);
+        }
     }
 
     #[tokio::test]

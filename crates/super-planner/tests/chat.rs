@@ -72,6 +72,31 @@ fn a_session_goes_on_and_its_tools_work_on_a_folder() {
     assert!(text(&told.stderr).contains("is closed: fork it"), "{}", text(&told.stderr));
 }
 
+#[test]
+fn after_an_interruption_the_next_request_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = program(folder.path(), &["--latency", "2s"]).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "read a.txt").unwrap();
+    while messages(folder.path(), "chat").len() < 2 {
+        std::thread::yield_now();
+    }
+    let process = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+    writeln!(stdin, "/pin the key is 7\nlist .\n/pin the lock is 8").unwrap();
+    drop(stdin);
+    let told = child.wait_with_output().unwrap();
+    let (out, err) = (text(&told.stdout), text(&told.stderr));
+    assert_eq!(told.status.code(), Some(0), "{err}");
+    assert!(err.contains("cancelled") && err.contains("the last request is not answered yet"), "{err}");
+    assert!(out.contains("Done: 1 calls of tools succeeded."), "{out}\n{err}");
+    let facts: Vec<Message> = messages(folder.path(), "chat")
+        .into_iter()
+        .filter(|message| matches!(message, Message::Fact(_)))
+        .collect();
+    assert_eq!(facts, [Message::Fact("the lock is 8".to_owned())]);
+}
+
 fn sessions(folder: &Path, arguments: &[&str]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_super-planner"));
     program.env_clear().env("HOME", folder).env("PATH", "/usr/bin:/bin").current_dir(folder);

@@ -135,6 +135,22 @@ fn agents_that_ask_models_fail_share_files_and_keep_their_sessions() {
 }
 
 #[test]
+fn a_program_that_an_agent_changes_stays_a_program() {
+    let folder = Folder::new("name: small\ntasks: [{ id: A, title: First, effort: 1h }]\n");
+    std::fs::create_dir(folder.path("misc")).unwrap();
+    std::fs::write(folder.path("misc/NOTES.md"), "#!/bin/cat\r\n").unwrap();
+    folder.git(&["add", "misc/NOTES.md"]);
+    folder.git(&["update-index", "--chmod=+x", "misc/NOTES.md"]);
+    folder.git(&["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q", "-m", "a program"]);
+    folder.report(&["--agent", "react", "--shared-rate", "1"]);
+    let listed = folder.git(&["ls-tree", "planner/small", "misc/NOTES.md", "misc/a.md"]);
+    let modes: Vec<&str> = listed.lines().map(|line| &line[..6]).collect();
+    assert_eq!(modes, ["100755", "100644"], "{listed}");
+    let text = folder.git(&["show", "planner/small:misc/NOTES.md"]);
+    assert!(text.contains("#!/bin/cat\r\n") && text.lines().count() == 2, "{text:?}");
+}
+
+#[test]
 fn only_agents_that_ask_models_can_be_told_which() {
     let folder = Folder::new(PLAN);
     for wrong in [

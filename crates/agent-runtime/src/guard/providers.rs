@@ -152,7 +152,7 @@ impl Guard {
                 state.breaker.failed(now);
             }
             // It has looked at the question, so it is there; or nobody knows.
-            Err(ModelError::Rejected { .. }) => state.breaker.succeeded(),
+            Err(ModelError::Rejected { .. } | ModelError::CutOff) => state.breaker.succeeded(),
             Err(ModelError::Cancelled) => {}
         }
     }
@@ -220,7 +220,8 @@ impl Providers {
             let wait = soonest.min(self.pause());
             let now = Instant::now();
             if now + wait > deadline {
-                return Err(last.unwrap_or(ModelError::Overloaded { retry_after: Some(wait) }));
+                let retry_after = Some(if soonest == Duration::MAX { wait } else { soonest });
+                return Err(last.unwrap_or(ModelError::Overloaded { retry_after }));
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}

@@ -59,6 +59,9 @@ pub enum ModelError {
         /// What it says.
         reason: String,
     },
+    /// It stopped in the middle of the reply, which was as long as it may be.
+    #[error("the reply was cut off, since it was as long as it may be: ask for less at a time")]
+    CutOff,
     /// The question was taken back.
     #[error("the question was cancelled")]
     Cancelled,
@@ -69,7 +72,7 @@ impl ModelError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Overloaded { .. } | Self::Unavailable { .. } => true,
-            Self::Rejected { .. } | Self::Cancelled => false,
+            Self::Rejected { .. } | Self::CutOff | Self::Cancelled => false,
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::skill::{ACTIVATE_SKILL, READ_SKILL_FILE};
 use crate::token::estimate;
 use crate::tool::command::RUN_COMMAND;
 use crate::tool::files::{LIST_FILES, READ_FILE, SEARCH_FILES, WRITE_FILE};
+use crate::tool::text::is_cut;
 use crate::tool::{ToolCall, ToolResult, ToolSpec, ToolStatus};
 
 /// How simulated models behave.
@@ -278,6 +279,8 @@ impl<'a> Instruction<'a> {
             Self::Add { path, line, place } => {
                 let before = seen(&self.look(), turn).unwrap_or_default();
                 match place {
+                    // What was not shown would be lost.
+                    _ if is_cut(before) => None,
                     Place::Top => write(path, &format!("{line}\n{before}")),
                     Place::End => write(path, &format!("{before}{line}\n")),
                 }
@@ -373,6 +376,12 @@ fn answer(turn: &[&Message], instructions: &[Instruction<'_>]) -> String {
         .filter(|result| !has_succeeded(result) && !may_fail.contains(&result.call_id.as_str()))
         .map(|result| result.text.as_str())
         .collect();
+    let is_too_long = |instruction: &&Instruction<'_>| {
+        matches!(instruction, Instruction::Add { .. }) && seen(&instruction.look(), turn).is_some_and(is_cut)
+    };
+    if instructions.iter().any(|instruction| is_too_long(&instruction)) {
+        return "I could not do all of it: a file is too long for me to add a line to".to_owned();
+    }
     match (instructions.len(), failed.is_empty()) {
         (0, _) => "There was nothing in the request that I know how to do.".to_owned(),
         (_, true) => format!("Done: {made} calls of tools succeeded."),

@@ -15,7 +15,7 @@ use crate::react::stop::Stop;
 use crate::react::{Limit, ReAct, RunError};
 use crate::session::Session;
 use crate::summary::{self, Summary};
-use crate::tool::{Registry, ToolCall, ToolSpec};
+use crate::tool::{Registry, ToolCall};
 use crate::window::{Compaction, Instead, Window};
 
 /// How long a summary may take.
@@ -24,7 +24,6 @@ const SUMMARY_TIME_MAX: Duration = Duration::from_secs(120);
 /// One run, and what it needs throughout.
 pub(super) struct Attempt<'a> {
     pub(super) agent: &'a ReAct,
-    pub(super) tools: Vec<ToolSpec>,
     pub(super) window: Window,
     pub(super) events: &'a EventSender,
     pub(super) stop: Stop,
@@ -76,7 +75,11 @@ impl Attempt<'_> {
         let Some(model) = &self.agent.summariser else { return Ok(Instead::Note) };
         let earlier = session.summary();
         let begun = earlier.map_or(0, |summary| summary.messages);
-        let messages = summary::question(earlier, &session.messages()[begun..self.window.left_out()]);
+        // What was summed up already is not asked for again.
+        let Some(left_out @ [_, ..]) = session.messages().get(begun..self.window.left_out()) else {
+            return Ok(Instead::Note);
+        };
+        let messages = summary::question(earlier, left_out);
         let messages = messages.each_ref();
         let question =
             Question { messages: &messages, tools: &[], hear: &|_| {}, cancel: self.stop.cancel() };
@@ -126,7 +129,7 @@ impl Attempt<'_> {
         let cancel = self.stop.cancel();
         let (mut waits, mut failures) = (options.retry.waits(seed), 0);
         loop {
-            let question = Question { messages: &messages, tools: &self.tools, hear: &hear, cancel };
+            let question = Question { messages: &messages, tools: self.window.tools(), hear: &hear, cancel };
             let error = match self.stop.race(model.respond(question)).await? {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,

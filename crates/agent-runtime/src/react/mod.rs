@@ -14,7 +14,7 @@ mod stop;
 
 pub use outcome::{Limit, Outcome, Run, RunError};
 pub use request::Request;
-pub use step::is_unanswered;
+pub use step::{is_unanswered, iterations};
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -100,6 +100,9 @@ impl ReAct {
 
     /// Adds a request to the session and works until it is answered, a limit is reached or `cancel` is cancelled.
     ///
+    /// A request before it that is not answered yet, since it was cancelled or came to a limit, is left as it is: calls of
+    /// it that have no result get one that says so. [`ReAct::resume`] goes on with it instead.
+    ///
     /// After an error other than [`RunError::Session`] the session can be resumed as well. The future may be dropped at any
     /// await; the session must then be opened again.
     pub async fn run(
@@ -109,12 +112,9 @@ impl ReAct {
         events: &EventSender,
         cancel: &CancellationToken,
     ) -> Result<Run, RunError> {
-        match next_step(session.messages()) {
-            Step::AwaitRequest | Step::Answered(_) => {}
-            Step::Ask | Step::Call(_) => return Err(RunError::Unanswered),
-        }
-        let opening = request.opening(session.messages())?;
-        self.work(session, opening, events, cancel).await
+        let mut messages = step::cut_off(session.messages());
+        messages.extend(request.opening(session.messages())?);
+        self.work(session, messages, events, cancel).await
     }
 
     /// Goes on with the latest request of the session, as [`ReAct::run`] does. An answer that is there is returned again.
@@ -144,8 +144,8 @@ impl ReAct {
         let started = Instant::now();
         let attempt = Attempt {
             agent: self,
-            tools: self.tools.specs(),
-            window: Window::new(self.options.window, Arc::clone(&self.counter), session.summary().cloned()),
+            window: Window::new(self.options.window, Arc::clone(&self.counter), session.summary().cloned())
+                .with_tools(self.tools.specs()),
             events,
             stop: Stop::new(cancel, self.options.time_max),
         };
@@ -164,7 +164,7 @@ impl ReAct {
         events.send(&Event::Finished(outcome.clone()));
         Ok(Run {
             outcome,
-            iterations: step::iterations(session.messages()),
+            iterations: iterations(session.messages()),
             usage: step::replies(session.messages()).map(|reply| reply.usage).sum(),
             elapsed: started.elapsed(),
         })

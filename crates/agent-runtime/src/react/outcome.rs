@@ -69,9 +69,6 @@ pub enum RunError {
     /// There is nothing in the request.
     #[error("the request is empty")]
     EmptyRequest,
-    /// The session has a request that is not answered.
-    #[error("the session has a request that is not answered: resume it first")]
-    Unanswered,
     /// The session has no request.
     #[error("the session has no request to resume")]
     NothingToResume,

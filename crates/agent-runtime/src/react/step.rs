@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 
 use crate::model::{Message, Reply};
-use crate::tool::{Access, ToolCall};
+use crate::tool::{Access, ToolCall, ToolResult, ToolStatus};
+
+/// What a model is told of a call that the next request cut off.
+const CUT_OFF: &str = "the call was cut off before its result was known: it may have been made or not";
 
 /// What comes next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +47,19 @@ pub fn is_unanswered(messages: &[Message]) -> bool {
     }
 }
 
+/// Returns a result for each call that has none, for a conversation that goes on with another request: providers refuse one
+/// in which a call is left without.
+pub(super) fn cut_off(messages: &[Message]) -> Vec<Message> {
+    let open = match next_step(messages) {
+        Step::Call(open) => open,
+        Step::AwaitRequest | Step::Ask | Step::Answered(_) => Vec::new(),
+    };
+    let result = |call: ToolCall| {
+        Message::Tool(ToolResult { call_id: call.id, status: ToolStatus::Failed, text: CUT_OFF.to_owned() })
+    };
+    open.into_iter().map(result).collect()
+}
+
 /// Returns the replies to the latest request.
 pub(super) fn replies(messages: &[Message]) -> impl Iterator<Item = &Reply> {
     current_turn(messages).unwrap_or_default().iter().filter_map(|message| match message {
@@ -53,7 +69,7 @@ pub(super) fn replies(messages: &[Message]) -> impl Iterator<Item = &Reply> {
 }
 
 /// Returns how many replies to the latest request there are.
-pub(super) fn iterations(messages: &[Message]) -> u32 {
+pub fn iterations(messages: &[Message]) -> u32 {
     u32::try_from(replies(messages).count()).unwrap_or(u32::MAX)
 }
 
@@ -97,7 +113,6 @@ pub(super) fn batches(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tool::{ToolResult, ToolStatus};
 
     fn call(id: &str, name: &str) -> ToolCall {
         ToolCall { id: id.to_owned(), name: name.to_owned(), arguments: String::new() }

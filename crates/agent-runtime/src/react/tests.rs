@@ -285,8 +285,33 @@ async fn requests_that_make_no_sense_are_refused_and_leave_no_trace() {
     assert!(matches!(bench.run(&mut session, " \n").await, Err(RunError::EmptyRequest)));
     assert_eq!(session.messages(), []);
     assert!(matches!(bench.run(&mut session, "one").await, Err(RunError::Model { .. })));
-    assert!(matches!(bench.run(&mut session, "two").await, Err(RunError::Unanswered)));
     assert_eq!(session.messages().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_was_cut_off_does_not_stand_in_the_way_of_the_next() {
+    let reply = || calls(&[call("1", LIST_FILES, &json!({})), call("2", "hangs", &json!({}))]);
+    let model = Arc::new(Scripted::new([reply(), Err(ModelError::Cancelled), answer("done")]));
+    let mut bench = Bench::with_tools(Arc::clone(&model) as _, [hangs()]);
+    let mut session = open(&memory()).await;
+    let cancel = bench.cancel.clone();
+    let (run, ()) = tokio::join!(bench.run(&mut session, "one"), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        cancel.cancel();
+    });
+    assert_eq!(run.unwrap().outcome, Outcome::Cancelled);
+    bench.cancel = CancellationToken::new();
+    assert!(matches!(bench.run(&mut session, "two").await, Err(RunError::Model { .. })));
+    assert_eq!(bench.run(&mut session, "three").await.unwrap().outcome, answered("done"));
+    let asked = model.questions().pop().unwrap();
+    // Each call has its result, right after the reply, and a result is never made up as a success.
+    let results: Vec<(&str, ToolStatus)> =
+        results(&asked).iter().map(|result| (result.call_id.as_str(), result.status)).collect();
+    assert_eq!(results, [("1", ToolStatus::Failed), ("2", ToolStatus::Failed)]);
+    assert!(matches!(
+        asked[2..],
+        [Message::Assistant(_), Message::Tool(_), Message::Tool(_), Message::User(_), Message::User(_)]
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -586,6 +611,77 @@ async fn what_is_left_out_is_summed_up_where_somebody_can() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn later_runs_begin_at_the_summary_and_add_to_it() {
+    let talks = custom("talks", || async { Ok("x".repeat(4000)) });
+    let look = |id: usize| calls(&[call(&id.to_string(), "talks", &json!({}))]);
+    let replies = (0..6).flat_map(|run| (0..5).map(move |id| look(5 * run + id)).chain([answer("done")]));
+    let summariser = Arc::new(Scripted::new((0..40).map(|number| answer(&format!("summary {number}")))));
+    let mut bench = Bench::with_tools(Arc::new(Scripted::new(replies)), [talks]);
+    bench.agent.summariser = Some(Arc::clone(&summariser) as _);
+    bench.agent.options.window = WindowLimits { tokens_max: 12_000, tokens_kept: 8000 };
+    let store = memory();
+    let mut summed_up = Vec::new();
+    for _ in 0..6 {
+        let mut session = open(&store).await;
+        assert_eq!(bench.run(&mut session, "look").await.unwrap().outcome, answered("done"));
+        summed_up.push(session.summary().map_or(0, |summary| summary.messages));
+    }
+    assert!(summed_up.is_sorted(), "{summed_up:?}");
+    // Six runs of 5000 tokens each, of which 4000 go at a time.
+    let asked = summariser.questions();
+    assert!((4..=6).contains(&asked.len()), "{} summaries", asked.len());
+    for (number, question) in asked.iter().enumerate().skip(1) {
+        let text = question[1].texts().next().unwrap();
+        assert!(text.starts_with(&format!("Earlier: summary {}", number - 1)), "{text:.40}");
+        assert!(text.matches("Returned: ").count() <= 6, "what was summed up is not told again: {text:.400}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_that_are_too_much_together_are_shown_in_part() {
+    let talks = custom("talks", || async { Ok("x".repeat(60_000)) });
+    let seven: Vec<ToolCall> = (0..7).map(|id| call(&id.to_string(), "talks", &json!({}))).collect();
+    let model = Arc::new(Scripted::new([calls(&seven), answer("done"), answer("again")]));
+    let bench = Bench::with_tools(Arc::clone(&model) as _, [talks]);
+    let store = memory();
+    let mut session = open(&store).await;
+    assert_eq!(bench.run(&mut session, "look").await.unwrap().outcome, answered("done"));
+    assert!(results(session.messages()).iter().all(|result| result.text.len() == 60_000));
+    let asked = model.questions().pop().unwrap();
+    let shown = results(&asked);
+    assert_eq!(shown.len(), 7);
+    for result in shown {
+        assert!(
+            result.text.len() > 30_000 && result.text.contains("[cut: the first "),
+            "{}",
+            result.text.len()
+        );
+    }
+    assert_eq!(bench.run(&mut open(&store).await, "again").await.unwrap().outcome, answered("again"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_model_is_told_of_its_tools_counts() {
+    /// Tells what a real provider would: its tools are counted too.
+    struct Counting;
+    impl LanguageModel for Counting {
+        fn respond<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Reply, ModelError>> {
+            let messages: u64 = question.messages.iter().map(|message| crate::token::estimate(message)).sum();
+            let tools = crate::token::count_tools(&Estimate::default(), question.tools);
+            let usage = TokenUsage { input: messages + tools, output: 1 };
+            Box::pin(async move { Ok(Reply { usage, ..Reply::answer("done") }) })
+        }
+    }
+    let bench = Bench::new(Counting);
+    let mut session = open(&memory()).await;
+    let before = bench.agent.counter.count(&"x".repeat(40_000));
+    for _ in 0..8 {
+        bench.run(&mut session, "go").await.unwrap();
+    }
+    assert_eq!(bench.agent.counter.count(&"x".repeat(40_000)), before, "the estimate was right");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_that_has_used_up_its_budget_ends_and_takes_nothing_more() {
     let usage = TokenUsage { input: 900, output: 100 };
     let look = || Ok(Reply { calls: vec![call("", LIST_FILES, &json!({}))], usage, ..Reply::default() });
@@ -700,7 +796,7 @@ fn a_run_that_is_torn_anywhere_goes_on_in_the_next_process() {
     assert!(torn >= 5, "the run was torn in {torn} places");
 }
 
-/// A store whose disk is full after some appends.
+/// A store whose disk is full after some appends, and has no room for a snapshot at all.
 #[derive(Debug)]
 struct Filling {
     store: MemoryStore,
@@ -731,8 +827,8 @@ impl StateStore for Filling {
         self.store.wait(stream, after, patience)
     }
 
-    fn save_snapshot(&self, stream: &StreamName, snapshot: &Snapshot) -> Result<(), SnapshotError> {
-        self.store.save_snapshot(stream, snapshot)
+    fn save_snapshot(&self, _: &StreamName, _: &Snapshot) -> Result<(), SnapshotError> {
+        Err(SnapshotError::Store(StoreError::Full))
     }
 
     fn load_snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, StoreError> {
@@ -777,4 +873,31 @@ async fn nothing_is_acted_on_that_could_not_be_kept() {
         assert_eq!(bench.written().len(), usize::from(appends >= 4), "after {appends} appends");
         assert_eq!(open(&filling).await.messages(), session.messages());
     }
+}
+
+#[tokio::test]
+async fn messages_that_are_durable_are_so_without_a_snapshot() {
+    let store = MemoryStore::new(Arc::new(SystemClock));
+    let filling: Arc<dyn StateStore> = Arc::new(Filling { store, begins_left: Mutex::new(250) });
+    let mut session = open(&filling).await;
+    for number in 0..250 {
+        session.append(vec![Message::User(number.to_string())]).await.unwrap();
+    }
+    assert_eq!(open(&filling).await.messages().len(), 250);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_simulated_model_writes_back_no_file_that_it_has_seen_only_in_part() {
+    let long = "line\n".repeat(20_000);
+    let files = [("long.md", long.as_str()), ("windows.md", "one\r\ntwo\r\n")];
+    let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+    let mut bench = auditor(&memory());
+    let files = Arc::new(WorkingSet::new(BTreeMap::from(files)));
+    bench.agent.tools = Arc::new(Registry::new(tools(&files), ToolLimits::default()).unwrap());
+    bench.agent.model = Arc::new(Simulated::new(SimulatedProfile::default()));
+    let mut session = open(&memory()).await;
+    let run = bench.run(&mut session, "append long.md with end\nappend windows.md with end").await.unwrap();
+    assert!(matches!(&run.outcome, Outcome::Answered(text) if text.contains("too long")), "{run:?}");
+    let changes: Vec<Vec<u8>> = files.changes().into_values().collect();
+    assert_eq!(changes, [b"one\r\ntwo\r\nend\n".to_vec()]);
 }

@@ -73,6 +73,15 @@ pub enum SessionError {
         /// Where it is.
         found: Seq,
     },
+    /// The log is not as it was left: open the session again.
+    #[error("no snapshot of session `{session}` can be kept")]
+    Snapshot {
+        /// The session.
+        session: SessionName,
+        /// What the store says.
+        #[source]
+        source: SnapshotError,
+    },
     /// An entry is not one that this program can read.
     #[error("message {seq} of session `{session}` cannot be read: {reason}")]
     Unreadable {
@@ -164,7 +173,8 @@ impl Session {
     pub async fn append(&mut self, messages: Vec<Message>) -> Result<(), SessionError> {
         self.change(messages.into_iter().map(Change::Message).collect()).await?;
         if self.head.get() - self.snapshot_at.get() >= SNAPSHOT_EVERY {
-            self.save_snapshot(Compact::No).await?;
+            // The messages are durable. A snapshot only saves time: where none can be kept, the next message tries again.
+            let _ = self.save_snapshot(Compact::No).await;
         }
         Ok(())
     }
@@ -230,8 +240,8 @@ impl Session {
             match store.save_snapshot(&stream, &snapshot) {
                 Ok(()) => {}
                 Err(SnapshotError::Store(source)) => return Err(failed(source)),
-                Err(error @ SnapshotError::NoBoundary { .. }) => {
-                    unreachable!("the head of a session is the end of a segment: {error}")
+                Err(source @ SnapshotError::NoBoundary { .. }) => {
+                    return Err(SessionError::Snapshot { session: name.clone(), source });
                 }
             }
             if compact == Compact::Yes {

@@ -12,6 +12,7 @@ pub use estimate::{Estimate, estimate};
 pub use vocabulary::{Vocabulary, VocabularyName};
 
 use crate::model::Message;
+use crate::tool::ToolSpec;
 
 /// Tokens that a message takes beside its text: its role and where it ends.
 const FRAME_TOKENS: u64 = 4;
@@ -31,4 +32,14 @@ pub trait TokenCounter: Send + Sync + std::fmt::Debug + 'static {
 /// Returns how many tokens a message is, its frame included.
 pub fn count_message(counter: &dyn TokenCounter, message: &Message) -> u64 {
     message.texts().map(|text| counter.count(text)).sum::<u64>() + FRAME_TOKENS
+}
+
+/// Returns how many tokens a model is told of its tools, about: each provider has a form of its own for them.
+pub fn count_tools(counter: &dyn TokenCounter, tools: &[ToolSpec]) -> u64 {
+    let of_tool = |tool: &ToolSpec| {
+        let schema = tool.arguments.to_json().to_string();
+        [&tool.name, &tool.description, &schema].map(|text| counter.count(text)).iter().sum::<u64>()
+            + FRAME_TOKENS
+    };
+    tools.iter().map(of_tool).sum()
 }

@@ -10,7 +10,7 @@ pub mod mcp;
 mod record;
 mod registry;
 mod schema;
-mod text;
+pub(crate) mod text;
 
 pub use call::{Access, Tool, ToolCall, ToolError, ToolResult, ToolSpec, ToolStatus};
 #[cfg(feature = "mcp")]

@@ -3,6 +3,9 @@
 
 use crate::planted::{self, Bug};
 
+/// How the note begins that stands for what is missing.
+pub(crate) const CUT: &str = "[cut: the first ";
+
 /// Returns the text with its control characters written out, cut after so many bytes, with a note of how much is missing.
 pub(super) fn presentable(text: String, bytes_max: usize) -> String {
     // Cut first: what is cut off need not be looked at, and what is written out becomes at most ten times as long.
@@ -11,8 +14,11 @@ pub(super) fn presentable(text: String, bytes_max: usize) -> String {
         return text;
     }
     let mut shown = String::with_capacity(text.len() + 64);
-    for character in text.chars() {
-        if is_acted_on(character) {
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        // Both characters together are the end of a line.
+        let ends_line = character == '\r' && characters.peek() == Some(&'\n');
+        if is_acted_on(character) && !ends_line {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
@@ -42,8 +48,13 @@ pub(super) fn cut(mut text: String, bytes_max: usize) -> String {
     let kept = (0..=bytes_max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
     text.truncate(kept);
     text.shrink_to_fit();
-    text.push_str(&format!("\n[cut: the first {kept} of {bytes} bytes]"));
+    text.push_str(&format!("\n{CUT}{kept} of {bytes} bytes]"));
     text
+}
+
+/// Returns whether a text that is shown to a model says at its end that it is not all there is.
+pub(crate) fn is_cut(text: &str) -> bool {
+    text.lines().next_back().is_some_and(|line| line.starts_with(CUT))
 }
 
 #[cfg(test)]
@@ -52,8 +63,8 @@ mod tests {
 
     #[test]
     fn what_would_be_acted_on_is_written_out() {
-        let shown = presentable("a\u{1b}[2J\tb\r\nß\u{202e}\u{0}\u{9b}日".to_owned(), 1000);
-        assert_eq!(shown, "a\\u{1b}[2J\tb\\r\nß\\u{202e}\\u{0}\\u{9b}日");
+        let shown = presentable("a\u{1b}[2J\tb\r\n\rß\u{202e}\u{0}\u{9b}日".to_owned(), 1000);
+        assert_eq!(shown, "a\\u{1b}[2J\tb\r\n\\rß\\u{202e}\\u{0}\\u{9b}日");
         let plain = "one\ntwo".to_owned();
         assert_eq!(presentable(plain.clone(), 1000), plain);
     }
@@ -63,5 +74,6 @@ mod tests {
         let shown = presentable("\u{1b}".repeat(10 << 20), 1000);
         assert!(shown.len() < 1100, "{}", shown.len());
         assert_eq!(cut("ééé".to_owned(), 3), "é\n[cut: the first 2 of 6 bytes]");
+        assert!(is_cut(&cut("ééé".to_owned(), 3)) && !is_cut("ééé\n"));
     }
 }

@@ -13,6 +13,9 @@ use crate::tool::ToolStatus;
 /// What stands in for a request where a conversation that was cut begins with a reply.
 const LEFT_OUT: &str = "(Earlier parts of the conversation are left out.)";
 
+/// Why the model stopped, where it was not done.
+const CUT_OFF: [&str; 2] = ["max_tokens", "model_context_window_exceeded"];
+
 /// Returns what is sent.
 pub(super) fn body(settings: &HttpSettings, question: &Question<'_>) -> Value {
     let mut system: Vec<&str> = Vec::new();
@@ -93,6 +96,7 @@ pub(super) struct Messages {
     text: String,
     calls: CallPieces,
     usage: TokenUsage,
+    is_cut_off: bool,
 }
 
 impl Reading for Messages {
@@ -107,6 +111,7 @@ impl Reading for Messages {
             }
             "content_block_delta" => return self.take_delta(&json),
             "message_delta" => {
+                self.is_cut_off |= CUT_OFF.contains(&text_at(&json, "/delta/stop_reason"));
                 self.usage.output = number_at(&json, "/usage/output_tokens").unwrap_or(self.usage.output);
             }
             "message_stop" => return Ok(Progress::Done),
@@ -118,6 +123,9 @@ impl Reading for Messages {
     }
 
     fn reply(&mut self) -> Result<Reply, ModelError> {
+        if self.is_cut_off {
+            return Err(ModelError::CutOff);
+        }
         let (text, calls) = (std::mem::take(&mut self.text), self.calls.finish());
         if text.is_empty() && calls.is_empty() {
             return Err(garbled("there is nothing in it"));

@@ -1,7 +1,7 @@
 //! Models over HTTP: Anthropic Messages, and chat completions as OpenAI and many others have them; both stream.
 //!
-//! A key is read from the environment and goes into one header. No error, event or text for people holds it, even where a
-//! server sends it back.
+//! A key is read from the environment and goes into one header. No error holds it, even where a server sends it back. What
+//! a model replies is handed on as it is.
 
 mod anthropic;
 mod key;
@@ -234,7 +234,7 @@ impl HttpModel {
         match error {
             ModelError::Unavailable { reason } => unavailable(self.in_a_line(&reason)),
             ModelError::Rejected { reason } => ModelError::Rejected { reason: self.in_a_line(&reason) },
-            error @ (ModelError::Overloaded { .. } | ModelError::Cancelled) => error,
+            error @ (ModelError::Overloaded { .. } | ModelError::CutOff | ModelError::Cancelled) => error,
         }
     }
 }

@@ -12,6 +12,9 @@ use crate::model::{Message, ModelError, Question, Reply, TokenUsage};
 /// What ends a stream.
 const DONE: &str = "[DONE]";
 
+/// Why the model stopped, where it was not done.
+const CUT_OFF: &str = "length";
+
 /// Returns what is sent.
 pub(super) fn body(settings: &HttpSettings, question: &Question<'_>) -> Value {
     let messages: Vec<Value> = question.messages.iter().map(|message| message_json(message)).collect();
@@ -71,6 +74,7 @@ pub(super) struct Completion {
     calls: CallPieces,
     usage: TokenUsage,
     has_finished: bool,
+    is_cut_off: bool,
 }
 
 impl Reading for Completion {
@@ -91,7 +95,9 @@ impl Reading for Completion {
         {
             self.usage = TokenUsage { input, output };
         }
-        self.has_finished |= !text_at(&json, "/choices/0/finish_reason").is_empty();
+        let finish_reason = text_at(&json, "/choices/0/finish_reason");
+        self.has_finished |= !finish_reason.is_empty();
+        self.is_cut_off |= finish_reason == CUT_OFF;
         for piece in
             json.pointer("/choices/0/delta/tool_calls").and_then(Value::as_array).into_iter().flatten()
         {
@@ -107,6 +113,9 @@ impl Reading for Completion {
     }
 
     fn reply(&mut self) -> Result<Reply, ModelError> {
+        if self.is_cut_off {
+            return Err(ModelError::CutOff);
+        }
         let (text, calls) = (std::mem::take(&mut self.text), self.calls.finish());
         if text.is_empty() && calls.is_empty() {
             return Err(garbled("there is nothing in it"));

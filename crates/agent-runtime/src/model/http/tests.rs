@@ -288,6 +288,34 @@ async fn errors_within_a_stream_are_told_for_what_they_are() {
 }
 
 #[tokio::test]
+async fn a_reply_that_was_cut_off_is_no_answer() {
+    let delta = |delta: Value| json!({ "type": "content_block_delta", "index": 0, "delta": delta });
+    let anthropic = |reason: &str| {
+        anthropic_events(&[
+            json!({ "type": "message_start", "message": {} }),
+            delta(json!({ "type": "text_delta", "text": "half an ans" })),
+            json!({ "type": "message_delta", "delta": { "stop_reason": reason } }),
+            json!({ "type": "message_stop" }),
+        ])
+    };
+    let openai = |reason: &str| {
+        let delta = json!({ "content": "half an ans" });
+        openai_events(&[json!({ "choices": [{ "index": 0, "delta": delta, "finish_reason": reason }] })])
+    };
+    for (dialect, body, is_cut_off) in [
+        (Dialect::Anthropic, anthropic("max_tokens"), true),
+        (Dialect::Anthropic, anthropic("end_turn"), false),
+        (Dialect::OpenAi, openai("length"), true),
+        (Dialect::OpenAi, openai("stop"), false),
+    ] {
+        let server = Server::begin(vec![stream(&body, 1000)]).await;
+        let outcome = ask(&server.model(dialect)).await.0;
+        let expected = if is_cut_off { Err(ModelError::CutOff) } else { Ok("half an ans".to_owned()) };
+        assert_eq!(outcome.map(|reply| reply.text), expected, "{dialect:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_key_goes_into_a_header_and_nowhere_else() {
     for dialect in BOTH {
         let body = json!({ "error": { "message": format!("bad key {KEY}") } }).to_string();

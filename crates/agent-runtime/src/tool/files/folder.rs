@@ -17,8 +17,10 @@ use crate::tool::files::{FileError, FilePath, Files};
 
 /// The largest file that is read.
 const FILE_BYTES_MAX: u64 = 8 << 20;
-/// The most files that are found below a folder.
+/// The most files that are looked through below a folder.
 const FILES_MAX: usize = 20_000;
+/// What of a mode says who may do what.
+const PERMISSIONS: u32 = 0o777;
 /// How deep folders are looked through.
 const DEPTH_MAX: usize = 64;
 
@@ -30,6 +32,7 @@ const FOLDER_FLAGS: OFlags =
 pub struct Folder {
     root: OwnedFd,
     written: AtomicU64,
+    files_max: usize,
 }
 
 impl Folder {
@@ -38,7 +41,7 @@ impl Folder {
         // The root itself is the caller's word and may be a link.
         let flags = FOLDER_FLAGS.difference(OFlags::NOFOLLOW);
         let root = rustix::fs::open(path, flags, Mode::empty())?;
-        Ok(Self { root, written: AtomicU64::new(0) })
+        Ok(Self { root, written: AtomicU64::new(0), files_max: FILES_MAX })
     }
 
     /// Returns the folder that a path lies in, opened; `None` if there is none.
@@ -120,12 +123,12 @@ impl Folder {
         let mut entries = self.entries(folder)?;
         entries.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         for (name, kind) in entries {
-            if found.len() >= FILES_MAX {
-                return Ok(());
-            }
             let joined = folder.map_or_else(|| name.clone(), |folder| format!("{folder}/{name}"));
             let Ok(path) = FilePath::new(&joined) else { continue };
             match kind {
+                FileType::RegularFile if found.len() == self.files_max => {
+                    return Err(FileError::TooMany { files_max: self.files_max });
+                }
                 FileType::RegularFile => found.push(path),
                 FileType::Directory if depth < DEPTH_MAX => self.collect(Some(&path), depth + 1, found)?,
                 _ => {}
@@ -179,22 +182,25 @@ impl Files for Folder {
     fn write(&self, path: &FilePath, content: Vec<u8>) -> Result<(), FileError> {
         let parent = self.parent(path, Missing::Make)?.ok_or_else(|| system(path, Errno::NOENT))?;
         let name = name_of(path);
-        match rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+        let replaced = match rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
-                FileType::RegularFile => {}
+                FileType::RegularFile => Some(Mode::from_raw_mode(stat.st_mode & PERMISSIONS)),
                 FileType::Directory => return Err(FileError::IsFolder { path: path.clone() }),
                 _ => return Err(FileError::NotAFile { path: path.clone() }),
             },
-            Err(Errno::NOENT) => {}
+            Err(Errno::NOENT) => None,
             Err(errno) => return Err(system(path, errno)),
-        }
+        };
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let temporary = format!(".{}-{number}.part", std::process::id());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&parent, &temporary, flags, Mode::from_raw_mode(0o666))
             .map_err(|errno| system(path, errno))?;
-        let written = File::from(file)
-            .write_all(&content)
+        // A program stays one, and what only its owner may read stays so.
+        let kept = replaced.map_or(Ok(()), |mode| rustix::fs::fchmod(&file, mode));
+        let written = kept
+            .map_err(io::Error::from)
+            .and_then(|()| File::from(file).write_all(&content))
             .and_then(|()| Ok(rustix::fs::renameat(&parent, &temporary, &parent, name)?));
         written.map_err(|source| {
             // What is left behind is only half a file; nothing more can be done where it cannot be removed.
@@ -284,6 +290,30 @@ mod tests {
         let refused = |text| files.write(&path(text), Vec::new()).unwrap_err().to_string();
         assert_eq!(refused("b/c"), "`b/c` is a folder");
         assert_eq!(refused("b/c/d/e"), "`b/c/d/e` cannot be: `b/c/d` is a file");
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let Place { files, inside, _folder, .. } = place();
+        for mode in [0o755, 0o600, 0o444] {
+            fs::set_permissions(inside.join("a.txt"), fs::Permissions::from_mode(mode)).unwrap();
+            files.write(&path("a.txt"), b"new".to_vec()).unwrap();
+            assert_eq!(fs::metadata(inside.join("a.txt")).unwrap().permissions().mode() & 0o777, mode);
+        }
+    }
+
+    #[test]
+    fn more_files_than_are_looked_through_are_told() {
+        let Place { mut files, inside, _folder, .. } = place();
+        files.files_max = 3;
+        for name in ["b", "c"] {
+            fs::write(inside.join(name), "").unwrap();
+        }
+        assert_eq!(files.all(None).unwrap().len(), 3);
+        fs::write(inside.join("d"), "").unwrap();
+        let told = files.all(None).unwrap_err().to_string();
+        assert_eq!(told, "there are more than 3 files: name a folder that holds fewer");
     }
 
     #[test]

@@ -17,7 +17,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 /// Files below a root. No path leads out of it.
-///
 pub trait Files: Send + Sync + fmt::Debug + 'static {
     /// Returns whether the other methods wait for a disk; they are then called where that holds up nobody.
     fn blocks(&self) -> bool;
@@ -67,6 +66,12 @@ pub enum FileError {
         bytes: u64,
         /// The largest size.
         bytes_max: u64,
+    },
+    /// There are more files than are looked through.
+    #[error("there are more than {files_max} files: name a folder that holds fewer")]
+    TooMany {
+        /// How many are.
+        files_max: usize,
     },
     /// The files to begin from could not be read.
     #[error("the files could not be read")]

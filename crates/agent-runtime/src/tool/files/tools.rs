@@ -132,14 +132,14 @@ impl Tool for FileTool {
     fn call(
         &self,
         arguments: Arguments,
-        _cancel: CancellationToken,
+        cancel: CancellationToken,
     ) -> BoxFuture<'_, Result<String, ToolError>> {
         let (operation, files) = (self.operation, Arc::clone(&self.files));
         let work = move || match operation {
             Operation::Read => read(&*files, &arguments),
             Operation::Write => write(&*files, &arguments),
             Operation::List => list(&*files, &arguments),
-            Operation::Search => search(&*files, &arguments),
+            Operation::Search => search(&*files, &arguments, &cancel),
         };
         Box::pin(async move {
             if !self.files.blocks() {
@@ -174,7 +174,8 @@ fn write(files: &dyn Files, arguments: &Arguments) -> Result<String, ToolError> 
     Ok(format!("wrote {bytes} bytes to `{path}`"))
 }
 
-fn search(files: &dyn Files, arguments: &Arguments) -> Result<String, ToolError> {
+/// Looks through the files one after the other, and no further once it is cancelled: nobody waits for the rest.
+fn search(files: &dyn Files, arguments: &Arguments, cancel: &CancellationToken) -> Result<String, ToolError> {
     let any_case = arguments.boolean("any_case") == Some(true);
     let folded = |text: &str| if any_case { text.to_lowercase() } else { text.to_owned() };
     let wanted = folded(arguments.text("text").expect("the schema requires it"));
@@ -183,6 +184,9 @@ fn search(files: &dyn Files, arguments: &Arguments) -> Result<String, ToolError>
     }
     let mut matches = Vec::new();
     for path in files.all(folder_of(arguments)?.as_ref()).map_err(in_words)? {
+        if cancel.is_cancelled() {
+            return Err(ToolError::Failed("the search was stopped".to_owned()));
+        }
         // What cannot be read, or is no text, holds no line.
         let Ok(Some(content)) = files.read(&path) else { continue };
         let Ok(text) = String::from_utf8(content) else { continue };

@@ -111,6 +111,12 @@ impl<'a> Chat<'a> {
         while let Some(line) = input.next().await {
             match line {
                 Line::Request(text) => self.answer(Some(text)).await?,
+                Line::Pin(_) if react::is_unanswered(self.session.messages()) => {
+                    // Between a call and its result nothing else can stand.
+                    self.terminal.note(format!(
+                        "{WARN}the last request is not answered yet: ask again, then pin{WARN:#}"
+                    ));
+                }
                 Line::Pin(fact) => {
                     self.session.append(vec![Message::Fact(fact)]).await.map_err(session_error)?;
                     self.terminal.note(format!("{DIM}pinned{DIM:#}"));
@@ -205,7 +211,7 @@ impl<'a> Chat<'a> {
         let run = match run {
             Ok(run) => run,
             Err(RunError::Session(error)) => return Err(session_error(error)),
-            // It was shown already, and the next request, or the next start, goes on.
+            // The event that told it was shown. The next start goes on with the request; another request leaves it.
             Err(_) => return Ok(()),
         };
         if self.args.json {
@@ -349,6 +355,7 @@ pub(crate) fn session_error(error: SessionError) -> CliError {
         SessionError::Store { .. }
         | SessionError::InDoubt { .. }
         | SessionError::Moved { .. }
+        | SessionError::Snapshot { .. }
         | SessionError::Unreadable { .. }
         | SessionError::ShuttingDown { .. } => ErrorKind::Store,
     };
