@@ -121,7 +121,11 @@ fn over_http(args: &ModelArgs, dialect: &str, name: &str) -> Result<ModelAndCoun
     use agent_runtime::token::{Vocabulary, VocabularyName};
     let (dialect, counter): (_, Arc<dyn TokenCounter>) = match dialect {
         "anthropic" => (Dialect::Anthropic, Arc::new(Estimate::default())),
-        _ => (Dialect::OpenAi, Arc::new(Vocabulary::in_background(VocabularyName::O200k))),
+        _ => match VocabularyName::of_model(name) {
+            Some(vocabulary) => (Dialect::OpenAi, Arc::new(Vocabulary::in_background(vocabulary))),
+            // A server of another kind speaks the dialect, too: what its models count is not known.
+            None => (Dialect::OpenAi, Arc::new(Estimate::default())),
+        },
     };
     let mut settings = HttpSettings::new(dialect, name);
     if let Some(endpoint) = &args.endpoint {

@@ -33,6 +33,7 @@ use state_store::StateStore;
 
 use crate::agents::Simulation;
 use crate::cli::ModelArgs;
+use crate::command::skills;
 use crate::error::CliError;
 use crate::models::{Kind, Models};
 use crate::session::ATTEMPT_TIME;
@@ -66,7 +67,7 @@ impl ReactAgent {
         args: &ModelArgs,
         simulation: Simulation,
     ) -> Result<Self, CliError> {
-        let catalogue = Arc::new(Catalogue::load(&args.skills));
+        let catalogue = Arc::new(skills::named(&args.skills)?);
         let budget = Budget { tokens_max: args.tokens_max.unwrap_or(u64::MAX), ..Budget::default() };
         let options = Options { seed: simulation.seed, budget, time_max: ATTEMPT_TIME, ..Options::default() };
         let pace = Pace::of(args, simulation);

@@ -7,14 +7,17 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use serde_json::Value;
-use state_store::{Random, SqliteStore, SystemClock};
+use state_store::{Entry, Random, Seq, SqliteStore, StateStore, StreamName, SystemClock};
 use super_planner::agent_runtime::model::Message;
 use super_planner::agent_runtime::session::{Session, SessionName};
 
 fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_super-planner"));
     program.env_clear().env("HOME", folder).env("PATH", "/usr/bin:/bin").current_dir(folder);
-    program.args(["chat", "--state", "state.db", "--seed", "5", "--latency", "1ms"]).args(arguments);
+    program.args(["chat", "--state", "state.db", "--seed", "5"]).args(arguments);
+    if !arguments.contains(&"--latency") {
+        program.args(["--latency", "1ms"]);
+    }
     program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     program
 }
@@ -75,18 +78,19 @@ fn a_session_goes_on_and_its_tools_work_on_a_folder() {
 #[test]
 fn after_an_interruption_the_next_request_is_answered() {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = program(folder.path(), &["--latency", "2s"]).spawn().unwrap();
+    let mut child = program(folder.path(), &["--latency", "3s", "--update-every", "10ms"]).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     writeln!(stdin, "read a.txt").unwrap();
-    while messages(folder.path(), "chat").len() < 2 {
-        std::thread::yield_now();
-    }
+    // A tool has returned: for three seconds the model thinks about what to say to that.
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(told.any(|line| line.contains("read_file: Failed")));
     let process = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
     writeln!(stdin, "/pin the key is 7\nlist .\n/pin the lock is 8").unwrap();
     drop(stdin);
+    let err = told.collect::<Vec<_>>().join("\n");
     let told = child.wait_with_output().unwrap();
-    let (out, err) = (text(&told.stdout), text(&told.stderr));
+    let out = text(&told.stdout);
     assert_eq!(told.status.code(), Some(0), "{err}");
     assert!(err.contains("cancelled") && err.contains("the last request is not answered yet"), "{err}");
     assert!(out.contains("Done: 1 calls of tools succeeded."), "{out}\n{err}");
@@ -132,6 +136,23 @@ fn sessions_are_listed_exported_and_put_away() {
 }
 
 #[test]
+fn a_session_that_cannot_be_read_does_not_hide_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    talk(folder.path(), &["--session", "one"], "hello\n");
+    {
+        let store = SqliteStore::open(&folder.path().join("state.db"), Arc::new(SystemClock)).unwrap();
+        let stream = StreamName::new("sessions/broken").unwrap();
+        let entry = Entry { kind: 999, version: 1, body: Vec::new() };
+        store.begin(&stream, Seq::START).unwrap().commit(vec![entry]).unwrap();
+    }
+    let told = sessions(folder.path(), &["list"]);
+    assert_eq!(told.status.code(), Some(0));
+    let (out, err) = (text(&told.stdout), text(&told.stderr));
+    assert!(out.contains("one") && out.contains("broken") && out.contains("unreadable"), "{out}");
+    assert!(err.contains("message 1 of session `broken` cannot be read"), "{err}");
+}
+
+#[test]
 fn answers_are_told_as_json_lines() {
     let folder = tempfile::tempdir().unwrap();
     let told = talk(folder.path(), &["--json"], "hello\nlist .\n");
@@ -157,6 +178,9 @@ fn what_is_not_there_is_told_before_anything_is_typed() {
         assert_eq!(output.status.code(), Some(2));
         assert!(text(&output.stderr).contains(told), "{}", text(&output.stderr));
     }
+    let output = talk(folder.path(), &["--skills", "nowhere"], "hello\n");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("there are no skills in nowhere"), "{}", text(&output.stderr));
     // `true` ends before it has said anything.
     let output = talk(folder.path(), &["--mcp", "t=true"], "");
     let told = if cfg!(feature = "mcp") { "an MCP server cannot be used" } else { "was built without MCP" };
@@ -177,12 +201,14 @@ fn talk_and_kill(folder: &Path, first: usize, answers: usize, moment: u64) -> us
             }
         }
     });
-    let mut acknowledged = 0;
+    let (mut acknowledged, mut told) = (0, 0);
     for line in stdout.lines().take(answers) {
+        told += 1;
         let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
         assert_eq!(line["outcome"], "answered");
         acknowledged = usize::try_from(line["messages"].as_u64().unwrap()).unwrap();
     }
+    assert_eq!(told, answers, "the program ended by itself");
     // Anywhere between two answers: as long as the process takes for a little work of the same kind.
     let spin = (0..moment * 20_000).fold(0_u64, |sum, number| std::hint::black_box(sum ^ number));
     std::hint::black_box(spin);

@@ -9,13 +9,15 @@ use tokio_util::sync::CancellationToken;
 use crate::BoxFuture;
 use crate::model::Message;
 use crate::skill::{Catalogue, Skill, SkillCache, SkillError};
-use crate::tool::files::FilePath;
+use crate::tool::files::{FilePath, from_line};
 use crate::tool::{Access, Arguments, Kind, Schema, Tool, ToolError, ToolSpec, ToolStatus};
 
 /// The name of the tool that activates a skill. What it returns stays in sight of the model for good.
 pub const ACTIVATE_SKILL: &str = "activate_skill";
 /// The name of the tool that reads a file of a skill.
 pub const READ_SKILL_FILE: &str = "read_skill_file";
+/// The bytes of a skill's text that a model gets to see: instructions that end in the middle are worse than long ones.
+const ACTIVATION_BYTES_MAX: usize = 256 * 1024;
 
 /// The tools of one session; they remember which skills it has activated.
 #[derive(Debug)]
@@ -30,6 +32,11 @@ impl SkillTools {
     pub fn new(catalogue: Arc<Catalogue>, cache: Arc<SkillCache>, messages: &[Message]) -> Arc<Self> {
         let active = Mutex::new(activated(messages));
         Arc::new(Self { catalogue, cache, active })
+    }
+
+    /// Takes the conversation as it is now: a skill is active if its text stands in it, and no other one is.
+    pub fn follow(&self, messages: &[Message]) {
+        *self.active.lock().unwrap_or_else(PoisonError::into_inner) = activated(messages);
     }
 
     /// Returns the tools: none where there are no skills.
@@ -99,13 +106,22 @@ impl Tool for SkillTool {
             Operation::Read => ToolSpec {
                 name: READ_SKILL_FILE.to_owned(),
                 description: "Returns a file of a skill.".to_owned(),
-                arguments: named.required("path", Kind::Text, "Its path in the folder of the skill."),
+                arguments: named
+                    .required("path", Kind::Text, "Its path in the folder of the skill.")
+                    .optional("from_line", Kind::Integer, "The number of the first line to return, from 1."),
             },
         }
     }
 
     fn access(&self) -> Access {
         Access::Reads
+    }
+
+    fn output_bytes_max(&self) -> Option<usize> {
+        match self.operation {
+            Operation::Activate => Some(ACTIVATION_BYTES_MAX),
+            Operation::Read => None,
+        }
     }
 
     fn call(
@@ -123,7 +139,11 @@ impl Tool for SkillTool {
                     let path = arguments.text("path").expect("the schema requires it");
                     let path =
                         FilePath::new(path).map_err(|invalid| ToolError::Failed(invalid.to_string()))?;
-                    skills.read(skill, &path)
+                    let text = skills.read(skill, &path);
+                    return from_line(
+                        text.map_err(|error| ToolError::Failed(error.to_string()))?,
+                        &arguments,
+                    );
                 }
             };
             done.map_err(|error| ToolError::Failed(error.to_string()))
@@ -184,6 +204,36 @@ mod tests {
         assert!(call(&tools, ACTIVATE_SKILL, activate).await.text.contains("is active already"));
         let none = SkillTools::new(Arc::new(Catalogue::default()), cache, &[]);
         assert_eq!(none.tools().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_long_skill_is_shown_whole_and_a_long_file_in_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalogue = catalogue(folder.path());
+        let body: String = (0..11_000).map(|line| format!("rule {line}\n")).collect();
+        assert!(body.len() > 100_000);
+        let text = format!("---\nname: a\ndescription: b\n---\n{body}");
+        std::fs::write(folder.path().join("a/SKILL.md"), text).unwrap();
+        std::fs::write(folder.path().join("a/more.md"), &body).unwrap();
+        let tools = SkillTools::new(catalogue, Arc::default(), &[]);
+        let shown = call(&tools, ACTIVATE_SKILL, json!({ "name": "a" })).await.text;
+        assert!(shown.contains("rule 10999\n") && !shown.contains("[cut:"));
+        let read = async |from_line: u64| {
+            let arguments = json!({ "name": "a", "path": "more.md", "from_line": from_line });
+            call(&tools, READ_SKILL_FILE, arguments).await.text
+        };
+        assert!(read(1).await.contains("[cut: the first "));
+        assert_eq!(read(10_999).await, "rule 10998\nrule 10999\n");
+    }
+
+    #[tokio::test]
+    async fn a_skill_whose_text_was_not_kept_is_shown_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let tools = SkillTools::new(catalogue(folder.path()), Arc::default(), &[]);
+        for _ in 0..2 {
+            assert!(call(&tools, ACTIVATE_SKILL, json!({ "name": "a" })).await.text.contains("Do it."));
+            tools.follow(&[]);
+        }
     }
 
     #[tokio::test]

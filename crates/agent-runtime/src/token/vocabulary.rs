@@ -16,6 +16,25 @@ pub enum VocabularyName {
 }
 
 impl VocabularyName {
+    /// Returns the vocabulary of a model of OpenAI, `None` where it is not published for that name.
+    pub fn of_model(model: &str) -> Option<Self> {
+        const NAMES: [(&str, VocabularyName); 9] = [
+            ("gpt-4o", VocabularyName::O200k),
+            ("gpt-4.1", VocabularyName::O200k),
+            ("chatgpt-4o", VocabularyName::O200k),
+            ("gpt-5", VocabularyName::O200k),
+            ("o1", VocabularyName::O200k),
+            ("o3", VocabularyName::O200k),
+            ("o4-mini", VocabularyName::O200k),
+            ("gpt-4", VocabularyName::Cl100k),
+            ("gpt-3.5-turbo", VocabularyName::Cl100k),
+        ];
+        let is_of = |family: &str| {
+            model.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        NAMES.into_iter().find(|(family, _)| is_of(family)).map(|(_, name)| name)
+    }
+
     /// Returns the name under which it is published.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -109,6 +128,23 @@ mod tests {
             let counter = Vocabulary::now(name);
             assert!(counter.is_exact());
             assert_eq!(counter.count(text), tokens, "{text} in {}", name.as_str());
+        }
+    }
+
+    #[test]
+    fn only_models_whose_vocabulary_is_published_have_one() {
+        for (model, name) in [
+            ("gpt-4o", Some(VocabularyName::O200k)),
+            ("gpt-4o-mini-2024-07-18", Some(VocabularyName::O200k)),
+            ("gpt-4.1-nano", Some(VocabularyName::O200k)),
+            ("gpt-4-turbo", Some(VocabularyName::Cl100k)),
+            ("o3-mini", Some(VocabularyName::O200k)),
+            ("gpt-4.5", None),
+            ("o32", None),
+            ("llama-3.3-70b", None),
+            ("", None),
+        ] {
+            assert_eq!(VocabularyName::of_model(model), name, "{model}");
         }
     }
 

@@ -13,6 +13,11 @@ pub trait Tool: Send + Sync + 'static {
     /// Returns what a call does to the world. The same each time.
     fn access(&self) -> Access;
 
+    /// Returns the bytes of its output that the model gets to see, where they are others than those of all tools.
+    fn output_bytes_max(&self) -> Option<usize> {
+        None
+    }
+
     /// Does it, and returns what the model is to see.
     ///
     /// The arguments keep to the schema of the spec and are otherwise whatever a model makes up. An error is shown to the

@@ -4,12 +4,13 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::BoxFuture;
 use crate::tool::{Access, Arguments, Kind, Schema, Tool, ToolError, ToolSpec};
@@ -64,14 +65,17 @@ impl Commands {
             .map_err(|error| ToolError::Failed(format!("{program:?} cannot be run: {error}")))?;
         let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).map(Group);
         let (out, err) = (child.stdout.take(), child.stderr.take());
-        let tails = tokio::spawn(both_tails(out, err, self.output_bytes_max));
+        let tails = [Tail::new(self.output_bytes_max), Tail::new(self.output_bytes_max)];
+        let [of_out, of_err] = tails.clone();
+        let reading = AbortOnDropHandle::new(tokio::spawn(async move {
+            tokio::join!(of_out.read(out), of_err.read(err));
+        }));
         let ended = tokio::time::timeout(self.time_max, child.wait()).await;
         // Also after a good end: nobody looks after what it has left running.
         drop(group);
-        let output = match tokio::time::timeout(OUTPUT_GRACE, tails).await {
-            Ok(Ok(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
-            _ => String::new(),
-        };
+        // A child that has left the group may hold the streams open: what was said until now is told.
+        let _ = tokio::time::timeout(OUTPUT_GRACE, reading).await;
+        let output = String::from_utf8_lossy(&tails.map(|tail| tail.so_far()).concat()).into_owned();
         match ended {
             Ok(Ok(status)) if status.success() => Ok(output),
             Ok(Ok(status)) => Err(ToolError::Failed(format!("{status}\n{output}"))),
@@ -130,27 +134,36 @@ impl Drop for Group {
     }
 }
 
-async fn both_tails(
-    out: Option<impl AsyncRead + Unpin>,
-    err: Option<impl AsyncRead + Unpin>,
+/// The end of what a stream has said so far.
+#[derive(Clone)]
+struct Tail {
+    kept: Arc<Mutex<Vec<u8>>>,
     bytes_max: usize,
-) -> Vec<u8> {
-    let (out, err) = tokio::join!(tail(out, bytes_max), tail(err, bytes_max));
-    [out, err].concat()
 }
 
-/// Reads everything and keeps the end.
-async fn tail(stream: Option<impl AsyncRead + Unpin>, bytes_max: usize) -> Vec<u8> {
-    let Some(mut stream) = stream else { return Vec::new() };
-    let (mut kept, mut buffer) = (Vec::new(), vec![0; 8192]);
-    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-        kept.extend_from_slice(&buffer[..read]);
-        if kept.len() > 2 * bytes_max {
-            kept.drain(..kept.len() - bytes_max);
+impl Tail {
+    fn new(bytes_max: usize) -> Self {
+        Self { kept: Arc::default(), bytes_max }
+    }
+
+    /// Reads everything and keeps the end.
+    async fn read(self, stream: Option<impl AsyncRead + Unpin>) {
+        let Some(mut stream) = stream else { return };
+        let mut buffer = vec![0; 8192];
+        while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.extend_from_slice(&buffer[..read]);
+            if kept.len() > 2 * self.bytes_max {
+                let excess = kept.len() - self.bytes_max;
+                kept.drain(..excess);
+            }
         }
     }
-    let excess = kept.len().saturating_sub(bytes_max);
-    kept.split_off(excess)
+
+    fn so_far(&self) -> Vec<u8> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept[kept.len().saturating_sub(self.bytes_max)..].to_vec()
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +264,9 @@ mod tests {
         let result = call(noisy, &shell("yes | head -c 10000000; printf 'end\\033[2J'")).await;
         assert_eq!(result.status, ToolStatus::Succeeded);
         assert!(result.text.len() < 1100 && result.text.ends_with("end\\u{1b}[2J"), "{}", result.text);
+        // What a child leaves behind that holds the output does not take away what was said.
+        let result = call(commands(folder.path(), &["sh"]), &shell("echo said; setsid sleep 20 &")).await;
+        assert_eq!((result.status, result.text.as_str()), (ToolStatus::Succeeded, "said\n"));
         let secret = commands(folder.path(), &["env"]);
         let result = call(secret, &json!({ "program": "env" })).await;
         assert!(!result.text.contains("CARGO"), "{}", result.text);

@@ -18,7 +18,7 @@ use crate::tool::{Access, Arguments, Record, Tool, ToolCall, ToolError, ToolResu
 pub struct ToolLimits {
     /// The time after which it is stopped.
     pub time_max: Duration,
-    /// The bytes of its output that the model gets to see; the rest is cut off, and the model is told. Control characters
+    /// The bytes of its output that the model gets to see, where the tool says nothing else; the rest is cut off, and the model is told. Control characters
     /// are written out.
     pub output_bytes_max: usize,
     /// How often it is made again where it fails for the moment.
@@ -96,11 +96,13 @@ impl Registry {
     /// The tool runs as a task of its own, which is aborted when the call takes too long or is dropped. A tool that blocks
     /// its thread cannot be stopped.
     pub async fn call(&self, call: &ToolCall, cancel: &CancellationToken) -> ToolResult {
-        let (status, text) = match self.tools.get(&call.name) {
+        let tool = self.tools.get(&call.name);
+        let (status, text) = match tool {
             Some(registered) => registered.call(call, &self.limits, cancel).await,
             None => (ToolStatus::UnknownTool, format!("there is no tool {:?}", cut(call.name.clone(), 80))),
         };
-        let text = presentable(text, self.limits.output_bytes_max);
+        let own_bytes_max = tool.and_then(|registered| registered.tool.output_bytes_max());
+        let text = presentable(text, own_bytes_max.unwrap_or(self.limits.output_bytes_max));
         ToolResult { call_id: call.id.clone(), status, text }
     }
 }

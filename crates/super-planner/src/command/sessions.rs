@@ -15,7 +15,10 @@ use crate::escape::escaped;
 use crate::nearest::nearest;
 use crate::state_location::StateLocation;
 use crate::table::{Cell, Table};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, WARN};
+
+/// How a session stands that this program cannot read.
+const UNREADABLE: &str = "unreadable";
 
 /// Shows sessions, or puts them away.
 pub fn run(args: &SessionsArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
@@ -44,7 +47,18 @@ async fn list(
     let mut table = Table::new(["session", "stands", "messages", "tokens", "idle"].map(Cell::plain));
     let mut told = Vec::new();
     for name in Session::list(&**store)? {
-        let session = open(store, name).await?;
+        let session = match Session::open(Arc::clone(store), name.clone()).await {
+            Ok(session) => session,
+            // The others are listed all the same.
+            Err(error @ SessionError::Unreadable { .. }) => {
+                terminal.note(format!("{WARN}warning:{WARN:#} {}", escaped(&error.to_string())));
+                told.push(json!({ "name": name.as_str(), "standing": UNREADABLE }));
+                let none = || Cell::plain("");
+                table.row([Cell::plain(name.as_str()), Cell::plain(UNREADABLE), none(), none(), none()]);
+                continue;
+            }
+            Err(error) => return Err(session_error(error)),
+        };
         let (name, standing) = (session.name().as_str(), in_a_word(session.standing()));
         let (messages, usage) = (session.messages().len(), session.spent().usage);
         let idle = whole_seconds(session.idle(store.now()));

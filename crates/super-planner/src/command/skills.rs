@@ -27,6 +27,11 @@ pub fn run(args: &SkillsArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     }
 }
 
+/// Returns the skills of the folders that were named; it is an error where some were, and none has a skill.
+pub(crate) fn named(folders: &[std::path::PathBuf]) -> Result<Catalogue, CliError> {
+    if folders.is_empty() { Ok(Catalogue::default()) } else { load(folders) }
+}
+
 fn load(folders: &[std::path::PathBuf]) -> Result<Catalogue, CliError> {
     let catalogue = Catalogue::load(folders);
     if catalogue.skills().len() == 0 {

@@ -10,6 +10,7 @@ mod working_set;
 
 pub use folder::Folder;
 pub use path::{FilePath, InvalidFilePath};
+pub(crate) use tools::from_line;
 pub use tools::{LIST_FILES, READ_FILE, SEARCH_FILES, WRITE_FILE, tools};
 pub use working_set::{FileSource, SourceError, WorkingSet};
 

@@ -158,6 +158,11 @@ fn read(files: &dyn Files, arguments: &Arguments) -> Result<String, ToolError> {
     let text = String::from_utf8(content).map_err(|error| {
         ToolError::Failed(format!("`{path}` is not text ({} bytes)", error.as_bytes().len()))
     })?;
+    from_line(text, arguments)
+}
+
+/// Returns the text from the line on that the arguments name, all of it where they name none.
+pub(crate) fn from_line(text: String, arguments: &Arguments) -> Result<String, ToolError> {
     let skipped = match arguments.integer("from_line") {
         None => return Ok(text),
         Some(line) => usize::try_from(line.saturating_sub(1))

@@ -23,6 +23,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ChatArgs;
+use crate::command::skills;
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
@@ -66,6 +67,7 @@ struct Chat<'a> {
     agent: ReAct,
     catalogue: Arc<Catalogue>,
     cache: Arc<SkillCache>,
+    skills: Arc<SkillTools>,
     experience: Experience,
 }
 
@@ -77,12 +79,13 @@ impl<'a> Chat<'a> {
         seed: u64,
         terminal: &'a Terminal,
     ) -> Result<Self, CliError> {
-        let catalogue = Arc::new(Catalogue::load(&args.model.skills));
+        let catalogue = Arc::new(skills::named(&args.model.skills)?);
         for warning in catalogue.warnings() {
             terminal.note(format!("{WARN}warning:{WARN:#} {}", escaped(&warning.to_string())));
         }
         let cache = Arc::new(SkillCache::default());
-        let registry = registry(args, &session, servers, &catalogue, &cache)?;
+        let skills = SkillTools::new(Arc::clone(&catalogue), Arc::clone(&cache), session.messages());
+        let registry = registry(args, &session, servers, &skills)?;
         let models = Models::choose(&args.model, ProviderLimits::default())?;
         let simulation = SimulatedProfile {
             seed,
@@ -98,7 +101,16 @@ impl<'a> Chat<'a> {
             summariser: args.model.summarise.then(|| Arc::clone(&model)),
             ..ReAct::new(model, registry)
         };
-        Ok(Self { args, terminal, session, agent, catalogue, cache, experience: Experience::default() })
+        Ok(Self {
+            args,
+            terminal,
+            session,
+            agent,
+            catalogue,
+            cache,
+            skills,
+            experience: Experience::default(),
+        })
     }
 
     async fn talk(mut self) -> Result<Exit, CliError> {
@@ -154,6 +166,8 @@ impl<'a> Chat<'a> {
 
     /// Answers a request, or the one that is open, and shows how.
     async fn answer(&mut self, text: Option<String>) -> Result<(), CliError> {
+        // An activation that was cut off is not in the conversation.
+        self.skills.follow(self.session.messages());
         let (events, receiver) = channel(EVENTS_KEPT);
         let pace = Pace { interval: self.args.update_every, ..Pace::default() };
         let mut screen = Screen::new(self.terminal, self.args.json);
@@ -313,8 +327,7 @@ fn registry(
     args: &ChatArgs,
     session: &Session,
     servers: &Servers,
-    catalogue: &Arc<Catalogue>,
-    cache: &Arc<SkillCache>,
+    skills: &Arc<SkillTools>,
 ) -> Result<Arc<Registry>, CliError> {
     let mut all: Vec<Arc<dyn Tool>> = Vec::new();
     match &args.folder {
@@ -331,7 +344,7 @@ fn registry(
             all.extend(tools(&Arc::new(files)));
         }
     }
-    all.extend(SkillTools::new(Arc::clone(catalogue), Arc::clone(cache), session.messages()).tools());
+    all.extend(skills.tools());
     if let Some(folder) = args.folder.clone().filter(|_| !args.programs.is_empty()) {
         let programs = args.programs.clone();
         let commands = Commands { programs, folder, time_max: COMMAND_TIME_MAX, output_bytes_max: 64 * 1024 };
