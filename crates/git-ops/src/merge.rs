@@ -1,8 +1,8 @@
 //! Merging three trees in memory: base, ours and theirs. Reads objects, writes none.
 //!
 //! The rules are git's own but for renames: those are not guessed, because an unattended merge that guesses wrong
-//! corrupts silently. Attributes and merge drivers are not consulted, so that the outcome follows from
-//! the three trees alone.
+//! corrupts silently. Attributes and merge drivers of a repository are not consulted, so that the outcome follows from
+//! the three trees and the policy of the caller.
 
 use git2::{FileFavor, MergeFileInput, MergeFileOptions, Oid};
 
@@ -167,7 +167,7 @@ impl Merge<'_> {
         driver: &MergeDriver,
     ) -> Result<FileOutcome, ObjectError> {
         let [base, ours_content, theirs] = self.contents(base, [ours, theirs])?;
-        let merged = driver.merge(path, [&base, &ours_content, &theirs]);
+        let merged = driver.merge(path, [&base, &ours_content, &theirs], &self.objects.driver_time);
         let merged = merged.map_err(|source| ObjectError::MergeDriver {
             path: String::from_utf8_lossy(path).into_owned(),
             source,

@@ -3,17 +3,20 @@
 //! It is named by the policy, never by a repository, and started without a shell. It works in a folder of its own, with a
 //! cleared environment and a time limit, and knows nothing of the repository.
 
+use std::cell::Cell;
 use std::io::{self, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// How long a driver may take. The lock of the repository is held meanwhile.
 const TIME_MAX: Duration = Duration::from_secs(20);
+/// How long the drivers of one batch may take together. Others who write wait for its lock, and give up after a minute.
+const BATCH_TIME_MAX: Duration = Duration::from_secs(40);
 /// The largest file that is taken from a driver.
 const BYTES_MAX: u64 = 256 << 20;
 /// The environment variables that are handed on.
@@ -24,11 +27,21 @@ const PATH_VARIABLE: &str = "SUPER_PLANNER_MERGED_PATH";
 /// A program and its arguments, in which `{base}`, `{ours}` and `{theirs}` stand for three files.
 ///
 /// It puts what it has merged into the file of ours, as git's drivers do, and ends with 0. If it ends with anything else,
-/// or takes longer than 20 seconds, or leaves conflict markers, the conflict goes back to an agent.
+/// or takes longer than 20 seconds, or leaves conflict markers, the conflict goes back to an agent. The drivers of one batch
+/// take 40 seconds together at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MergeDriver {
     program: String,
     arguments: Vec<String>,
+}
+
+/// How long the drivers of one batch may still take. What is left to do then is left to agents.
+pub(crate) struct DriverTime(Cell<Duration>);
+
+impl Default for DriverTime {
+    fn default() -> Self {
+        Self(Cell::new(BATCH_TIME_MAX))
+    }
 }
 
 /// Why words are not a merge driver.
@@ -54,13 +67,34 @@ impl MergeDriver {
         std::iter::once(&*self.program).chain(self.arguments.iter().map(String::as_str))
     }
 
-    /// Returns what the driver makes of three versions of a file, `None` if it cannot merge them.
-    pub(crate) fn merge(&self, path: &[u8], versions: [&[u8]; 3]) -> io::Result<Option<Vec<u8>>> {
+    /// Returns what the driver makes of three versions of a file, `None` if it cannot merge them in the time that is left.
+    pub(crate) fn merge(
+        &self,
+        path: &[u8],
+        versions: [&[u8]; 3],
+        time: &DriverTime,
+    ) -> io::Result<Option<Vec<u8>>> {
+        let left = time.0.get();
+        if left.is_zero() {
+            return Ok(None);
+        }
+        let begun = Instant::now();
+        let merged = self.merge_within(path, versions, left.min(TIME_MAX));
+        time.0.set(left.saturating_sub(begun.elapsed()));
+        merged
+    }
+
+    fn merge_within(
+        &self,
+        path: &[u8],
+        versions: [&[u8]; 3],
+        time_max: Duration,
+    ) -> io::Result<Option<Vec<u8>>> {
         let folder = tempfile::Builder::new().prefix("super-planner-merge-").tempdir()?;
         for (name, content) in ["base", "ours", "theirs"].into_iter().zip(versions) {
             std::fs::write(folder.path().join(name), content)?;
         }
-        if !self.run(path, folder.path())? {
+        if !self.run(path, folder.path(), time_max)? {
             return Ok(None);
         }
         let merged = read(&folder.path().join("ours"))?;
@@ -68,7 +102,7 @@ impl MergeDriver {
     }
 
     /// Returns whether the program says that it has merged.
-    fn run(&self, path: &[u8], folder: &Path) -> io::Result<bool> {
+    fn run(&self, path: &[u8], folder: &Path, time_max: Duration) -> io::Result<bool> {
         let argument = |argument: &String| {
             ["base", "ours", "theirs"].into_iter().fold(argument.clone(), |argument, name| {
                 argument.replace(&format!("{{{name}}}"), &folder.join(name).to_string_lossy())
@@ -85,13 +119,13 @@ impl MergeDriver {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()?;
-        wait(&child)?;
+        wait(&child, time_max)?;
         Ok(child.wait()?.success())
     }
 }
 
 /// Waits until a program has ended, or ends it with all that it has started. Its number stays taken until it is asked after.
-fn wait(child: &Child) -> io::Result<()> {
+fn wait(child: &Child, time_max: Duration) -> io::Result<()> {
     let Some(pid) = Pid::from_raw(child.id().cast_signed()) else {
         return Err(io::Error::other("a process has no number"));
     };
@@ -99,7 +133,7 @@ fn wait(child: &Child) -> io::Result<()> {
     std::thread::scope(|scope| {
         scope.spawn(move || {
             // It also ends by the other end being dropped, and then the group may still hold children.
-            let _ = is_over.recv_timeout(TIME_MAX);
+            let _ = is_over.recv_timeout(time_max);
             // They may have ended by themselves.
             let _ = kill_process_group(pid, Signal::KILL);
         });
@@ -146,7 +180,7 @@ mod tests {
     }
 
     fn merged(script: &str) -> Option<Vec<u8>> {
-        driver(script).merge(b"--dir/file", VERSIONS).unwrap()
+        driver(script).merge(b"--dir/file", VERSIONS, &DriverTime::default()).unwrap()
     }
 
     #[test]
@@ -169,7 +203,7 @@ mod tests {
             assert_eq!(merged(script), None, "{script}");
         }
         let marked: [&[u8]; 3] = [b"<<<<<<< x\n", b"<<<<<<< x\n", b"<<<<<<< x\nmore\n"];
-        let kept = driver("cat $3 > $2").merge(b"x", marked).unwrap();
+        let kept = driver("cat $3 > $2").merge(b"x", marked, &DriverTime::default()).unwrap();
         assert_eq!(kept.unwrap(), marked[2], "a text about markers may be merged");
     }
 
@@ -183,7 +217,7 @@ mod tests {
         let child = String::from_utf8(merged("sleep 600 & echo $! > $2").unwrap()).unwrap();
         let stat = format!("/proc/{}/stat", child.trim());
         let is_alive = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         while is_alive() && begun.elapsed() < TIME_MAX {
             std::thread::yield_now();
         }
@@ -191,9 +225,21 @@ mod tests {
     }
 
     #[test]
+    fn the_drivers_of_a_batch_share_their_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let began = folder.path().join("began");
+        let slow = driver(&format!("echo >> {}; exec sleep 600", began.display()));
+        let time = DriverTime(Cell::new(Duration::from_millis(500)));
+        for _ in 0..3 {
+            assert_eq!(slow.merge(b"x", VERSIONS, &time).unwrap(), None);
+        }
+        assert_eq!(std::fs::read_to_string(began).unwrap(), "\n", "the first has used it up");
+    }
+
+    #[test]
     fn a_program_that_is_not_there_is_an_error_and_words_that_make_no_driver_are_refused() {
         let absent = ["/absent/driver", "{ours}", "{theirs}"].map(str::to_owned).to_vec();
-        assert!(MergeDriver::new(absent).unwrap().merge(b"x", VERSIONS).is_err());
+        assert!(MergeDriver::new(absent).unwrap().merge(b"x", VERSIONS, &DriverTime::default()).is_err());
         for words in [&[][..], &["", "{ours}", "{theirs}"], &["driver", "{ours}"], &["{ours}", "{theirs}"]] {
             let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
             assert_eq!(MergeDriver::new(words), Err(InvalidDriver));

@@ -11,6 +11,7 @@ use git2::{ObjectType, Oid};
 
 use crate::commit::{self, CommitRecord};
 use crate::id::CommitId;
+use crate::merge_driver::DriverTime;
 use crate::object_cache::ObjectCache;
 use crate::pack::Pack;
 use crate::pack_entry::PackEntry;
@@ -104,6 +105,8 @@ pub(crate) struct Objects<'repo> {
     odb: git2::Odb<'repo>,
     known: &'repo ObjectCache,
     batch: RefCell<Batch>,
+    /// What the merge drivers of the batch may still take.
+    pub(crate) driver_time: DriverTime,
 }
 
 /// Objects that are not in the database yet, in the order in which they came.
@@ -119,7 +122,7 @@ impl<'repo> Objects<'repo> {
         known: &'repo ObjectCache,
     ) -> Result<Self, ObjectError> {
         let odb = repository.odb().map_err(|source| ObjectError::Write { kind: "database", source })?;
-        Ok(Self { odb, known, batch: RefCell::default() })
+        Ok(Self { odb, known, batch: RefCell::default(), driver_time: DriverTime::default() })
     }
 
     pub(crate) fn blob(&self, id: Oid) -> Result<Vec<u8>, ObjectError> {
