@@ -276,7 +276,9 @@ fn by_queue(place: &Path, files: usize, commits: usize, committers: usize) -> Ou
             let started = Instant::now();
             match queue.commit(request)? {
                 Preparation::Commit { id, .. } => base = id,
-                Preparation::Empty => return Err("a commit changed nothing".into()),
+                Preparation::Empty | Preparation::Unmergeable { .. } => {
+                    return Err("a commit came to nothing".into());
+                }
                 // Two have chosen one file, and each wrote all of it anew. That cannot be merged, and is done again.
                 Preparation::Conflict(conflict) => {
                     let (branch, edits, author) = (work.clone(), self::edits(files, n)?, self::author());
@@ -303,7 +305,9 @@ fn retry(queue: &CommitQueue, mut request: CommitRequest) -> Outcome<CommitId> {
     loop {
         match queue.commit(request.clone())? {
             Preparation::Commit { id, .. } => return Ok(id),
-            Preparation::Empty => return Err("a commit changed nothing".into()),
+            Preparation::Empty | Preparation::Unmergeable { .. } => {
+                return Err("a commit came to nothing".into());
+            }
             Preparation::Conflict(conflict) => request.base = conflict.ours,
         }
     }

@@ -253,6 +253,11 @@ impl Lander {
                 self.tell(landing, Landed::Commit { commit, merged: *merged });
             }
             Preparation::Empty => self.tell(landing, Landed::Empty),
+            Preparation::Unmergeable { reason } => {
+                let (task, token) = (landing.task, landing.token);
+                let reason = FailureReason::Unusable(reason.clone());
+                self.handle.send(Command::Fail { task, token, reason });
+            }
             Preparation::Conflict(conflict) => {
                 let conflict = ConflictRecord {
                     theirs: CommitHash(*conflict.theirs.as_bytes()),
@@ -303,7 +308,7 @@ fn intent(item: &Preparation) -> Option<Intent> {
         Preparation::Commit { id, merged, .. } => {
             Some(Intent { commit: CommitHash(*id.as_bytes()), merged: *merged })
         }
-        Preparation::Empty | Preparation::Conflict(_) => None,
+        Preparation::Empty | Preparation::Conflict(_) | Preparation::Unmergeable { .. } => None,
     }
 }
 

@@ -61,6 +61,22 @@ pub enum Preparation {
     Empty,
     /// The result and the branch changed the same places.
     Conflict(Conflict),
+    /// Its files cannot be merged, such as by a merge driver that cannot be run. Nothing of it is ready.
+    Unmergeable {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Preparation {
+    /// Returns the commit that is ready, if there is one.
+    #[must_use]
+    pub fn commit(&self) -> Option<CommitId> {
+        match self {
+            Self::Commit { id, .. } => Some(*id),
+            Self::Empty | Self::Conflict(_) | Self::Unmergeable { .. } => None,
+        }
+    }
 }
 
 /// Why a branch was not moved.
@@ -139,9 +155,7 @@ pub(crate) fn prepare(
     let mut items = Vec::with_capacity(requests.len());
     for request in requests {
         let item = land_on(objects, policy, new_tip, request)?;
-        if let Preparation::Commit { id, .. } = item {
-            new_tip = id;
-        }
+        new_tip = item.commit().unwrap_or(new_tip);
         items.push(item);
     }
     Ok(Prepared { branch: branch.clone(), expected_tip, new_tip, items })
@@ -164,9 +178,14 @@ fn land_on(
     };
     let base_tree = objects.commit(base)?.tree;
     let ours_tree = objects.commit(parent)?.tree;
-    let draft = match merge::merge(objects, policy, [base_tree, ours_tree, theirs.tree])? {
-        Merged::Clean(draft) => draft,
-        Merged::Conflict(paths) => {
+    let draft = match merge::merge(objects, policy, [base_tree, ours_tree, theirs.tree]) {
+        // It is about this result alone.
+        Err(error @ (ObjectError::MergeDriver { .. } | ObjectError::MergeFile { .. })) => {
+            return Ok(Preparation::Unmergeable { reason: error.to_string() });
+        }
+        Err(error) => return Err(error.into()),
+        Ok(Merged::Clean(draft)) => draft,
+        Ok(Merged::Conflict(paths)) => {
             return Ok(Preparation::Conflict(Conflict { paths, base, ours: parent, theirs: *result }));
         }
     };
@@ -271,6 +290,25 @@ mod tests {
         assert_eq!(content(at.ours), b"one\n");
         assert_eq!(content(at.theirs), b"two\n");
         test.check_invariants();
+    }
+
+    #[test]
+    fn a_result_whose_driver_cannot_be_run_stops_nobody() {
+        let test = TestRepository::new(&[("a", "base\n")]);
+        let [one, two] = rivals(&test);
+        let free = test.pin(test.first, &[write("b", "b")]);
+        let absent = ["/absent/driver", "{ours}", "{theirs}"].map(str::to_owned).to_vec();
+        let driver = crate::Resolution::Driver(crate::MergeDriver::new(absent).unwrap());
+        let policy = MergePolicy::new(vec![("a".parse().unwrap(), driver)]);
+        let requests = [one, two, free].map(land_request);
+        let prepared = test.writer().with_policy(policy).prepare(&work(), &requests).unwrap();
+        let [Preparation::Commit { .. }, Preparation::Unmergeable { reason }, Preparation::Commit { .. }] =
+            &prepared.items[..]
+        else {
+            panic!("{prepared:?}");
+        };
+        assert!(reason.contains("driver"), "{reason}");
+        assert_eq!(prepared.items[2].commit(), Some(prepared.new_tip));
     }
 
     #[test]

@@ -45,10 +45,7 @@ impl Prepared {
         self,
         mut check: impl FnMut(CommitId) -> Result<CheckVerdict, E>,
     ) -> Result<Checked, E> {
-        let is_commit = |(at, item): (usize, &Preparation)| match item {
-            Preparation::Commit { id, .. } => Some((at, *id)),
-            Preparation::Empty | Preparation::Conflict(_) => None,
-        };
+        let is_commit = |(at, item): (usize, &Preparation)| Some((at, item.commit()?));
         let commits: Vec<(usize, CommitId)> = self.items.iter().enumerate().filter_map(is_commit).collect();
         let Some((_, last)) = commits.last() else { return Ok(Checked::All(self)) };
         let CheckVerdict::Fails(mut reason) = check(*last)? else { return Ok(Checked::All(self)) };
@@ -73,10 +70,7 @@ impl Prepared {
     /// Returns what is ready before one of the items.
     fn before(mut self, item: usize) -> Self {
         self.items.truncate(item);
-        let last = self.items.iter().rev().find_map(|item| match item {
-            Preparation::Commit { id, .. } => Some(*id),
-            Preparation::Empty | Preparation::Conflict(_) => None,
-        });
+        let last = self.items.iter().rev().find_map(Preparation::commit);
         self.new_tip = last.unwrap_or(self.expected_tip);
         self
     }

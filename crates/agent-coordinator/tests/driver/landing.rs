@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use agent_coordinator::executor::{InProcess, Job, Outcome};
 use agent_coordinator::{DriverError, LandingRules, ShutDown};
+use git_ops::{MergeDriver, MergePolicy, Resolution};
 use planner_core::Check;
 use state_store::task::{Handover, StateName};
 
@@ -182,4 +183,34 @@ async fn a_lock_that_another_program_gives_back_costs_a_try_and_not_the_run() {
     end(running).await;
     assert_eq!(world.commits().len(), 1);
     assert!(!Path::new(&path).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_driver_that_cannot_be_run_fails_one_attempt_and_not_the_run() {
+    let absent = ["/absent/driver", "{ours}", "{theirs}"].map(str::to_owned).to_vec();
+    let driver = Resolution::Driver(MergeDriver::new(absent).unwrap());
+    let conflicts = MergePolicy::new(vec![("README.md".parse().unwrap(), driver)]);
+    let world = World::new().with_landing(LandingRules { conflicts, ..LandingRules::default() });
+    let both = Arc::new(tokio::sync::Barrier::new(2));
+    let unusable = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&unusable);
+    let work = move |job: Job| {
+        let (both, counted) = (Arc::clone(&both), Arc::clone(&counted));
+        async move {
+            if job.attempt == 1 {
+                both.wait().await;
+            }
+            if let Some(Handover::Failure(reason)) = &job.handover {
+                assert!(reason.contains("driver"), "{reason}");
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+            Outcome::Done(vec![write("README.md", &format!("by {}\n", job.task().id))])
+        }
+    };
+    let running = world.start(1, InProcess::new(work));
+    let project = add(&running, plan(vec![task("a", &[]), task("b", &[])]), world.settings(), 2).await;
+    settle(&running, project).await;
+    assert_eq!(states(&running, project).await, [StateName::Completed; 2]);
+    end(running).await;
+    assert_eq!((world.commits().len(), unusable.load(Ordering::Relaxed)), (2, 1));
 }

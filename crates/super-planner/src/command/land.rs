@@ -114,8 +114,17 @@ fn prepare(
         repository.writer().and_then(|mut writer| writer.prepare(onto, &requests)).map_err(unusable)?;
     let mut conflicts = prepared.items.iter().zip(&commits).filter_map(|(item, commit)| match item {
         Preparation::Conflict(conflict) => Some((conflict, commit)),
-        Preparation::Commit { .. } | Preparation::Empty => None,
+        Preparation::Commit { .. } | Preparation::Empty | Preparation::Unmergeable { .. } => None,
     });
+    if let Some(reason) = prepared.items.iter().find_map(|item| match item {
+        Preparation::Unmergeable { reason } => Some(reason),
+        Preparation::Commit { .. } | Preparation::Empty | Preparation::Conflict(_) => None,
+    }) {
+        return Err(CliError::new(
+            ErrorKind::Repository,
+            format!("it cannot be landed: {}", escaped(reason)),
+        ));
+    }
     Ok(match conflicts.next() {
         None => Ok(prepared),
         Some((conflict, commit)) => Err(Landing::Conflict {
