@@ -46,6 +46,21 @@ fn down(span: Range<Duration>) -> SimulatedProfile {
     SimulatedProfile { down: vec![span], ..steady() }
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_is_turned_away_hears_how_long_the_provider_wants_to_be_left_alone() {
+    let storm = SimulatedProfile { storms: vec![Duration::ZERO..100 * SECOND], ..steady() };
+    let model = Arc::new(Troubled::new(storm));
+    let providers = Providers::new(vec![provider(&model)], Duration::ZERO);
+    // The first asks, and hears it from the provider; the second is not let through.
+    for _ in 0..2 {
+        let Err(ModelError::Overloaded { retry_after: Some(wait) }) = ask(&providers).await else {
+            panic!("it is overloaded")
+        };
+        assert!((99 * SECOND..=100 * SECOND).contains(&wait), "{wait:?}");
+    }
+    assert_eq!(model.asked.lock().unwrap().len(), 1);
+}
+
 fn provider(model: &Arc<Troubled>) -> Provider {
     Provider::new("first", Arc::clone(model) as _, ProviderLimits::default())
 }

@@ -259,12 +259,19 @@ fn status_in_words(status: StatusCode) -> String {
     status.to_string()
 }
 
-/// Returns how long the server wants to be left alone, where it says so as a number.
+/// Returns how long the server wants to be left alone, where it says so as a number or as a moment.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number("retry-after"))?;
+    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number("retry-after"));
+    let seconds = seconds.or_else(|| seconds_until_retry(headers))?;
     let wait = Duration::try_from_secs_f64(seconds).ok()?;
     Some(wait.min(RETRY_AFTER_MAX))
+}
+
+/// Returns the seconds to the moment of `Retry-After`, by the clock of the server: ours may be another.
+fn seconds_until_retry(headers: &HeaderMap) -> Option<f64> {
+    let moment = |name: &str| jiff::fmt::rfc2822::parse(headers.get(name)?.to_str().ok()?.trim()).ok();
+    Some(moment("retry-after")?.duration_since(&moment("date")?).as_secs_f64())
 }
 
 #[cfg(test)]

@@ -207,6 +207,16 @@ async fn every_refusal_is_told_for_what_it_is() {
             ("429 Too Many Requests", "retry-after: 7\r\nretry-after-ms: 1500\r\n", overloaded(1500)),
             ("529 Overloaded", "", ModelError::Overloaded { retry_after: None }),
             ("503 Unavailable", "retry-after: 99999999\r\n", overloaded(600_000)),
+            (
+                "429 Too Many",
+                "date: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 08:50:44 GMT\r\n",
+                overloaded(67_000),
+            ),
+            (
+                "429 Too Many",
+                "date: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 08:49:00 GMT\r\n",
+                ModelError::Overloaded { retry_after: None },
+            ),
             ("429 Too Many", "retry-after: -1\r\n", ModelError::Overloaded { retry_after: None }),
             ("429 Too Many", "retry-after: soon\r\n", ModelError::Overloaded { retry_after: None }),
         ] {
