@@ -4,8 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::PossibleValuesParser;
-use clap::builder::TypedValueParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use planner_core::Format;
 use planner_core::generate::PlanKind;
 use planner_core::write::WRITTEN;

@@ -3,8 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::Args;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 /// The arguments of `prove`.
 #[derive(Debug, Clone, Args)]

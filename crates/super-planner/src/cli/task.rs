@@ -1,7 +1,6 @@
 //! `task`: what is done to one task, by a person or by an agent that is a script.
 
-use clap::Args;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use planner_core::Priority;
 
 use super::project::AskingArgs;
