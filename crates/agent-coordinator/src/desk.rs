@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use state_store::log::StateStore;
 use state_store::task::{
-    Event, FencingToken, InstanceKey, InstanceRecord, InstanceStatus, ProjectKey, State, TaskKey,
+    Event, FencingToken, InstanceKey, InstanceRecord, InstanceStatus, ProjectKey, State, StateName, TaskKey,
 };
 use state_store::{Seq, StoreError, StreamName, Timestamp};
 
@@ -158,7 +158,9 @@ impl Desk {
     pub(crate) fn has_work(&self) -> bool {
         let me = self.engine.me();
         let tasks = self.state().projects().iter().flat_map(|project| &project.tasks);
-        let mut leases = tasks.filter_map(|record| record.state.lease());
+        // What waits for people is not waited for.
+        let moving = tasks.filter(|record| record.state.name() != StateName::AwaitingApproval);
+        let mut leases = moving.filter_map(|record| record.state.lease());
         leases.any(|lease| Some(lease.instance) == me)
     }
 

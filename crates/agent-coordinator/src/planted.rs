@@ -23,6 +23,8 @@ pub(crate) enum PlantedBug {
     EmptyCapabilityDeadlock,
     /// A coordinator carries out what another one is to do.
     ForeignEffects,
+    /// A result lands without the approval that its plan asks for.
+    GateSkipped,
 }
 
 /// Returns whether a bug is there.
@@ -43,7 +45,7 @@ pub(crate) fn is_planted(bug: PlantedBug) -> bool {
 }
 
 #[cfg(feature = "planted-bugs")]
-const ALL: [PlantedBug; 8] = [
+const ALL: [PlantedBug; 9] = [
     PlantedBug::FencingSkipped,
     PlantedBug::FailureCountedAsDone,
     PlantedBug::HeartbeatInherited,
@@ -52,6 +54,7 @@ const ALL: [PlantedBug; 8] = [
     PlantedBug::LateResultLost,
     PlantedBug::EmptyCapabilityDeadlock,
     PlantedBug::ForeignEffects,
+    PlantedBug::GateSkipped,
 ];
 
 /// The names of all of them.

@@ -28,6 +28,7 @@ pub mod sync;
 pub mod task;
 pub mod validate;
 pub mod write;
+pub mod write_set;
 
 pub use analysis::Analysis;
 pub use capability::{Capability, CapabilitySet};
@@ -43,6 +44,7 @@ pub use priority::Priority;
 pub use repair::{isolate, repair};
 pub use source::Source;
 pub use sync::{Progress, SyncError, Synced, sync};
-pub use task::{Check, Dependency, Exclusion, Landing, Standing, Task, When};
+pub use task::{Approval, Check, Dependency, Exclusion, Landing, Standing, Task, When};
 pub use validate::{Validated, validate};
 pub use write::{WriteError, Written, write};
+pub use write_set::{InvalidPathPattern, PathPattern, WriteSet};

@@ -71,7 +71,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Capability, Check, Dependency, Effort, Exclusion, Landing, Priority, Standing, TaskId, When,
+        Approval, Capability, Check, Dependency, Effort, Exclusion, Landing, PathPattern, Priority, Standing,
+        TaskId, When,
     };
 
     fn any_id() -> impl Strategy<Value = TaskId> {
@@ -123,9 +124,15 @@ mod tests {
                 prop::collection::vec("[a-z]{1,3}", 0..3),
             ),
             (prop::option::of(check), any::<bool>(), any_standing(), any_extra()),
+            (0..4_usize, prop::collection::vec("[a-z*]{1,3}(/[a-z*]{1,3}){0,2}/?", 0..3)),
         )
             .prop_map(
-                |((id, title, description, parent, dependencies), (priority, effort, names), rest)| Task {
+                |(
+                    (id, title, description, parent, dependencies),
+                    (priority, effort, names),
+                    rest,
+                    guards,
+                )| Task {
                     id,
                     title,
                     description,
@@ -136,6 +143,13 @@ mod tests {
                     capabilities: names.iter().map(|name| Capability::new(name)).collect::<Vec<_>>().into(),
                     check: rest.0.map(Box::new),
                     landing: if rest.1 { Landing::None } else { Landing::Git },
+                    approval: Approval::ALL[guards.0],
+                    writes: guards
+                        .1
+                        .iter()
+                        .map(|text| PathPattern::new(text).unwrap())
+                        .collect::<Vec<_>>()
+                        .into(),
                     standing: rest.2,
                     extra: rest.3.into_iter().collect(),
                 },

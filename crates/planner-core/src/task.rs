@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{CapabilitySet, Effort, KeptFields, Priority, TaskId};
+use crate::{CapabilitySet, Effort, KeptFields, Priority, TaskId, WriteSet};
 
 /// A task as its plan asks for it. A task that others name as their parent is a *group*.
 ///
@@ -40,6 +40,12 @@ pub struct Task {
     /// Where its result goes.
     #[serde(default)]
     pub landing: Landing,
+    /// Where somebody has to agree before it goes on.
+    #[serde(default, skip_serializing_if = "Approval::is_none")]
+    pub approval: Approval,
+    /// The paths that it writes: tasks that could write the same file do not run at once.
+    #[serde(default, skip_serializing_if = "WriteSet::is_empty")]
+    pub writes: WriteSet,
     /// Where it stood when the plan was written.
     #[serde(default)]
     pub standing: Standing,
@@ -67,6 +73,8 @@ impl Task {
             capabilities: CapabilitySet::default(),
             check: None,
             landing: Landing::default(),
+            approval: Approval::default(),
+            writes: WriteSet::default(),
             standing: Standing::default(),
             extra: KeptFields::default(),
         }
@@ -158,6 +166,65 @@ pub enum Landing {
     Git,
     /// Nowhere: the task has no files to show.
     None,
+}
+
+/// Where somebody has to agree before a task goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Approval {
+    /// Nowhere.
+    #[default]
+    None,
+    /// Before an agent gets it.
+    Start,
+    /// Before its result lands.
+    Landing,
+    /// Before both.
+    Both,
+}
+
+impl Approval {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::None, Self::Start, Self::Landing, Self::Both];
+
+    /// Returns the one that is called so.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|approval| approval.as_str() == name)
+    }
+
+    /// Returns what it is called.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Start => "start",
+            Self::Landing => "landing",
+            Self::Both => "both",
+        }
+    }
+
+    /// Returns whether nobody has to agree.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+
+    /// Returns whether somebody has to agree before an agent gets the task.
+    pub fn is_before_start(self) -> bool {
+        matches!(self, Self::Start | Self::Both)
+    }
+
+    /// Returns whether somebody has to agree before the result lands.
+    pub fn is_before_landing(self) -> bool {
+        matches!(self, Self::Landing | Self::Both)
+    }
+}
+
+/// Reads what was stored. A field of that name that a plan had for a purpose of its own, before it had a meaning here, asks
+/// for nothing.
+impl<'de> Deserialize<'de> for Approval {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored = serde_json::Value::deserialize(deserializer)?;
+        Ok(stored.as_str().and_then(Self::from_name).unwrap_or_default())
+    }
 }
 
 /// Where a task stood when its plan was written.

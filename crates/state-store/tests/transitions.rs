@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use state_store::Timestamp;
 use state_store::task::{
     AfterFailure, AgentKey, CancelReason, CheckRecord, CommitHash, Completion, ConflictRecord, Deliverable,
-    Delivery, FailureReason, FencingToken, IllegalTransition, InstanceKey, Intent, Landed, Lease, TaskRecord,
-    TaskState, Transition, transition,
+    Delivery, FailureReason, FencingToken, IllegalTransition, InstanceKey, Intent, Landed, Lease, Review,
+    TaskRecord, TaskState, Transition, transition,
 };
 
 fn lease(token: u64) -> Lease {
@@ -23,6 +23,10 @@ fn conflict() -> ConflictRecord {
     ConflictRecord { theirs: commit, base: commit, ours: commit, paths: vec!["a".to_owned()] }
 }
 
+fn review() -> Review {
+    Review { by: "ann".to_owned(), comment: "fine".to_owned() }
+}
+
 fn states() -> Vec<TaskState> {
     let delivery = Box::new(Delivery { deliverable: Deliverable::NoFiles, at: Timestamp::default() });
     let lease = lease(1);
@@ -31,6 +35,7 @@ fn states() -> Vec<TaskState> {
         TaskState::Assigned(lease),
         TaskState::Running(lease),
         TaskState::Verifying { lease, delivery: delivery.clone() },
+        TaskState::AwaitingApproval { lease, delivery: delivery.clone() },
         TaskState::Landing { lease, delivery, intents: Vec::new() },
         TaskState::Completed(Completion::Beforehand),
         TaskState::Backoff { until: Timestamp::default() },
@@ -67,6 +72,9 @@ fn steps(token: u64) -> Vec<Transition> {
         Transition::Reopen,
         Transition::CompleteByHand("done".to_owned()),
         Transition::Checkpoint { token, text: "half".to_owned() },
+        Transition::Propose { token, check: CheckRecord::NotNamed },
+        Transition::ApproveStart(review()),
+        Transition::ApproveLanding { token, review: review() },
     ]
 }
 
@@ -87,6 +95,7 @@ pending -- assign -> assigned
 pending -- hold -> on hold
 pending -- cancel -> cancelled
 pending -- complete by hand -> completed
+pending -- approve -> pending
 assigned -- start -> running
 assigned -- renew -> assigned
 assigned -- fail -> backoff
@@ -104,6 +113,12 @@ verifying -- verify -> landing
 verifying -- fail -> backoff
 verifying -- fail -> failed
 verifying -- adopt -> verifying
+verifying -- propose -> awaiting approval
+awaiting approval -- fail -> backoff
+awaiting approval -- fail -> failed
+awaiting approval -- cancel -> cancelled
+awaiting approval -- adopt -> awaiting approval
+awaiting approval -- approve -> landing
 landing -- intend to land -> landing
 landing -- land -> completed
 landing -- conflict -> in conflict
@@ -115,13 +130,16 @@ backoff -- hold -> on hold
 backoff -- resume -> pending
 backoff -- cancel -> cancelled
 backoff -- complete by hand -> completed
+backoff -- approve -> backoff
 in conflict -- assign -> assigned
 in conflict -- hold -> on hold
 in conflict -- cancel -> cancelled
 in conflict -- complete by hand -> completed
+in conflict -- approve -> in conflict
 on hold -- resume -> pending
 on hold -- cancel -> cancelled
 on hold -- complete by hand -> completed
+on hold -- approve -> on hold
 failed -- reopen -> pending
 failed -- complete by hand -> completed
 cancelled -- reopen -> pending
@@ -160,7 +178,7 @@ fn a_token_is_never_used_again() {
 proptest! {
     /// Any walk through the table: a refused step changes nothing, tokens only grow, and what is settled stays so.
     #[test]
-    fn every_path_keeps_the_rules(walk in prop::collection::vec((0..18_usize, 0..3_u64), 1..60)) {
+    fn every_path_keeps_the_rules(walk in prop::collection::vec((0..21_usize, 0..3_u64), 1..60)) {
         let mut record = TaskRecord::new(&planner_core::Standing::Pending);
         for (step, age) in walk {
             let before = record.clone();

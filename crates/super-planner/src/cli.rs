@@ -11,6 +11,7 @@ mod git;
 mod plan;
 mod project;
 mod prove;
+mod review;
 mod run;
 mod simulate;
 mod store;
@@ -30,6 +31,7 @@ pub use plan::{
 };
 pub use project::{ApplyArgs, AskingArgs, ExplainArgs, PauseArgs, StatusArgs};
 pub use prove::{ProveArgs, ProveCommand, ProveCrashArgs, ProveCrashVictimArgs};
+pub use review::ReviewArgs;
 pub use run::{AgentKind, DemoArgs, LandingChoice, ModelArgs, RunArgs};
 pub use simulate::SimulateArgs;
 pub use store::{
@@ -148,6 +150,10 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Change a task, or take part as an agent that is a script
     Task(TaskArgs),
+    /// Agree that a task begins, or that its result lands
+    Approve(ReviewArgs),
+    /// Do not agree that a task begins, or that its result lands
+    Reject(ReviewArgs),
     /// Hand out nothing more of a project, or to an agent
     Pause(PauseArgs),
     /// Let a paused project or agent go on
@@ -230,6 +236,7 @@ impl Command {
             Self::Apply(args) => args.asking.json,
             Self::Task(args) => args.command.asking().json,
             Self::Pause(args) | Self::Continue(args) => args.asking.json,
+            Self::Approve(args) | Self::Reject(args) => args.asking.json,
             Self::Chat(args) => args.json,
             Self::Skills(SkillsArgs { command }) => match command {
                 SkillsCommand::List(args) => args.json,

@@ -156,6 +156,7 @@ impl History {
                     | Transition::Resume
                     | Transition::Cancel(_)
                     | Transition::Reopen
+                    | Transition::ApproveStart(_)
                     | Transition::CompleteByHand(_) => None,
                     _ => self.state.task(*task).map(|record| record.attempts),
                 };
@@ -212,6 +213,15 @@ impl History {
             Transition::Verify { check: CheckRecord::Passed { took_ms }, .. } => {
                 ("accepted", Some(format!("the check passed in {took_ms} ms")))
             }
+            Transition::Propose { check, .. } => {
+                let checked = match check {
+                    CheckRecord::NotNamed => "no check".to_owned(),
+                    CheckRecord::Passed { took_ms } => format!("the check passed in {took_ms} ms"),
+                };
+                ("awaits approval", Some(checked))
+            }
+            Transition::ApproveStart(review) => ("start approved", Some(review.to_string())),
+            Transition::ApproveLanding { review, .. } => ("landing approved", Some(review.to_string())),
             Transition::Intend { intent, .. } => {
                 line.commit = Some(intent.commit.to_string());
                 ("landing", None)

@@ -133,6 +133,7 @@ pub fn verify(project: &Project, agents: &[AgentRecord], history: &[LoggedCommit
             | TaskState::Assigned(_)
             | TaskState::Running(_)
             | TaskState::Verifying { .. }
+            | TaskState::AwaitingApproval { .. }
             | TaskState::Completed(_)
             | TaskState::Backoff { .. }
             | TaskState::InConflict(_)

@@ -4,8 +4,8 @@ use planner_core::{CapabilitySet, Plan, Task};
 use state_store::Timestamp;
 use state_store::task::{
     Accepted, AgentKey, ConflictRecord, Deliverable, Event, FailureReason, FencingToken, Host,
-    IllegalTransition, InstanceKey, Intent, Landed, ProjectKey, ProjectSettings, RequestId, StateName,
-    TaskKey,
+    IllegalTransition, InstanceKey, Intent, Landed, ProjectKey, ProjectSettings, RequestId, Review,
+    StateName, TaskKey,
 };
 
 /// Something that is asked of the engine.
@@ -137,6 +137,20 @@ pub enum Command {
         /// How, in the words of whoever says so.
         reason: String,
     },
+    /// Somebody agrees that a task begins, or that its result lands, whichever it waits for.
+    Approve {
+        /// The task.
+        task: TaskKey,
+        /// Who, and in which words.
+        review: Review,
+    },
+    /// Somebody does not agree.
+    Reject {
+        /// The task.
+        task: TaskKey,
+        /// Who, and why.
+        review: Review,
+    },
     /// An agent leaves word of how far it is.
     Checkpoint {
         /// The task.
@@ -214,6 +228,8 @@ impl Command {
             | Self::Cancel { task, .. }
             | Self::Reopen { task, .. }
             | Self::CompleteByHand { task, .. }
+            | Self::Approve { task, .. }
+            | Self::Reject { task, .. }
             | Self::Checkpoint { task, .. } => Some(*task),
             Self::Begin { .. }
             | Self::RenewInstance
@@ -332,6 +348,14 @@ pub enum Refusal {
     /// A task that is to be removed is being worked on.
     #[error("{task} is {state}: what is to be removed must not be under way; cancel it first")]
     UnderWay {
+        /// Which.
+        task: TaskKey,
+        /// Where it stands.
+        state: StateName,
+    },
+    /// The task does not wait for anybody to agree.
+    #[error("{task} is {state}, and waits for nobody's approval")]
+    NoGate {
         /// Which.
         task: TaskKey,
         /// Where it stands.

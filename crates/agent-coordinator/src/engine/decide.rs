@@ -5,11 +5,11 @@ use planner_core::graph::TaskGraph;
 use state_store::Timestamp;
 use state_store::task::{
     Accepted, AgentKey, AgentStatus, CancelReason, CheckRecord, Completion, Deliverable, Event,
-    FailureReason, FencingToken, IllegalTransition, InstanceKey, InstanceStatus, Landed, Lease, Lost,
-    ProjectKey, ProjectSettings, TaskKey, TaskState, Transition, transition,
+    FailureReason, FencingToken, IllegalTransition, InstanceKey, InstanceStatus, Lease, Lost, ProjectKey,
+    ProjectSettings, TaskKey, TaskState, Transition, transition,
 };
 
-use crate::engine::{AgentSpec, Command, Decision, Engine, Refusal, Request, retry};
+use crate::engine::{AgentSpec, Command, Decision, Engine, Refusal, Request, approval, retry};
 use crate::planted::{PlantedBug, is_planted};
 
 pub(super) type Events = Result<Vec<Event>, Refusal>;
@@ -92,6 +92,8 @@ impl Engine {
             Command::CompleteByHand { task, reason } => {
                 self.step(*task, Transition::CompleteByHand(reason.clone()), now)
             }
+            Command::Approve { task, review } => self.decide_approval(*task, review, now),
+            Command::Reject { task, review } => self.decide_rejection(*task, review, now),
             Command::Checkpoint { task, token, text } => {
                 self.step(*task, Transition::Checkpoint { token: *token, text: text.clone() }, now)
             }
@@ -245,9 +247,11 @@ impl Engine {
             self.state.instance(instance).is_none_or(|owner| owner.status == InstanceStatus::Ended)
         };
         let orphans = self.leased().filter(|(task, state, lease)| {
-            matches!(state, TaskState::Verifying { .. } | TaskState::Landing { .. })
-                && is_orphan(lease.instance)
-                && is_wanted(*task)
+            let is_delivered = matches!(
+                state,
+                TaskState::Verifying { .. } | TaskState::AwaitingApproval { .. } | TaskState::Landing { .. }
+            );
+            is_delivered && is_orphan(lease.instance) && is_wanted(*task)
         });
         let adopt = |lease: &Lease| Transition::Adopt { token: lease.token, instance: me };
         orphans.map(|(task, _, lease)| Event::Task { task, transition: adopt(lease) }).collect()
@@ -276,7 +280,7 @@ impl Engine {
             .collect()
     }
 
-    fn decide_failure(
+    pub(super) fn decide_failure(
         &self,
         task: TaskKey,
         token: FencingToken,
@@ -330,7 +334,8 @@ impl Engine {
         Ok(self.accept(task, token, delivery.deliverable, check))
     }
 
-    /// The events by which a result is accepted and, where it has nothing to land, completed.
+    /// The events by which a result is accepted and, where it has nothing to land, completed; or by which somebody is asked
+    /// first.
     fn accept(
         &self,
         task: TaskKey,
@@ -338,11 +343,11 @@ impl Engine {
         deliverable: Deliverable,
         check: CheckRecord,
     ) -> Vec<Event> {
-        let landed = match deliverable {
-            Deliverable::NoFiles => Some(Landed::NotAsked),
-            Deliverable::Unchanged => Some(Landed::Empty),
-            Deliverable::Commit { .. } => None,
-        };
+        let asked = &self.state.projects()[task.project.index()].plan.tasks[task.task as usize];
+        if asked.approval.is_before_landing() && !is_planted(PlantedBug::GateSkipped) {
+            return vec![Event::Task { task, transition: Transition::Propose { token, check } }];
+        }
+        let landed = approval::landed_at_once(deliverable);
         let steps = std::iter::once(Transition::Verify { token, check })
             .chain(landed.map(|landed| Transition::Land { token, landed }));
         steps.map(|transition| Event::Task { task, transition }).collect()
@@ -358,9 +363,11 @@ impl Engine {
         let is_kept = self.state.late_results().iter().any(|kept| kept.task == task && kept.token == token);
         let was_there = self.state.task(task).is_some_and(|record| token <= record.last_token);
         let is_accepted = match self.state.task(task).map(|record| &record.state) {
-            Some(TaskState::Verifying { lease, .. } | TaskState::Landing { lease, .. }) => {
-                lease.token == token
-            }
+            Some(
+                TaskState::Verifying { lease, .. }
+                | TaskState::AwaitingApproval { lease, .. }
+                | TaskState::Landing { lease, .. },
+            ) => lease.token == token,
             Some(TaskState::Completed(Completion::Attempt { lease, .. })) => lease.token == token,
             _ => false,
         };

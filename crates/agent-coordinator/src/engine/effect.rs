@@ -64,6 +64,7 @@ impl Engine {
                 Transition::Assign(_)
                 | Transition::Deliver { .. }
                 | Transition::Verify { .. }
+                | Transition::ApproveLanding { .. }
                 | Transition::Adopt { .. } => {
                     entered.insert(*task);
                 }
@@ -75,6 +76,8 @@ impl Engine {
                     effects.push(Effect::StopAttempt { task: *task, token });
                 }
                 Transition::Start(_)
+                | Transition::Propose { .. }
+                | Transition::ApproveStart(_)
                 | Transition::Renew { .. }
                 | Transition::Intend { .. }
                 | Transition::Land { .. }

@@ -5,10 +5,12 @@ use planner_core::{Capability, When};
 use serde::Serialize;
 use state_store::Timestamp;
 use state_store::task::{
-    AgentKey, AgentStatus, Completion, InstanceRecord, Landed, Project, StateName, TaskKey, TaskState,
+    AgentKey, AgentStatus, Completion, Deliverable, InstanceRecord, Landed, Project, StateName, TaskKey,
+    TaskState,
 };
 
 use crate::engine::Engine;
+use crate::engine::approval::is_start_gated;
 use crate::engine::progress::Progress;
 
 /// The one reason why a task stands where it stands.
@@ -43,6 +45,17 @@ pub enum Explanation {
         state: StateName,
         /// Which try it was.
         attempt: u32,
+    },
+    /// It could run, and somebody has to agree first.
+    AwaitingStart,
+    /// Its result is there, and somebody has to agree before it lands.
+    AwaitingLanding {
+        /// By whom it was made.
+        agent: String,
+        /// In which try.
+        attempt: u32,
+        /// The commit that holds it; `None` where it has no files.
+        result: Option<String>,
     },
     /// It waits for other tasks.
     Waiting {
@@ -187,15 +200,25 @@ impl Engine {
                     Explanation::Orphaned { state, attempt }
                 }
             }
+            TaskState::AwaitingApproval { lease, delivery } => Explanation::AwaitingLanding {
+                agent: self.agent_name(lease.agent),
+                attempt: lease.attempt,
+                result: match &delivery.deliverable {
+                    Deliverable::Commit { result, .. } => Some(result.to_string()),
+                    Deliverable::NoFiles | Deliverable::Unchanged => None,
+                },
+            },
             TaskState::Backoff { until } if *until > now => {
                 Explanation::Backoff { until: *until, failures: record.failures }
             }
             TaskState::Backoff { .. } => Explanation::Next,
             TaskState::Pending | TaskState::InConflict(_) => {
-                if self.progress[key.project.index()].is_free(project, key.task()) {
-                    self.explain_ready(project, key, is_at_work)
-                } else {
+                if !self.progress[key.project.index()].is_free(project, key.task()) {
                     Explanation::Waiting { blockers: self.blockers(project, key) }
+                } else if is_start_gated(project, key) {
+                    Explanation::AwaitingStart
+                } else {
+                    self.explain_ready(project, key, is_at_work)
                 }
             }
         })

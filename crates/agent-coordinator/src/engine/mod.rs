@@ -3,11 +3,13 @@
 //! No clock, no files, no threads, no randomness: time comes with each call. [`Engine::decide`] changes nothing;
 //! [`Engine::apply`] decides nothing; what must be done in the world is told as [`Effect`]s.
 
+mod approval;
 mod assign;
 mod command;
 mod decide;
 mod effect;
 mod explain;
+mod follow;
 mod lifecycle;
 mod policy;
 mod progress;
@@ -15,6 +17,7 @@ mod ready_queue;
 mod retry;
 mod roster;
 
+pub use approval::Gate;
 pub use command::{AgentSpec, Command, Decision, Pausable, Reach, Refusal, Request};
 pub use effect::Effect;
 pub use explain::{Blocker, Explanation, IdleReason};
@@ -24,8 +27,8 @@ use std::collections::BTreeSet;
 
 use planner_core::graph::TaskIndex;
 use state_store::task::{
-    AgentKey, AgentStatus, BrokenInvariant, Event, InstanceKey, InstanceStatus, ProjectKey, State, TaskKey,
-    TaskState, Transition, UnfitEvent,
+    AgentKey, BrokenInvariant, Event, InstanceKey, InstanceStatus, ProjectKey, State, TaskKey, TaskState,
+    UnfitEvent,
 };
 use state_store::{Recorded, Seq, Timestamp};
 
@@ -199,85 +202,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Keeps the dispatcher's view of a new project.
-    fn follow_project(&mut self, key: ProjectKey) {
-        let project = &self.state.projects()[key.index()];
-        let mut progress = Progress::new(project);
-        let news = progress.start(project);
-        self.progress.push(progress);
-        self.ready.push(ReadyQueue::default());
-        self.follow_reached(key, &news);
-    }
-
-    /// Keeps the dispatcher's view of a task that has moved.
-    fn follow_task(&mut self, key: TaskKey, before: &TaskState, transition: &Transition) {
-        self.ready[key.project.index()].remove(key);
-        if let TaskState::Backoff { until } = before {
-            self.delayed.remove(&(*until, key));
-        }
-        if let Some(lease) = before.occupying_lease() {
-            self.expiries.remove(&(lease.expires_at, key));
-            self.roster.release(lease.agent, key);
-        }
-        let project = &self.state.projects()[key.project.index()];
-        let after = &project.task(key.task()).state;
-        if let Some(lease) = after.occupying_lease() {
-            self.expiries.insert((lease.expires_at, key));
-            let effort = project.plan.tasks[key.task as usize].effort_or_default();
-            let is_new = matches!(transition, Transition::Assign(_));
-            self.roster.occupy(lease.agent, key, if is_new { effort } else { planner_core::Effort::ZERO });
-        }
-        let news = match after {
-            TaskState::Completed(_) => self.progress[key.project.index()].complete(project, key.task()),
-            TaskState::Failed { .. } => self.progress[key.project.index()].fail(project, key.task()),
-            TaskState::Cancelled(_) => self.progress[key.project.index()].cancel(project, key.task()),
-            _ => progress::News::default(),
-        };
-        if after.is_settled() {
-            self.not_needed.remove(&key);
-        }
-        self.enqueue(key);
-        self.follow_reached(key.project, &news);
-    }
-
-    fn follow_reached(&mut self, project: ProjectKey, news: &progress::News) {
-        for task in &news.freed {
-            self.enqueue(TaskKey::new(project, *task));
-        }
-        for task in &news.not_needed {
-            let key = TaskKey::new(project, *task);
-            if self.state.task(key).is_some_and(|record| !record.state.is_settled()) {
-                self.not_needed.insert(key);
-            }
-        }
-    }
-
-    fn follow_agent(&mut self, key: AgentKey) {
-        let agent = &self.state.agents()[key.index()];
-        let is_mine = self.me == Some(agent.instance) && agent.status == AgentStatus::Active;
-        self.roster.set(key, is_mine.then_some(agent));
-    }
-
-    /// Puts a task where its state and the graph want it: among the ready, among the delayed, or nowhere.
-    fn enqueue(&mut self, key: TaskKey) {
-        let project = &self.state.projects()[key.project.index()];
-        let progress = &self.progress[key.project.index()];
-        if !progress.is_free(project, key.task()) {
-            return;
-        }
-        match &project.task(key.task()).state {
-            TaskState::Pending | TaskState::InConflict(_) => {
-                let task = &project.plan.tasks[key.task as usize];
-                let bottom_level = progress.bottom_level(project, key.task());
-                self.ready[key.project.index()].insert(key, task, bottom_level);
-            }
-            TaskState::Backoff { until } => {
-                self.delayed.insert((*until, key));
-            }
-            _ => {}
-        }
-    }
-
     /// Returns the next moment at which time alone changes something here.
     pub fn next_due(&self) -> Option<Timestamp> {
         let delayed = self.delayed.first().map(|(until, _)| *until);
@@ -303,9 +227,11 @@ impl Engine {
             TaskState::Backoff { .. } | TaskState::Pending | TaskState::InConflict(_) => {
                 let task = TaskIndex(place as u32);
                 self.progress[key.index()].is_free(project, task)
+                    && !approval::is_start_gated(project, TaskKey::new(key, task))
                     && self.roster.has_somebody_for(&project.plan.tasks[place].capabilities)
             }
             TaskState::Completed(_)
+            | TaskState::AwaitingApproval { .. }
             | TaskState::OnHold
             | TaskState::Failed { .. }
             | TaskState::Cancelled(_) => false,
@@ -317,7 +243,9 @@ impl Engine {
     pub fn is_ready(&self, key: TaskKey) -> bool {
         let Some(project) = self.state.project(key.project) else { return false };
         let may_run = matches!(project.task(key.task()).state, TaskState::Pending | TaskState::InConflict(_));
-        may_run && self.progress[key.project.index()].is_free(project, key.task())
+        may_run
+            && self.progress[key.project.index()].is_free(project, key.task())
+            && !approval::is_start_gated(project, key)
     }
 
     /// Returns whether a task is completed, or every task of a group done or called off.
@@ -343,36 +271,5 @@ impl Engine {
         same("the leases", self.expiries == fresh.expiries)?;
         same("the slots in use", self.roster.uses() == fresh.roster.uses())?;
         self.roster.check_slots()
-    }
-
-    /// Derives from the state of a project what is kept beside it.
-    fn derive_project(&mut self, key: ProjectKey) {
-        let project = self.state.projects()[key.index()].clone();
-        let (progress, news) = Progress::derived(&project);
-        self.progress.push(progress);
-        self.ready.push(ReadyQueue::default());
-        for (place, record) in (0..).zip(&project.tasks) {
-            let task = TaskKey { project: key, task: place };
-            self.enqueue(task);
-            if let Some(lease) = record.state.occupying_lease() {
-                self.expiries.insert((lease.expires_at, task));
-                self.roster.occupy(lease.agent, task, planner_core::Effort::ZERO);
-            }
-        }
-        self.follow_reached(key, &news);
-    }
-
-    /// Derives anew how far a project is, after a change that does not only go forwards.
-    fn derive_again(&mut self, key: ProjectKey) {
-        let project = self.state.projects()[key.index()].clone();
-        let (progress, news) = Progress::derived(&project);
-        self.progress[key.index()] = progress;
-        self.ready[key.index()] = ReadyQueue::default();
-        self.delayed.retain(|(_, task)| task.project != key);
-        self.not_needed.retain(|task| task.project != key);
-        for task in (0..project.tasks.len() as u32).map(|task| TaskKey { project: key, task }) {
-            self.enqueue(task);
-        }
-        self.follow_reached(key, &news);
     }
 }

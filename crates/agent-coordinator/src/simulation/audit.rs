@@ -76,6 +76,8 @@ struct Task {
     accepted: Option<FencingToken>,
     /// When it may be tried again.
     not_before: Timestamp,
+    /// Whether somebody has agreed that it begins.
+    may_begin: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +86,7 @@ enum Stage {
     Held(Lease),
     Working(Lease),
     Delivered(Lease),
+    Proposed(Lease),
     Accepted(Lease),
     Waiting,
     Done,
@@ -98,6 +101,8 @@ enum Stage {
 struct Asked {
     steps: HashSet<(&'static str, TaskKey, FencingToken)>,
     resumed: HashSet<TaskKey>,
+    approved: HashSet<TaskKey>,
+    rejected: HashSet<TaskKey>,
     taken_over: HashSet<InstanceKey>,
     has_end: bool,
 }
@@ -123,6 +128,8 @@ impl Asked {
                 Command::Conflict { task, token, .. } => step("conflict", task, token),
                 Command::Checkpoint { task, token, .. } => step("checkpoint", task, token),
                 Command::Resume(task) => drop(asked.resumed.insert(*task)),
+                Command::Approve { task, .. } => drop(asked.approved.insert(*task)),
+                Command::Reject { task, .. } => drop(asked.rejected.insert(*task)),
                 Command::TakeOver { instance } => drop(asked.taken_over.insert(*instance)),
                 Command::End => asked.has_end = true,
                 Command::Begin { .. }
@@ -166,7 +173,7 @@ impl Audit {
             let Some(known) = self.task(*task) else { continue };
             let was_handed_out = *token <= known.last_token && *token > FencingToken::default();
             let is_kept = self.late.contains(&(*task, *token)) || known.accepted == Some(*token);
-            let is_present = matches!(known.stage, Stage::Delivered(lease) if lease.token == *token);
+            let is_present = matches!(known.stage, Stage::Delivered(lease) | Stage::Proposed(lease) if lease.token == *token);
             if answer.is_err() && was_handed_out && !is_kept && !is_present {
                 return broken(
                     "G6",
@@ -272,6 +279,7 @@ impl Audit {
         if let Transition::Assign(lease) = step {
             self.check_assignment(key, lease)?;
         }
+        self.check_approval(key, step)?;
         let project = self.projects.get_mut(key.project.index());
         let Some(task) = project.and_then(|project| project.tasks.get_mut(key.task as usize)) else {
             return broken("G9", format!("{key} is moved, and there is none"));
@@ -295,16 +303,35 @@ impl Audit {
         Ok(())
     }
 
+    /// A result that somebody has to agree to is accepted by that, and by nothing else.
+    fn check_approval(&self, key: TaskKey, step: &Transition) -> Verdict {
+        let asked =
+            self.projects.get(key.project.index()).and_then(|found| found.plan.tasks.get(key.task as usize));
+        let is_gated = asked.is_some_and(|task| task.approval.is_before_landing());
+        if is_gated && matches!(step, Transition::Verify { .. }) {
+            return broken("G9", format!("the result of {key} was accepted before somebody had agreed"));
+        }
+        Ok(())
+    }
+
     /// An event of an attempt must come from a request that shows its token, or from the time.
     fn check_cause(&self, key: TaskKey, step: &Transition, at: Timestamp) -> Verdict {
         let Some(token) = step.token() else {
             return Ok(());
         };
         let causes: &[&'static str] = match step {
+            Transition::Land { landed: Landed::Empty | Landed::NotAsked, .. }
+            | Transition::ApproveLanding { .. }
+                if self.asked.approved.contains(&key) =>
+            {
+                return Ok(());
+            }
+            Transition::Fail { .. } if self.asked.rejected.contains(&key) => return Ok(()),
             Transition::Start(_) => &["start"],
             Transition::Renew { .. } => &["renew"],
             Transition::Deliver { .. } => &["deliver"],
-            Transition::Verify { .. } => &["deliver", "pass"],
+            Transition::Verify { .. } | Transition::Propose { .. } => &["deliver", "pass"],
+            Transition::ApproveLanding { .. } => &[],
             Transition::Intend { .. } => &["intend"],
             Transition::Land { landed: Landed::Commit { .. }, .. } => &["land"],
             Transition::Land { landed: Landed::Empty | Landed::NotAsked, .. } => &["deliver", "pass", "land"],
@@ -323,6 +350,7 @@ impl Audit {
             Transition::Lose { why: Lost::CoordinatorGone | Lost::ShutDown, .. }
             | Transition::Adopt { .. }
             | Transition::Assign(_)
+            | Transition::ApproveStart(_)
             | Transition::Hold
             | Transition::Resume
             | Transition::Reopen
@@ -351,6 +379,9 @@ impl Audit {
         if let Some(open) = project.open_need(place) {
             return broken("G9", format!("{key} was handed out before {open}"));
         }
+        if project.is_start_gated(place) {
+            return broken("G9", format!("{key} was handed out before somebody had agreed"));
+        }
         if project.is_paused || agent.is_paused {
             return broken("G9", format!("{key} was handed out, and its project or agent is paused"));
         }
@@ -377,6 +408,7 @@ impl Audit {
             Stage::Held(_) => StateName::Assigned,
             Stage::Working(_) => StateName::Running,
             Stage::Delivered(_) => StateName::Verifying,
+            Stage::Proposed(_) => StateName::AwaitingApproval,
             Stage::Accepted(_) => StateName::Landing,
             Stage::Waiting => StateName::Backoff,
             Stage::Done => StateName::Completed,
@@ -405,11 +437,27 @@ impl Audit {
 
     /// Returns the tasks that are put aside.
     pub(super) fn on_hold(&self) -> Vec<TaskKey> {
+        self.tasks().filter(|(_, _, task)| task.stage == Stage::OnHold).map(|(key, ..)| key).collect()
+    }
+
+    /// Returns the tasks that nothing but somebody's approval holds up.
+    pub(super) fn awaiting_approval(&self) -> Vec<TaskKey> {
+        let is_awaited = |key: TaskKey, project: &Project, task: &Task| {
+            let place = key.task as usize;
+            let could_begin = task.stage == Stage::Free
+                && project.children[place].is_empty()
+                && project.open_need(place).is_none();
+            matches!(task.stage, Stage::Proposed(_)) || (could_begin && project.is_start_gated(place))
+        };
+        let awaited = self.tasks().filter(|(key, project, task)| is_awaited(*key, project, task));
+        awaited.map(|(key, ..)| key).collect()
+    }
+
+    fn tasks(&self) -> impl Iterator<Item = (TaskKey, &Project, &Task)> {
         let projects = (0..).map(ProjectKey).zip(&self.projects);
-        let tasks = projects.flat_map(|(project, found)| {
-            (0..).zip(&found.tasks).map(move |(task, known)| (TaskKey { project, task }, known))
-        });
-        tasks.filter(|(_, task)| task.stage == Stage::OnHold).map(|(key, _)| key).collect()
+        projects.flat_map(|(project, found)| {
+            (0..).zip(&found.tasks).map(move |(task, known)| (TaskKey { project, task }, found, known))
+        })
     }
 
     /// Checks that everything that could be done has been done: the world is at rest.
@@ -425,7 +473,11 @@ impl Audit {
                 };
                 let is_leaf = project.children[place].is_empty();
                 match task.stage {
-                    Stage::Free if is_leaf && project.open_need(place).is_none() => {
+                    Stage::Free
+                        if is_leaf
+                            && project.open_need(place).is_none()
+                            && !project.is_start_gated(place) =>
+                    {
                         let asked = &project.plan.tasks[place].capabilities;
                         if self.agents.iter().any(|agent| agent.slots > 0 && agent.can.covers(asked)) {
                             return broken("G8", format!("{} could be done and is not handed out", named()));
@@ -434,6 +486,7 @@ impl Audit {
                     Stage::Held(_)
                     | Stage::Working(_)
                     | Stage::Delivered(_)
+                    | Stage::Proposed(_)
                     | Stage::Accepted(_)
                     | Stage::Waiting => {
                         return broken("G8", format!("{} is left as it is: {:?}", named(), task.stage));
@@ -511,6 +564,10 @@ impl Project {
         open.map(|(on, when)| format!("`{}` had ended as it must ({when:?})", self.plan.tasks[*on].id))
     }
 
+    fn is_start_gated(&self, place: usize) -> bool {
+        self.plan.tasks[place].approval.is_before_start() && !self.tasks[place].may_begin
+    }
+
     fn is_done(&self, place: usize) -> bool {
         let children = &self.children[place];
         if children.is_empty() {
@@ -542,9 +599,11 @@ impl Stage {
 
     fn lease(&self) -> Option<&Lease> {
         match self {
-            Self::Held(lease) | Self::Working(lease) | Self::Delivered(lease) | Self::Accepted(lease) => {
-                Some(lease)
-            }
+            Self::Held(lease)
+            | Self::Working(lease)
+            | Self::Delivered(lease)
+            | Self::Proposed(lease)
+            | Self::Accepted(lease) => Some(lease),
             _ => None,
         }
     }
@@ -558,7 +617,8 @@ impl Task {
             Standing::OnHold => Stage::OnHold,
             Standing::Excluded(_) => Stage::Excluded,
         };
-        Self { stage, last_token: FencingToken::default(), accepted: None, not_before: Timestamp::default() }
+        let (last_token, not_before) = (FencingToken::default(), Timestamp::default());
+        Self { stage, last_token, accepted: None, not_before, may_begin: false }
     }
 
     fn take(&mut self, key: TaskKey, step: &Transition) -> Verdict {
@@ -592,9 +652,20 @@ impl Task {
                 self.accepted = Some(*token);
                 Stage::Accepted(lease)
             }
+            (Transition::Propose { .. }, Stage::Delivered(lease)) => Stage::Proposed(lease),
+            (Transition::ApproveLanding { token, .. }, Stage::Proposed(lease)) => {
+                if self.accepted.is_some() {
+                    return broken("G5", format!("a second result of {key} was accepted"));
+                }
+                self.accepted = Some(*token);
+                Stage::Accepted(lease)
+            }
             (Transition::Intend { .. }, Stage::Accepted(lease)) => Stage::Accepted(lease),
             (Transition::Adopt { instance, .. }, Stage::Delivered(lease)) => {
                 Stage::Delivered(Lease { instance: *instance, ..lease })
+            }
+            (Transition::Adopt { instance, .. }, Stage::Proposed(lease)) => {
+                Stage::Proposed(Lease { instance: *instance, ..lease })
             }
             (Transition::Adopt { instance, .. }, Stage::Accepted(lease)) => {
                 Stage::Accepted(Lease { instance: *instance, ..lease })
@@ -604,20 +675,26 @@ impl Task {
                 self.accepted = None;
                 Stage::Free
             }
-            (Transition::Fail { then, .. }, Stage::Held(_) | Stage::Working(_) | Stage::Delivered(_)) => {
-                match then {
-                    AfterFailure::Retry(until) => {
-                        self.not_before = *until;
-                        Stage::Waiting
-                    }
-                    AfterFailure::GiveUp => Stage::Failed,
+            (
+                Transition::Fail { then, .. },
+                Stage::Held(_) | Stage::Working(_) | Stage::Delivered(_) | Stage::Proposed(_),
+            ) => match then {
+                AfterFailure::Retry(until) => {
+                    self.not_before = *until;
+                    Stage::Waiting
                 }
-            }
+                AfterFailure::GiveUp => Stage::Failed,
+            },
             (Transition::Lose { .. }, Stage::Held(_) | Stage::Working(_)) => Stage::Free,
             (Transition::Checkpoint { .. }, Stage::Working(lease)) => Stage::Working(lease),
             (Transition::Reopen, Stage::Done | Stage::Failed | Stage::Cancelled) => {
                 self.accepted = None;
+                self.may_begin = false;
                 Stage::Free
+            }
+            (Transition::ApproveStart(_), Stage::Free | Stage::Waiting | Stage::OnHold) => {
+                self.may_begin = true;
+                stage
             }
             (Transition::CompleteByHand(_), Stage::Free | Stage::Waiting | Stage::OnHold | Stage::Failed) => {
                 Stage::Done
@@ -626,7 +703,12 @@ impl Task {
             (Transition::Resume, Stage::OnHold | Stage::Waiting) => Stage::Free,
             (
                 Transition::Cancel(_),
-                Stage::Free | Stage::Held(_) | Stage::Working(_) | Stage::Waiting | Stage::OnHold,
+                Stage::Free
+                | Stage::Held(_)
+                | Stage::Working(_)
+                | Stage::Proposed(_)
+                | Stage::Waiting
+                | Stage::OnHold,
             ) => Stage::Cancelled,
             _ => return told(&format!("takes `{}`", step.name())),
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use planner_core::generate::{LayeredShape, layered};
 use planner_core::random::Random;
-use planner_core::{Capability, CapabilitySet, Dependency, Plan, Task, TaskId, When};
+use planner_core::{Approval, Capability, CapabilitySet, Dependency, Plan, Task, TaskId, When};
 
 use super::{Faults, Options};
 use crate::engine::{AgentSpec, Policy};
@@ -73,6 +73,7 @@ fn draw_plan(random: &mut Random) -> Plan {
             first.when = When::Failed;
         }
     }
+    guard(&mut plan, random.next_u64());
     if plan.tasks.iter().any(|task| task.parent.is_some()) {
         plan.tasks.push(Task::new(group.clone()));
         if let Ok(last) = TaskId::new("after-group") {
@@ -80,6 +81,16 @@ fn draw_plan(random: &mut Random) -> Plan {
         }
     }
     plan
+}
+
+/// Has some tasks wait for approval.
+fn guard(plan: &mut Plan, seed: u64) {
+    let mut random = Random::of([seed, 0x67_61_74_65]);
+    for task in &mut plan.tasks {
+        if random.chance(0.1) {
+            task.approval = Approval::ALL[random.below(Approval::ALL.len())];
+        }
+    }
 }
 
 /// Returns agents of which the first can do everything; the others too, or what is drawn.

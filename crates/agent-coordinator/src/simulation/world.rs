@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use planner_core::random::Random;
-use planner_core::{Dependency, Exclusion, Landing, Plan, Priority, Standing, Task, TaskId};
+use planner_core::{Approval, Dependency, Exclusion, Landing, Plan, Priority, Standing, Task, TaskId};
 use state_store::task::{
     AgentKey, ConflictRecord, Event, FailureReason, FencingToken, Host, InstanceRecord, InstanceStatus,
-    Intent, Landed, Lease, ProjectKey, ProjectSettings, TaskKey, Transition,
+    Intent, Landed, Lease, ProjectKey, ProjectSettings, Review, TaskKey, Transition,
 };
 use state_store::{ManualClock, MemoryStore, Seq, StateStore, StreamName, Timestamp};
 
@@ -260,7 +260,9 @@ impl<'s> World<'s> {
         let is_quiet = |happening: &Reverse<(Duration, u64, Happening)>| {
             matches!(happening.0.2, Happening::Wake { .. } | Happening::Operate | Happening::Weather)
         };
-        let is_let_go = self.audit.paused().is_empty() && self.audit.on_hold().is_empty();
+        let is_let_go = self.audit.paused().is_empty()
+            && self.audit.on_hold().is_empty()
+            && self.audit.awaiting_approval().is_empty();
         is_let_go
             && self.workers.is_empty()
             && self.seats.iter().all(is_idle)
@@ -868,6 +870,7 @@ impl<'s> World<'s> {
                 self.after(Duration::from_millis(1), Happening::Mail { seat, mail });
             }
         }
+        self.review();
         if !self.is_storm {
             for paused in self.audit.paused() {
                 self.mail_somebody(Command::Continue(paused).into(), Sender::Nobody);
@@ -885,6 +888,23 @@ impl<'s> World<'s> {
             self.mail_somebody(command.into(), Sender::Nobody);
         }
         self.after(Duration::from_secs(1), Happening::Operate);
+    }
+
+    /// People look at what waits for them: at some of it, in a storm, and at all of it when all is well.
+    fn review(&mut self) {
+        for task in self.audit.awaiting_approval() {
+            if self.is_storm && !self.random.chance(0.2) {
+                continue;
+            }
+            let review = Review { by: "simulated".to_owned(), comment: String::new() };
+            let is_rejected = self.strikes(FaultKind::PlanChange);
+            let command = if is_rejected {
+                Command::Reject { task, review }
+            } else {
+                Command::Approve { task, review }
+            };
+            self.mail_somebody(command.into(), Sender::Nobody);
+        }
     }
 
     /// Returns something that somebody wants otherwise.
@@ -912,8 +932,9 @@ impl<'s> World<'s> {
         let tasks = &self.scenario.plan.tasks;
         let mut changed = tasks[task.task as usize].clone();
         let other = tasks[self.random.below(tasks.len())].id.clone();
-        match self.random.below(4) {
+        match self.random.below(5) {
             0 => changed.priority = Priority::Critical,
+            4 => changed.approval = Approval::ALL[self.random.below(Approval::ALL.len())],
             1 => changed.dependencies.push(Dependency::on_completion(other)),
             2 => changed.standing = Standing::Excluded(Exclusion::Tombstone),
             _ => {

@@ -13,7 +13,7 @@ use crate::Plan;
 
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 /// The columns whose cells hold several names.
-const LISTS: [&str; 3] = ["dependencies", "depends_on", "capabilities"];
+const LISTS: [&str; 4] = ["dependencies", "depends_on", "capabilities", "writes"];
 
 /// Returns whether the first line names columns, an id among them.
 pub(super) fn is_csv(text: &str) -> bool {

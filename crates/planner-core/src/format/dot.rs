@@ -106,7 +106,7 @@ impl<'t> Vertex<'t> {
         members.extend(self.parent.map(|parent| ("parent".into(), parent)));
         members.extend(self.attributes.into_iter().map(|(key, node)| match key.as_ref() {
             "label" => ("title".into(), node),
-            "capabilities" => (key, split(node)),
+            "capabilities" | "writes" => (key, split(node)),
             _ => (key, node),
         }));
         if let super::node::NodeValue::Map(own) = &mut map.value {

@@ -9,7 +9,7 @@ use super::node::{Member, Node, NodeValue, Span};
 use crate::KeptFields;
 
 /// The names of a task's own fields, which its kept fields must not have.
-pub(crate) const TASK_FIELDS: [&str; 11] = [
+pub(crate) const TASK_FIELDS: [&str; 13] = [
     "id",
     "title",
     "description",
@@ -20,6 +20,8 @@ pub(crate) const TASK_FIELDS: [&str; 11] = [
     "capabilities",
     "check",
     "landing",
+    "approval",
+    "writes",
     "standing",
 ];
 /// The names of a plan's own fields.

@@ -10,7 +10,8 @@
 //!
 //! - The first heading of first level, if it is the only one, names the plan.
 //! - An id is given as `{#id}`; else it is made of the title. `after` names tasks by their ids or titles.
-//! - `after`, `effort`, `needs`, `priority`, `status`, `landing` and `check` stand in brackets at the end of a line.
+//! - `after`, `effort`, `needs`, `priority`, `status`, `landing`, `approval`,
+//!   `writes` and `check` stand in brackets at the end of a line.
 //! - Headings without items below them are not part of the plan.
 
 use std::collections::{HashMap, HashSet};
@@ -23,13 +24,15 @@ use super::{ReadError, empty_plan};
 use crate::{Plan, TaskId};
 
 /// What may stand in brackets, and the field that it is.
-const ATTRIBUTES: [(&str, &str); 7] = [
+const ATTRIBUTES: [(&str, &str); 9] = [
     ("after", "dependencies"),
     ("effort", "effort"),
     ("needs", "capabilities"),
     ("priority", "priority"),
     ("status", "standing"),
     ("landing", "landing"),
+    ("approval", "approval"),
+    ("writes", "writes"),
     ("check", "check"),
 ];
 
@@ -193,7 +196,7 @@ fn entries_to_tasks(
             };
             let node = match *field {
                 "dependencies" => list(&meant),
-                "capabilities" => list(&|name: &str| name.to_owned()),
+                "capabilities" | "writes" => list(&|name: &str| name.to_owned()),
                 _ => Node::text(span(value), *value),
             };
             members.push((field, node));

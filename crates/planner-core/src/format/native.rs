@@ -14,12 +14,14 @@ use std::collections::HashSet;
 
 use super::fields::Fields;
 use super::node::{Node, NodeValue, Span};
-use super::reader::{Reader, TaskPlaces};
+use super::reader::{Reader, TaskPlaces, escaped};
 use super::spelling::Owner;
 use super::status::{Meaning, StatusRule};
 use super::{ReadError, empty_plan};
 use crate::diagnostic::{Diagnostic, quoted};
-use crate::{AgentProfile, Exclusion, Landing, Plan, Standing, Task, TaskId};
+use crate::{
+    AgentProfile, Approval, Exclusion, Landing, PathPattern, Plan, Standing, Task, TaskId, WriteSet,
+};
 
 /// What the standing of a task may be called.
 pub const NATIVE_RULES: &[StatusRule] = &[
@@ -161,6 +163,8 @@ fn task<'n>(
     task.capabilities = reader.capabilities(capabilities, "capabilities");
     task.check = fields.take(&["check"]).and_then(|node| reader.check(node)).map(Box::new);
     task.landing = landing(reader, fields.take(&["landing"]));
+    task.approval = approval(reader, fields.take(&["approval"]));
+    task.writes = writes(reader, fields.take(&["writes"]));
     places.status = fields.peek("standing").or(fields.peek("status")).map(|node| node.span);
     task.standing = standing(reader, fields.take(&["standing", "status"]));
     reader.misspelt(&fields, Owner::Task, Some(task.id.as_str()));
@@ -200,6 +204,39 @@ fn landing(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Landing {
             Landing::default()
         }
     }
+}
+
+fn approval(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Approval {
+    let Some(node) = node else {
+        return Approval::default();
+    };
+    let span = node.span;
+    let written = reader.optional_text(Some(node), "approval");
+    Approval::from_name(&written).unwrap_or_else(|| {
+        reader.bad_value(span, "leave it out where nobody has to agree", || {
+            format!("`approval` must be `start`, `landing` or `both`, not {}", quoted(&written))
+        });
+        Approval::default()
+    })
+}
+
+fn writes(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> WriteSet {
+    let nodes = node.map(|node| reader.list(node)).unwrap_or_default();
+    let mut patterns = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let span = node.span;
+        let Some(text) = reader.text(node, "writes") else { continue };
+        match PathPattern::new(&text) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(invalid) => {
+                let help = "write a path from the root of the repository, such as `src/*.rs` or `docs/`";
+                reader.bad_value(span, help, || {
+                    format!("{} is no pattern of paths: {}", quoted(&text), escaped(&invalid.to_string()))
+                });
+            }
+        }
+    }
+    patterns.into()
 }
 
 fn standing(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Standing {

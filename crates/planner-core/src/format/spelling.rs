@@ -44,6 +44,8 @@ impl Owner {
                 "capabilities",
                 "check",
                 "landing",
+                "approval",
+                "writes",
                 "status",
                 "standing",
                 "children",

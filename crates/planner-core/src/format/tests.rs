@@ -1,7 +1,7 @@
 //! Each format by small files, hostile ones among them.
 
 use super::*;
-use crate::{Dependency, Effort, Exclusion, Landing, Priority, Standing, Task, When};
+use crate::{Approval, Dependency, Effort, Exclusion, Landing, PathPattern, Priority, Standing, Task, When};
 
 fn read_text(name: &str, text: &str) -> Reading {
     read(name, text.as_bytes(), None, &Limits::default()).unwrap_or_else(|error| panic!("{error}"))
@@ -40,6 +40,8 @@ tasks:
       - id: child
         priority: critical
         landing: none
+        approval: both
+        writes: [src/*.rs, docs/]
         dependencies: [{on: \"1.10\", when: failed}]
         check: {command: [sh, -c, 'true'], timeout_seconds: 5}
         note: [kept]
@@ -65,6 +67,8 @@ standing = 'on_hold'
 id = 'child'
 priority = 0
 landing = 'none'
+approval = 'both'
+writes = ['docs/', 'src/*.rs']
 dependencies = [{on = '1.10', when = 'failed'}]
 check = {command = ['sh', '-c', 'true'], timeout_seconds = 5}
 note = ['kept']
@@ -87,6 +91,9 @@ fn the_native_format_is_the_same_in_its_three_syntaxes() {
     let child = task(&yaml, "child");
     assert_eq!(child.parent, Some("group".parse().unwrap()));
     assert_eq!((child.priority, child.landing), (Priority::Critical, Landing::None));
+    assert_eq!(child.approval, Approval::Both);
+    let writes: Vec<_> = child.writes.iter().map(PathPattern::as_str).collect();
+    assert_eq!(writes, ["docs/**", "src/*.rs"]);
     assert_eq!(child.dependencies[0].when, When::Failed);
     assert_eq!(child.check.as_ref().unwrap().timeout_seconds, Some(5));
     assert_eq!(child.extra["note"][0], "kept");
@@ -112,7 +119,7 @@ tasks:
   - id: \"../b\"
   - title: nameless
   - 7
-  - {id: c, effort: soon, landing: moon, dependencies: [{when: failed}, {on: a, when: never}], parent: \"x\\ny\"}
+  - {id: c, effort: soon, landing: moon, approval: never, writes: [src/, /etc], dependencies: [{when: failed}, {on: a, when: never}], parent: \"x\\ny\"}
   - {id: d, check: \"cargo test && rm -r x\"}
 agents: [{name: a}, {name: a}, {name: b, slots: 0}]
 ";
@@ -132,6 +139,8 @@ agents: [{name: a}, {name: a}, {name: b, slots: 0}]
         "error[bad-value]: a task must be a map, but this is a number at 10:5 \"7\"",
         "error[bad-effort]: `soon` is no effort",
         "error[bad-value]: `landing` must be `git` or `none`, not `moon`",
+        "error[bad-value]: `approval` must be `start`, `landing` or `both`, not `never`",
+        "error[bad-value]: `/etc` is no pattern of paths: it begins with `/`",
         "error[bad-value]: a dependency that is a map must name the task as `on`",
         "error[bad-value]: `when` must be `completed` or `failed`, not `never`",
         "error[invalid-id]: the task id \"x\\ny\" holds the character '\\n'",

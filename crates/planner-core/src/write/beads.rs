@@ -7,7 +7,8 @@ use super::foreign::{Part, kept_fields, losses, status};
 use crate::format::BEADS_RULES;
 use crate::{Plan, Priority, Standing, Task, When};
 
-const PARTS_UNSAID: [Part; 3] = [Part::Capabilities, Part::Check, Part::Landing];
+const PARTS_UNSAID: [Part; 5] =
+    [Part::Capabilities, Part::Check, Part::Landing, Part::Approval, Part::Writes];
 
 pub(super) fn write(plan: &Plan) -> Written {
     let mut text = String::new();

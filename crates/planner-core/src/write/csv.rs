@@ -28,7 +28,7 @@ pub(super) fn write(plan: &Plan) -> Written {
     Written::text(text, losses(plan, &[]))
 }
 
-fn own_cells(task: &Task) -> [String; 11] {
+fn own_cells(task: &Task) -> [String; 13] {
     // A list ends in a semicolon, so that no name of it is parted at its commas.
     let list = |names: Vec<&str>| names.iter().map(|name| format!("{name};")).collect::<String>();
     let on = task.dependencies.iter().filter(|dependency| dependency.when == When::Completed);
@@ -46,6 +46,8 @@ fn own_cells(task: &Task) -> [String; 11] {
             Landing::Git => String::new(),
             Landing::None => "none".to_owned(),
         },
+        if task.approval.is_none() { String::new() } else { task.approval.as_str().to_owned() },
+        list(task.writes.iter().map(crate::PathPattern::as_str).collect()),
         match task.standing {
             Standing::Pending => "pending",
             Standing::Completed => "completed",

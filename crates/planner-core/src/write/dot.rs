@@ -80,6 +80,13 @@ fn attributes(task: &Task) -> String {
     if task.landing == Landing::None {
         set("landing", "none");
     }
+    if !task.approval.is_none() {
+        set("approval", task.approval.as_str());
+    }
+    if !task.writes.is_empty() {
+        let paths: Vec<&str> = task.writes.iter().map(crate::PathPattern::as_str).collect();
+        set("writes", &paths.join(","));
+    }
     if let Some(check) = &task.check {
         set("check", &check.command.join(" "));
     }

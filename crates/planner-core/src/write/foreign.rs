@@ -15,6 +15,8 @@ pub(super) enum Part {
     Capabilities,
     Check,
     Landing,
+    Approval,
+    Writes,
     Extra,
 }
 
@@ -44,6 +46,8 @@ pub(super) fn losses(plan: &Plan, unsaid: &[Part]) -> BTreeMap<&'static str, usi
             Part::Capabilities => lost("capabilities", count(&|task| !task.capabilities.is_empty())),
             Part::Check => lost("checks", count(&|task| task.check.is_some())),
             Part::Landing => lost("landings", count(&|task| task.landing != Landing::default())),
+            Part::Approval => lost("approvals", count(&|task| !task.approval.is_none())),
+            Part::Writes => lost("write sets", count(&|task| !task.writes.is_empty())),
             Part::Extra => lost("other fields", count(&|task| !task.extra.is_empty())),
         }
     }

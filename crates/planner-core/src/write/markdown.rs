@@ -42,6 +42,13 @@ pub(super) fn write(plan: &Plan) -> Written {
         if task.landing == Landing::None {
             attribute("landing", "none");
         }
+        if !task.approval.is_none() {
+            attribute("approval", task.approval.as_str());
+        }
+        if !task.writes.is_empty() {
+            let paths: Vec<&str> = task.writes.iter().map(crate::PathPattern::as_str).collect();
+            attribute("writes", &paths.join(", "));
+        }
         if let Some(check) = &task.check {
             attribute("check", &check.command.join(" "));
         }

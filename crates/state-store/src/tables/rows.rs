@@ -221,10 +221,14 @@ fn detail_of(transition: &Transition) -> Option<String> {
         Transition::Adopt { instance, .. } => Some(instance.to_string()),
         Transition::CompleteByHand(reason) => Some(reason.clone()),
         Transition::Checkpoint { text, .. } => Some(text.clone()),
+        Transition::ApproveStart(review) | Transition::ApproveLanding { review, .. } => {
+            Some(review.to_string())
+        }
         Transition::Assign(_)
         | Transition::Start(_)
         | Transition::Renew { .. }
         | Transition::Verify { .. }
+        | Transition::Propose { .. }
         | Transition::Hold
         | Transition::Resume
         | Transition::Reopen => None,

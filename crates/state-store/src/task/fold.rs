@@ -361,6 +361,7 @@ impl TaskRecord {
             assigned_at: Timestamp::default(),
             handover: None,
             checkpoint: None,
+            start_approval: None,
         }
     }
 
@@ -392,12 +393,18 @@ impl TaskRecord {
                 self.handover = None;
                 self.checkpoint = None;
             }
-            Transition::Reopen => self.failures = 0,
+            Transition::Reopen => {
+                self.failures = 0;
+                self.start_approval = None;
+            }
+            Transition::ApproveStart(review) => self.start_approval = Some(Box::new(review.clone())),
             Transition::Checkpoint { text, .. } => self.checkpoint = Some(text.as_str().into()),
             Transition::Start(_)
             | Transition::Renew { .. }
             | Transition::Deliver { .. }
             | Transition::Verify { .. }
+            | Transition::Propose { .. }
+            | Transition::ApproveLanding { .. }
             | Transition::Intend { .. }
             | Transition::Lose { .. }
             | Transition::Hold

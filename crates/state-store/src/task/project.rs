@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::Timestamp;
-use crate::task::{ConflictRecord, FencingToken, InstanceKey, TaskState};
+use crate::task::{ConflictRecord, FencingToken, InstanceKey, Review, TaskState};
 use planner_core::graph::{TaskGraph, TaskIndex};
 use planner_core::{Exclusion, Plan, Standing, Task};
 
@@ -53,6 +53,8 @@ pub struct TaskRecord {
     pub handover: Option<Box<Handover>>,
     /// How far the last attempt that left word had come.
     pub checkpoint: Option<Box<str>>,
+    /// Who has agreed that it begins.
+    pub start_approval: Option<Box<Review>>,
 }
 
 /// What an attempt that was not accepted has to tell the next one.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::Timestamp;
-use crate::task::{ConflictRecord, Delivery, Intent, Landed, Lease};
+use crate::task::{ConflictRecord, Delivery, Intent, Landed, Lease, Review};
 use planner_core::Exclusion;
 
 /// Where a task stands. *Ready* is not a state: it follows from this, the graph and the time.
@@ -17,6 +17,13 @@ pub enum TaskState {
     Running(Lease),
     /// A result is there and its check is still to pass.
     Verifying {
+        /// The lease under which it was delivered.
+        lease: Lease,
+        /// The result.
+        delivery: Box<Delivery>,
+    },
+    /// A result is there, its check has passed, and somebody has to agree before it lands.
+    AwaitingApproval {
         /// The lease under which it was delivered.
         lease: Lease,
         /// The result.
@@ -85,6 +92,8 @@ pub enum FailureReason {
     Timeout,
     /// What it delivered cannot be taken.
     Unusable(String),
+    /// Somebody who had to agree to its result did not.
+    Rejected(Review),
 }
 
 impl fmt::Display for FailureReason {
@@ -94,6 +103,7 @@ impl fmt::Display for FailureReason {
             Self::Check(output) => write!(f, "the check failed: {output}"),
             Self::Timeout => f.write_str("the attempt took too long"),
             Self::Unusable(text) => write!(f, "the result cannot be taken: {text}"),
+            Self::Rejected(review) => write!(f, "the result was rejected: {review}"),
         }
     }
 }
@@ -107,6 +117,8 @@ pub enum CancelReason {
     Operator(String),
     /// It was for the case that another task fails, which cannot happen any more.
     NotNeeded,
+    /// Somebody who had to agree that it begins did not.
+    Rejected(Review),
 }
 
 impl fmt::Display for CancelReason {
@@ -116,6 +128,7 @@ impl fmt::Display for CancelReason {
             Self::Operator(text) if text.is_empty() => f.write_str("called off"),
             Self::Operator(text) => write!(f, "called off: {text}"),
             Self::NotNeeded => f.write_str("not needed: what it waits to fail will not fail any more"),
+            Self::Rejected(review) => write!(f, "rejected before its start: {review}"),
         }
     }
 }
@@ -132,6 +145,8 @@ pub enum StateName {
     Running,
     /// See [`TaskState::Verifying`].
     Verifying,
+    /// See [`TaskState::AwaitingApproval`].
+    AwaitingApproval,
     /// See [`TaskState::Landing`].
     Landing,
     /// See [`TaskState::Completed`].
@@ -156,6 +171,7 @@ impl StateName {
             Self::Assigned => "assigned",
             Self::Running => "running",
             Self::Verifying => "verifying",
+            Self::AwaitingApproval => "awaiting approval",
             Self::Landing => "landing",
             Self::Completed => "completed",
             Self::Backoff => "backoff",
@@ -181,6 +197,7 @@ impl TaskState {
             Self::Assigned(_) => StateName::Assigned,
             Self::Running(_) => StateName::Running,
             Self::Verifying { .. } => StateName::Verifying,
+            Self::AwaitingApproval { .. } => StateName::AwaitingApproval,
             Self::Landing { .. } => StateName::Landing,
             Self::Completed(_) => StateName::Completed,
             Self::Backoff { .. } => StateName::Backoff,
@@ -197,6 +214,7 @@ impl TaskState {
             Self::Assigned(lease)
             | Self::Running(lease)
             | Self::Verifying { lease, .. }
+            | Self::AwaitingApproval { lease, .. }
             | Self::Landing { lease, .. } => Some(lease),
             Self::Pending
             | Self::Completed(_)
@@ -214,6 +232,7 @@ impl TaskState {
             Self::Assigned(lease)
             | Self::Running(lease)
             | Self::Verifying { lease, .. }
+            | Self::AwaitingApproval { lease, .. }
             | Self::Landing { lease, .. } => Some(lease),
             Self::Pending
             | Self::Completed(_)

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::Timestamp;
 use crate::task::{
     CancelReason, CheckRecord, Completion, ConflictRecord, Deliverable, Delivery, FailureReason,
-    FencingToken, InstanceKey, Intent, Landed, Lease, StateName, TaskState,
+    FencingToken, InstanceKey, Intent, Landed, Lease, Review, StateName, TaskState,
 };
 
 /// A step of a task from one state to another, with what it brings.
@@ -35,6 +35,22 @@ pub enum Transition {
         token: FencingToken,
         /// What its check said.
         check: CheckRecord,
+    },
+    /// The result waits for somebody to agree.
+    Propose {
+        /// Of which attempt.
+        token: FencingToken,
+        /// What its check said.
+        check: CheckRecord,
+    },
+    /// Somebody agrees that it begins.
+    ApproveStart(Review),
+    /// Somebody agrees that the result lands.
+    ApproveLanding {
+        /// Of which attempt.
+        token: FencingToken,
+        /// Who, and in which words.
+        review: Review,
     },
     /// The result is about to become this commit of the target branch.
     Intend {
@@ -141,6 +157,8 @@ impl Transition {
             Self::Renew { .. } => "renew",
             Self::Deliver { .. } => "deliver",
             Self::Verify { .. } => "verify",
+            Self::Propose { .. } => "propose",
+            Self::ApproveStart(_) | Self::ApproveLanding { .. } => "approve",
             Self::Intend { .. } => "intend to land",
             Self::Land { .. } => "land",
             Self::Conflict { .. } => "conflict",
@@ -163,6 +181,8 @@ impl Transition {
             | Self::Renew { token, .. }
             | Self::Deliver { token, .. }
             | Self::Verify { token, .. }
+            | Self::Propose { token, .. }
+            | Self::ApproveLanding { token, .. }
             | Self::Intend { token, .. }
             | Self::Land { token, .. }
             | Self::Conflict { token, .. }
@@ -171,6 +191,7 @@ impl Transition {
             | Self::Checkpoint { token, .. }
             | Self::Adopt { token, .. } => Some(*token),
             Self::Assign(_)
+            | Self::ApproveStart(_)
             | Self::Hold
             | Self::Resume
             | Self::Cancel(_)
@@ -248,6 +269,15 @@ pub fn next(
         (S::Verifying { lease, delivery }, T::Verify { .. }) => {
             Ok(S::Landing { lease: *lease, delivery: delivery.clone(), intents: Vec::new() })
         }
+        (S::Verifying { lease, delivery }, T::Propose { .. }) => {
+            Ok(S::AwaitingApproval { lease: *lease, delivery: delivery.clone() })
+        }
+        (S::AwaitingApproval { lease, delivery }, T::ApproveLanding { .. }) => {
+            Ok(S::Landing { lease: *lease, delivery: delivery.clone(), intents: Vec::new() })
+        }
+        (S::Pending | S::Backoff { .. } | S::InConflict(_) | S::OnHold, T::ApproveStart(_)) => {
+            Ok(state.clone())
+        }
         (S::Landing { lease, delivery, intents }, T::Intend { intent, .. }) => {
             let mut intents = intents.clone();
             if !intents.contains(intent) {
@@ -258,6 +288,10 @@ pub fn next(
         (S::Verifying { lease, delivery }, T::Adopt { instance, .. }) => {
             Ok(S::Verifying { lease: Lease { instance: *instance, ..*lease }, delivery: delivery.clone() })
         }
+        (S::AwaitingApproval { lease, delivery }, T::Adopt { instance, .. }) => Ok(S::AwaitingApproval {
+            lease: Lease { instance: *instance, ..*lease },
+            delivery: delivery.clone(),
+        }),
         (S::Landing { lease, delivery, intents }, T::Adopt { instance, .. }) => Ok(S::Landing {
             lease: Lease { instance: *instance, ..*lease },
             delivery: delivery.clone(),
@@ -268,7 +302,11 @@ pub fn next(
         }
         (S::Landing { .. }, T::Conflict { conflict, .. }) => Ok(S::InConflict(Box::new(conflict.clone()))),
         (
-            S::Assigned(_) | S::Running(_) | S::Verifying { .. } | S::Landing { .. },
+            S::Assigned(_)
+            | S::Running(_)
+            | S::Verifying { .. }
+            | S::AwaitingApproval { .. }
+            | S::Landing { .. },
             T::Fail { reason, then, .. },
         ) => Ok(match then {
             AfterFailure::Retry(until) => S::Backoff { until: *until },
@@ -279,13 +317,22 @@ pub fn next(
         (S::OnHold | S::Backoff { .. }, T::Resume) => Ok(S::Pending),
         (S::Running(lease), T::Checkpoint { .. }) => Ok(S::Running(*lease)),
         (S::Failed { .. } | S::Completed(_), T::Reopen) => Ok(S::Pending),
-        (S::Cancelled(CancelReason::Operator(_) | CancelReason::NotNeeded), T::Reopen) => Ok(S::Pending),
+        (
+            S::Cancelled(CancelReason::Operator(_) | CancelReason::NotNeeded | CancelReason::Rejected(_)),
+            T::Reopen,
+        ) => Ok(S::Pending),
         (
             S::Pending | S::Backoff { .. } | S::InConflict(_) | S::OnHold | S::Failed { .. },
             T::CompleteByHand(reason),
         ) => Ok(S::Completed(Completion::ByHand { reason: reason.clone(), at })),
         (
-            S::Pending | S::Assigned(_) | S::Running(_) | S::Backoff { .. } | S::InConflict(_) | S::OnHold,
+            S::Pending
+            | S::Assigned(_)
+            | S::Running(_)
+            | S::AwaitingApproval { .. }
+            | S::Backoff { .. }
+            | S::InConflict(_)
+            | S::OnHold,
             T::Cancel(reason),
         ) => Ok(S::Cancelled(reason.clone())),
         (
@@ -293,6 +340,7 @@ pub fn next(
             | S::Assigned(_)
             | S::Running(_)
             | S::Verifying { .. }
+            | S::AwaitingApproval { .. }
             | S::Landing { .. }
             | S::Completed(_)
             | S::Backoff { .. }

@@ -132,6 +132,18 @@ impl Told {
                 Self::new(format!("It was {state}, in attempt {attempt}, and its coordinator is gone"))
                     .hint("`super-planner run` with the same plan goes on")
             }
+            Explanation::AwaitingStart => Self::new("It could run, but somebody has to agree first")
+                .hint("`super-planner approve TASK` lets it begin, `reject` calls it off"),
+            Explanation::AwaitingLanding { agent, attempt, result } => {
+                let result = result
+                    .as_ref()
+                    .map_or_else(|| "without files".to_owned(), |commit| format!("commit {commit} holds it"));
+                let agent = escaped(agent);
+                Self::new(format!(
+                    "{agent} has delivered it in attempt {attempt}, and somebody has to agree before it lands; {result}"
+                ))
+                .hint("`super-planner approve TASK` lets it land, `reject --comment` sends it back")
+            }
             Explanation::Waiting { blockers } => Self::waiting(blockers),
             Explanation::Backoff { until, failures } => {
                 let wait = until.since(now).max(Duration::from_millis(1));

@@ -25,6 +25,7 @@ pub mod prove;
 pub mod recover;
 pub mod repack;
 pub mod repair;
+pub mod review;
 pub mod run;
 pub mod schema;
 pub mod sessions;

@@ -259,7 +259,8 @@ impl ProjectStatus {
             }
             status.tasks += 1;
             *status.states.entry(state.name()).or_default() += 1;
-            if let Some(lease) = state.lease() {
+            let is_awaiting = matches!(state, TaskState::AwaitingApproval { .. });
+            if let Some(lease) = state.lease().filter(|_| !is_awaiting) {
                 let agent = view.engine().state().agent(lease.agent);
                 status.running.push(RunningTask {
                     task: task.id.to_string(),
@@ -377,6 +378,8 @@ fn rank(explanation: &Explanation) -> u8 {
         Explanation::Failed { .. } | Explanation::NoAgent { .. } => 0,
         Explanation::Waiting { blockers } if blockers.iter().any(|blocker| blocker.is_hopeless) => 0,
         Explanation::OnHold
+        | Explanation::AwaitingStart
+        | Explanation::AwaitingLanding { .. }
         | Explanation::Backoff { .. }
         | Explanation::ProjectPaused
         | Explanation::AgentsPaused { .. } => 1,

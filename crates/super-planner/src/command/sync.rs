@@ -47,6 +47,7 @@ fn progress(project: &Project, task: &TaskId) -> Option<Progress> {
         TaskState::Assigned(_)
         | TaskState::Running(_)
         | TaskState::Verifying { .. }
+        | TaskState::AwaitingApproval { .. }
         | TaskState::Landing { .. }
         | TaskState::Backoff { .. }
         | TaskState::InConflict(_) => Progress::Underway,

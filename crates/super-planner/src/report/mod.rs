@@ -12,7 +12,7 @@ use planner_core::{AgentProfile, Effort, Plan, TaskIndex};
 use serde::Serialize;
 use state_store::task::{
     AfterFailure, Completion, Event, FencingToken, InstanceKey, InstanceRecord, InstanceStatus, Landed,
-    Lease, Lost, Project, ProjectKey, State, TaskKey, TaskState, Transition, UnfitEvent, replay,
+    Lease, Lost, Project, ProjectKey, State, TaskKey, TaskRecord, TaskState, Transition, UnfitEvent, replay,
 };
 use state_store::{Recorded, StateStore, StreamName, Timestamp};
 
@@ -431,16 +431,16 @@ impl History {
 }
 
 /// Returns the tasks that are no groups, with how far each is.
-fn leaves(project: &Project) -> impl Iterator<Item = (&planner_core::Task, &TaskState)> {
+fn leaves(project: &Project) -> impl Iterator<Item = (&planner_core::Task, &TaskRecord)> {
     let leaves = project.graph.tasks().filter(|task| !project.graph.is_group(*task));
-    leaves.map(|task: TaskIndex| (&project.plan.tasks[task.index()], &project.task(task).state))
+    leaves.map(|task: TaskIndex| (&project.plan.tasks[task.index()], project.task(task)))
 }
 
 fn task_counts(project: &Project) -> TaskCounts {
     use state_store::task::CancelReason;
     let mut counts = TaskCounts::default();
-    for (_, state) in leaves(project) {
-        let counter = match state {
+    for (_, record) in leaves(project) {
+        let counter = match &record.state {
             TaskState::Completed(Completion::Beforehand | Completion::ByHand { .. }) => {
                 &mut counts.completed_before
             }
@@ -458,13 +458,19 @@ fn task_counts(project: &Project) -> TaskCounts {
 
 fn open_tasks(project: &Project) -> Vec<OpenTask> {
     let open = leaves(project)
-        .filter(|(_, state)| !matches!(state, TaskState::Completed(_) | TaskState::Cancelled(_)));
-    open.map(|(task, state)| OpenTask {
+        .filter(|(_, record)| !matches!(record.state, TaskState::Completed(_) | TaskState::Cancelled(_)));
+    open.map(|(task, record)| OpenTask {
         id: task.id.to_string(),
-        state: state.name().as_str(),
-        why: match state {
+        state: record.state.name().as_str(),
+        why: match &record.state {
             TaskState::Failed { reason } => reason.to_string(),
             TaskState::OnHold => "it is put aside".to_owned(),
+            TaskState::AwaitingApproval { .. } => {
+                "somebody has to agree to its result: `super-planner approve`".to_owned()
+            }
+            TaskState::Pending if task.approval.is_before_start() && record.start_approval.is_none() => {
+                "somebody has to agree that it begins: `super-planner approve`".to_owned()
+            }
             TaskState::Pending => "what it waits for is not done, or no agent can do it".to_owned(),
             _ => "it is not finished".to_owned(),
         },

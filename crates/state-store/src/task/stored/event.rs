@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::parts::{
     StoredAccepted, StoredAfterFailure, StoredCancel, StoredCapabilities, StoredCheck, StoredConflict,
     StoredDeliverable, StoredFailure, StoredHost, StoredIntent, StoredLanded, StoredLease, StoredLost,
-    StoredSettings, StoredTaskKey,
+    StoredReview, StoredSettings, StoredTaskKey,
 };
 use crate::task::{AgentKey, Event, FencingToken, InstanceKey, ProjectKey, RequestId, Transition};
 use crate::{Entry, Timestamp};
@@ -151,6 +151,9 @@ enum StoredTransition {
     Reopen,
     CompleteByHand(String),
     Checkpoint { token: u64, text: String },
+    Propose { token: u64, check: StoredCheck },
+    ApproveStart(StoredReview),
+    ApproveLanding { token: u64, review: StoredReview },
 }
 
 impl<'a> From<&'a Event> for StoredEvent<'a> {
@@ -296,6 +299,13 @@ impl From<&Transition> for StoredTransition {
             Transition::Checkpoint { token, text } => {
                 Self::Checkpoint { token: token.get(), text: text.clone() }
             }
+            Transition::Propose { token, check } => {
+                Self::Propose { token: token.get(), check: (*check).into() }
+            }
+            Transition::ApproveStart(review) => Self::ApproveStart(review.into()),
+            Transition::ApproveLanding { token, review } => {
+                Self::ApproveLanding { token: token.get(), review: review.into() }
+            }
         }
     }
 }
@@ -341,6 +351,13 @@ impl From<StoredTransition> for Transition {
             StoredTransition::Checkpoint { token: number, text } => {
                 Self::Checkpoint { token: token(number), text }
             }
+            StoredTransition::Propose { token: number, check } => {
+                Self::Propose { token: token(number), check: check.into() }
+            }
+            StoredTransition::ApproveStart(review) => Self::ApproveStart(review.into()),
+            StoredTransition::ApproveLanding { token: number, review } => {
+                Self::ApproveLanding { token: token(number), review: review.into() }
+            }
         }
     }
 }
@@ -350,7 +367,7 @@ mod tests {
     use super::*;
     use crate::task::{
         Accepted, AfterFailure, CancelReason, CheckRecord, CommitHash, ConflictRecord, Deliverable,
-        FailureReason, Host, Intent, Landed, Lease, Lost, ProjectSettings, TaskKey,
+        FailureReason, Host, Intent, Landed, Lease, Lost, ProjectSettings, Review, TaskKey,
     };
 
     fn hex(bytes: &[u8]) -> String {
@@ -437,6 +454,14 @@ mod tests {
             Event::TasksSet { project, tasks: b"[]".to_vec() },
             Event::ProjectPaused { project, is_paused: true },
             Event::AgentPaused { agent, is_paused: false },
+        ]);
+        let review = || Review { by: text(), comment: "c".to_owned() };
+        events.extend([
+            moved(Transition::Propose { token, check: CheckRecord::NotNamed }),
+            moved(Transition::ApproveStart(review())),
+            moved(Transition::ApproveLanding { token, review: review() }),
+            moved(fail(FailureReason::Rejected(review()), retry)),
+            moved(Transition::Cancel(CancelReason::Rejected(review()))),
         ]);
         events
     }

@@ -6,6 +6,7 @@
 //! milliseconds since 1970.
 
 mod event;
+mod guards;
 mod parts;
 mod plan;
 mod state;

@@ -7,7 +7,7 @@ use crate::Timestamp;
 use crate::task::{
     Accepted, AfterFailure, AgentKey, CancelReason, CheckRecord, CommitHash, ConflictRecord, Deliverable,
     FailureReason, FencingToken, Host, InstanceKey, Intent, Landed, Lease, Lost, ProjectKey, ProjectSettings,
-    TaskKey,
+    Review, TaskKey,
 };
 
 /// Maps an enum without data, or one of the same shape, both ways.
@@ -255,11 +255,30 @@ impl From<StoredConflict> for ConflictRecord {
 }
 
 #[derive(Serialize, Deserialize)]
+pub(super) struct StoredReview {
+    by: String,
+    comment: String,
+}
+
+impl From<&Review> for StoredReview {
+    fn from(review: &Review) -> Self {
+        Self { by: review.by.clone(), comment: review.comment.clone() }
+    }
+}
+
+impl From<StoredReview> for Review {
+    fn from(stored: StoredReview) -> Self {
+        Self { by: stored.by, comment: stored.comment }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
 pub(super) enum StoredFailure {
     Agent(String),
     Check(String),
     Timeout,
     Unusable(String),
+    Rejected(StoredReview),
 }
 
 impl From<&FailureReason> for StoredFailure {
@@ -269,6 +288,7 @@ impl From<&FailureReason> for StoredFailure {
             FailureReason::Check(output) => Self::Check(output.clone()),
             FailureReason::Timeout => Self::Timeout,
             FailureReason::Unusable(text) => Self::Unusable(text.clone()),
+            FailureReason::Rejected(review) => Self::Rejected(review.into()),
         }
     }
 }
@@ -280,6 +300,7 @@ impl From<StoredFailure> for FailureReason {
             StoredFailure::Check(output) => Self::Check(output),
             StoredFailure::Timeout => Self::Timeout,
             StoredFailure::Unusable(text) => Self::Unusable(text),
+            StoredFailure::Rejected(review) => Self::Rejected(review.into()),
         }
     }
 }
@@ -323,6 +344,7 @@ pub(super) enum StoredCancel {
     Excluded(StoredExclusion),
     Operator(String),
     NotNeeded,
+    Rejected(StoredReview),
 }
 
 impl From<&CancelReason> for StoredCancel {
@@ -331,6 +353,7 @@ impl From<&CancelReason> for StoredCancel {
             CancelReason::Excluded(exclusion) => Self::Excluded((*exclusion).into()),
             CancelReason::Operator(text) => Self::Operator(text.clone()),
             CancelReason::NotNeeded => Self::NotNeeded,
+            CancelReason::Rejected(review) => Self::Rejected(review.into()),
         }
     }
 }
@@ -341,6 +364,7 @@ impl From<StoredCancel> for CancelReason {
             StoredCancel::Excluded(exclusion) => Self::Excluded(exclusion.into()),
             StoredCancel::Operator(text) => Self::Operator(text),
             StoredCancel::NotNeeded => Self::NotNeeded,
+            StoredCancel::Rejected(review) => Self::Rejected(review.into()),
         }
     }
 }

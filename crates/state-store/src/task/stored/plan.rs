@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use planner_core::{
-    AgentProfile, Capability, CapabilitySet, Check, Dependency, Effort, Landing, Plan, Priority, Standing,
-    Task, TaskId, When,
+    AgentProfile, Approval, Capability, CapabilitySet, Check, Dependency, Effort, Landing, Plan, Priority,
+    Standing, Task, TaskId, When, WriteSet,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -255,6 +255,9 @@ impl<'a> StoredTask<'a> {
             capabilities: sets.of(self.capabilities)?,
             check: self.check.map(|(command, timeout_seconds)| Box::new(Check { command, timeout_seconds })),
             landing: self.landing.into(),
+            // Version 3 of the snapshot holds these beside the plan.
+            approval: Approval::default(),
+            writes: WriteSet::default(),
             standing: self.standing.into(),
             extra: extra_from_text(&self.extra)?,
         })

@@ -1,10 +1,12 @@
-//! The state of a workspace as snapshots hold it, version 2: what version 1 holds, and what was added to it after that.
+//! The state of a workspace as snapshots hold it, version 3: what version 1 holds, and what was added to it with each
+//! version after that.
 
 use std::sync::Arc;
 
 use planner_core::graph::TaskGraph;
 use serde::{Deserialize, Serialize};
 
+use super::guards::StoredGuards;
 use super::parts::{
     StoredAccepted, StoredCancel, StoredCapabilities, StoredConflict, StoredDeliverable, StoredFailure,
     StoredHost, StoredIntent, StoredLanded, StoredLease, StoredSettings, StoredTaskKey, both_ways,
@@ -22,10 +24,10 @@ use crate::{Seq, Timestamp};
 pub const SNAPSHOT_KIND: u16 = 1;
 
 /// The version of the form in which they are written.
-pub const SNAPSHOT_VERSION: u16 = 2;
+pub const SNAPSHOT_VERSION: u16 = 3;
 
-/// The version before, which is still read.
-const SNAPSHOT_VERSION_BEFORE: u16 = 1;
+/// The first version, which is still read.
+const SNAPSHOT_VERSION_FIRST: u16 = 1;
 
 /// A snapshot that is no state this program can read. It can be made again from the log, where that is whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +54,7 @@ pub enum UnreadableSnapshot {
 impl State {
     /// Returns the state as a snapshot holds it.
     pub fn to_snapshot(&self) -> Snapshot {
-        let stored = (StoredState::from(self), StoredAdditions::from(self));
+        let stored = (StoredState::from(self), StoredAdditions::from(self), StoredGuards::from(self));
         let body = postcard::to_stdvec(&stored).expect("a state is plain data of known length");
         Snapshot { seq: self.seq(), kind: SNAPSHOT_KIND, version: SNAPSHOT_VERSION, body }
     }
@@ -60,23 +62,34 @@ impl State {
     /// Returns the state that a snapshot holds.
     pub fn from_snapshot(snapshot: &Snapshot) -> Result<Self, UnreadableSnapshot> {
         let (kind, version) = (snapshot.kind, snapshot.version);
-        if kind != SNAPSHOT_KIND || !(SNAPSHOT_VERSION_BEFORE..=SNAPSHOT_VERSION).contains(&version) {
+        if kind != SNAPSHOT_KIND || !(SNAPSHOT_VERSION_FIRST..=SNAPSHOT_VERSION).contains(&version) {
             return Err(UnreadableSnapshot::Unknown { kind, version });
         }
         let malformed = |reason| UnreadableSnapshot::Malformed { reason };
         let (stored, rest) = postcard::take_from_bytes::<StoredState<'_>>(&snapshot.body)
             .map_err(|error| malformed(error.to_string()))?;
-        let (additions, rest) = match version {
-            SNAPSHOT_VERSION_BEFORE => (StoredAdditions::default(), rest),
-            _ => postcard::take_from_bytes(rest).map_err(|error| malformed(error.to_string()))?,
-        };
+        let (additions, rest) = since(2, version, rest).map_err(malformed)?;
+        let (guards, rest): (StoredGuards, _) = since(3, version, rest).map_err(malformed)?;
         if !rest.is_empty() {
             return Err(malformed(format!("{} bytes are left over", rest.len())));
         }
         let mut state = stored.into_state(snapshot.seq).map_err(malformed)?;
-        additions.add_to(&mut state).map_err(malformed)?;
+        StoredAdditions::add_to(additions, &mut state).map_err(malformed)?;
+        guards.add_to(&mut state).map_err(malformed)?;
         Ok(state)
     }
+}
+
+/// Returns what snapshots hold since a version, and the rest of the bytes; nothing where they are older.
+fn since<'b, T: Deserialize<'b> + Default>(
+    first: u16,
+    version: u16,
+    bytes: &'b [u8],
+) -> Result<(T, &'b [u8]), String> {
+    if version < first {
+        return Ok((T::default(), bytes));
+    }
+    postcard::take_from_bytes(bytes).map_err(|error| error.to_string())
 }
 
 #[derive(Serialize, Deserialize)]
@@ -139,6 +152,7 @@ enum StoredTaskState {
     Failed(StoredFailure),
     Cancelled(StoredCancel),
     CompletedByHand { reason: String, at: u64 },
+    AwaitingApproval { lease: StoredLease, delivery: StoredDelivery },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -337,6 +351,7 @@ impl From<StoredRecord> for TaskRecord {
             assigned_at: Timestamp::from_millis(stored.assigned_at),
             handover: handover.map(Box::new),
             checkpoint: None,
+            start_approval: None,
         }
     }
 }
@@ -349,6 +364,9 @@ impl From<&TaskState> for StoredTaskState {
             TaskState::Running(lease) => Self::Running((*lease).into()),
             TaskState::Verifying { lease, delivery } => {
                 Self::Verifying { lease: (*lease).into(), delivery: (&**delivery).into() }
+            }
+            TaskState::AwaitingApproval { lease, delivery } => {
+                Self::AwaitingApproval { lease: (*lease).into(), delivery: (&**delivery).into() }
             }
             TaskState::Landing { lease, delivery, intents } => Self::Landing {
                 lease: (*lease).into(),
@@ -381,6 +399,9 @@ impl From<StoredTaskState> for TaskState {
             StoredTaskState::Running(lease) => Self::Running(lease.into()),
             StoredTaskState::Verifying { lease, delivery } => {
                 Self::Verifying { lease: lease.into(), delivery: Box::new(delivery.into()) }
+            }
+            StoredTaskState::AwaitingApproval { lease, delivery } => {
+                Self::AwaitingApproval { lease: lease.into(), delivery: Box::new(delivery.into()) }
             }
             StoredTaskState::Landing { lease, delivery, intents } => Self::Landing {
                 lease: lease.into(),
@@ -496,13 +517,15 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_of_version_1_is_read() {
+    fn snapshots_of_the_versions_before_are_read() {
         let state = state();
         let mut snapshot = state.to_snapshot();
-        // Two empty lists are what version 2 has beside it.
-        assert_eq!(snapshot.body.split_off(snapshot.body.len() - 2), [0, 0]);
-        snapshot.version = 1;
-        assert_eq!(State::from_snapshot(&snapshot).unwrap().to_snapshot(), state.to_snapshot());
+        // Empty lists are what later versions have beside it.
+        for (version, lists) in [(2, 3), (1, 2)] {
+            assert_eq!(snapshot.body.split_off(snapshot.body.len() - lists), vec![0; lists]);
+            snapshot.version = version;
+            assert_eq!(State::from_snapshot(&snapshot).unwrap().to_snapshot(), state.to_snapshot());
+        }
     }
 
     #[test]

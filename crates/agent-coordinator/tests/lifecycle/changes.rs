@@ -1,100 +1,10 @@
-//! What people change while a project runs, through the turn, with every invariant looked at after each step.
+//! Tasks are added, changed, removed, called off, done again, paused.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
-
-use std::sync::Arc;
-
-use agent_coordinator::engine::{
-    AgentSpec, Command, Engine, Explanation, IdleReason, Pausable, Policy, Reach, Refusal, Request,
-};
-use agent_coordinator::{load, turn};
+use agent_coordinator::engine::{Command, Explanation, IdleReason, Pausable, Reach, Refusal};
 use planner_core::{Dependency, Exclusion, Plan, Priority, Standing, Task, TaskId, When};
-use state_store::task::{
-    Accepted, AgentKey, Completion, Deliverable, FailureReason, Host, Lease, ProjectKey, ProjectSettings,
-    StateName, TaskKey, TaskState,
-};
-use state_store::{ManualClock, MemoryStore, StateStore, StreamName, Timestamp};
+use state_store::task::{Accepted, AgentKey, Completion, Lease, StateName, TaskState};
 
-const PROJECT: ProjectKey = ProjectKey(0);
-
-struct Bench {
-    store: MemoryStore,
-    engine: Engine,
-}
-
-impl Bench {
-    fn new(tasks: Vec<Task>, agents: usize) -> Self {
-        let store = MemoryStore::new(Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000))));
-        let mut bench =
-            Self { store, engine: Engine::new([1; 16], Policy { failures_max: 1, ..Policy::default() }) };
-        let (description, extra) = (String::new(), serde_json::Map::new());
-        let plan = Plan { name: "p".to_owned(), description, agents: Vec::new(), tasks, extra };
-        let settings = ProjectSettings { branch: None, checks: false };
-        let host = Host { boot: String::new(), pid: 1, started: 1 };
-        let agent = |number| AgentSpec {
-            name: format!("agent-{number}"),
-            capabilities: std::iter::empty::<&str>().collect(),
-            slots: 1,
-        };
-        bench.ask(Command::Begin { host }).unwrap();
-        bench.ask(Command::Enter { plan, settings }).unwrap();
-        bench.ask(Command::RegisterAgents((0..agents).map(agent).collect())).unwrap();
-        bench
-    }
-
-    /// Asks in one turn; then a new engine that reads the log must come to the same.
-    fn ask(&mut self, command: Command) -> Result<Accepted, Refusal> {
-        let requests = [Request::from(command)];
-        let turn = turn(&mut self.engine, &self.store, &StreamName::workspace(), &requests).unwrap();
-        self.engine.check_invariants().unwrap();
-        let mut fresh = Engine::observer(Policy::default());
-        load(&mut fresh, &self.store, &StreamName::workspace()).unwrap();
-        assert_eq!(fresh.state().to_snapshot(), self.engine.state().to_snapshot());
-        turn.answers.into_iter().next().unwrap()
-    }
-
-    fn key(&self, id: &str) -> TaskKey {
-        TaskKey::new(PROJECT, self.engine.state().projects()[0].graph.task_index(id).unwrap())
-    }
-
-    fn state(&self, id: &str) -> StateName {
-        self.engine.state().task(self.key(id)).unwrap().state.name()
-    }
-
-    fn lease(&self, id: &str) -> Lease {
-        *self.engine.state().task(self.key(id)).unwrap().state.lease().unwrap()
-    }
-
-    fn explain(&self, id: &str) -> Explanation {
-        self.engine.explain(self.key(id), self.store.now(), &|_| true).unwrap()
-    }
-
-    fn start(&mut self, id: &str) -> (TaskKey, Lease) {
-        let (task, lease) = (self.key(id), self.lease(id));
-        self.ask(Command::Start { task, token: lease.token }).unwrap();
-        (task, lease)
-    }
-
-    fn finish(&mut self, id: &str) {
-        let (task, Lease { token, agent, .. }) = self.start(id);
-        self.ask(Command::Deliver { task, token, agent, deliverable: Deliverable::NoFiles }).unwrap();
-    }
-
-    fn fail(&mut self, id: &str) {
-        let (task, Lease { token, .. }) = self.start(id);
-        self.ask(Command::Fail { task, token, reason: FailureReason::Timeout }).unwrap();
-    }
-
-    fn set(&mut self, tasks: Vec<Task>) -> Result<Accepted, Refusal> {
-        self.ask(Command::SetTasks { project: PROJECT, tasks })
-    }
-}
-
-fn task(name: &str, after: &[&str]) -> Task {
-    let id = |text: &str| TaskId::new(text).unwrap();
-    let dependencies = after.iter().map(|on| Dependency::on_completion(id(on))).collect();
-    Task { dependencies, ..Task::new(id(name)) }
-}
+use crate::bench::{Bench, PROJECT, task};
 
 fn removed(name: &str) -> Task {
     Task { standing: Standing::Excluded(Exclusion::Tombstone), ..task(name, &[]) }

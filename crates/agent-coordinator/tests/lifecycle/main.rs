@@ -1,0 +1,7 @@
+//! What people change while a project runs, through the turn, with every invariant looked at after each step.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod approval;
+mod bench;
+mod changes;
