@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use faults::{Action, Class, CrashPoints, Disk, Errno, Fault, Names, Operation, Session, Trace};
+use faults::{Action, Class, CrashPoint, CrashPoints, Disk, Errno, Fault, Names, Operation, Session, Trace};
 use planner_core::random::Random;
 use state_store::StateStore;
 
 use crate::effort::{Effort, share};
 use crate::ledger::{Ledger, Outcome};
-use crate::workload::{Producer, append, ledger_of, open, stream};
+use crate::workload::{Producer, append, ledger_of, open, say, stream};
 
 pub(crate) const TEST: &str = "crash_images::every_crash_leaves_a_store_that_keeps_its_promises";
+
+const SECOND_TEST: &str = "crash_images::a_crash_after_a_crash_loses_nothing_either";
 
 pub(crate) const FAILING_TEST: &str =
     "crash_images::a_failed_flush_and_then_a_crash_lose_nothing_that_was_acknowledged";
@@ -80,7 +82,7 @@ pub(crate) fn run(effort: Effort, test: &str) -> Result<Count, String> {
     let shares = std::thread::available_parallelism().map_or(2, usize::from);
     let counts = share(shares, |index| {
         let points = CrashPoints::new(before.clone(), &trace, Names::Strict, effort.seed);
-        check_points(points.images_each(IMAGES_EACH).share(index, shares), &trace)
+        check_points(points.images_each(IMAGES_EACH).share(index, shares), &[], &trace)
     })?;
     let told = ledger_of(&trace.marks_before(trace.operations.len()));
     if told.accepted() < told.tried() {
@@ -103,13 +105,14 @@ fn is_of_index(operation: &Operation) -> bool {
     path.to_string_lossy().ends_with("-shm")
 }
 
-fn check_points(points: CrashPoints<'_>, trace: &Trace) -> Result<usize, String> {
+/// Looks at every point of a trace; what was said before it began was `said`.
+fn check_points(points: CrashPoints<'_>, said: &[&[u8]], trace: &Trace) -> Result<usize, String> {
     let mut images = 0;
     for point in points {
         let point = point.unwrap();
         let folder = faults::temporary_folder().unwrap();
         point.image.write_to(folder.path()).unwrap();
-        let promised = ledger_of(&trace.marks_before(point.operations));
+        let promised = ledger_of(&[said, &trace.marks_before(point.operations)].concat());
         let path = folder.path().join(PLACE);
         check(&path, promised, point.number == 2).map_err(|problem| format!("{point}: {problem}"))?;
         images += 1;
@@ -132,6 +135,55 @@ fn check(path: &Path, mut promised: Ledger, goes_on: bool) -> Result<(), String>
     drop(store);
     let store = open(path).map_err(|error| format!("the store does not open again: {error:?}"))?;
     promised.check(&store)
+}
+
+/// Opens what a crash left, and appends to it.
+fn work_after_a_crash(folder: &Path) {
+    let store = open(&folder.join(PLACE)).unwrap();
+    let (stream, batch) = (stream("workspace"), 2_000_000);
+    let end = store.end(&stream).unwrap();
+    say(&format!("try {stream} {batch}"));
+    append(&store, &stream, end.head, batch).unwrap();
+    say(&format!("accepted {stream} {batch}"));
+    checkpoint(&folder.join(PLACE), "TRUNCATE");
+}
+
+/// Crashes, opens what is left, and crashes again at every moment of that: the first crash is drawn, the second is not.
+fn run_again(effort: Effort, test: &str) -> Result<usize, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let before = Disk::capture(folder.path()).unwrap();
+    let session = Session::recording(folder.path()).unwrap();
+    let mut child = faults::this_test(test);
+    child.env(PARAMETERS, format!("{} 30", effort.seed));
+    let status = session.run(&mut child).unwrap();
+    if !status.success() {
+        return Err(format!("the workload ended with {status} though nothing failed"));
+    }
+    let mut first = session.trace().unwrap();
+    first.operations.retain(|operation| !is_of_index(operation));
+    let crashes = effort.of(24);
+    let moments = (first.operations.len() / crashes).max(1);
+    let points = CrashPoints::new(before, &first, Names::Strict, effort.seed).images_each(3);
+    // Of each moment that is taken, the last image is one that was left to chance.
+    let points = points.share(effort.seed as usize % moments, moments).map(Result::unwrap);
+    let points: Vec<CrashPoint> = points.filter(|point| point.number == 2).collect();
+    let images = share(points.len(), |number| {
+        let point = &points[number];
+        let folder = faults::temporary_folder().unwrap();
+        point.image.write_to(folder.path()).unwrap();
+        let before = Disk::capture(folder.path()).unwrap();
+        let session = Session::recording(folder.path()).unwrap();
+        let status = session.run(&mut faults::this_test(test)).unwrap();
+        if !status.success() {
+            return Err(format!("{point}: going on ended with {status}"));
+        }
+        let mut second = session.trace().unwrap();
+        second.operations.retain(|operation| !is_of_index(operation));
+        let said = first.marks_before(point.operations);
+        let again = CrashPoints::new(before, &second, Names::Strict, effort.seed).images_each(3);
+        check_points(again, &said, &second).map_err(|problem| format!("{point}, and again {problem}"))
+    })?;
+    Ok(images.iter().sum())
 }
 
 /// Appends while one flush fails, and goes on after it.
@@ -163,7 +215,7 @@ pub(crate) fn run_failing(effort: Effort, test: &str) -> Result<usize, String> {
         trace.operations.retain(|operation| !is_of_index(operation));
         let points =
             CrashPoints::new(before, &trace, Names::Strict, effort.seed).images_each(1).share(number % 4, 4);
-        check_points(points, &trace).map_err(|problem| format!("workload {number}: {problem}"))
+        check_points(points, &[], &trace).map_err(|problem| format!("workload {number}: {problem}"))
     })?;
     Ok(images.iter().sum())
 }
@@ -176,6 +228,20 @@ fn a_failed_flush_and_then_a_crash_lose_nothing_that_was_acknowledged() {
     let effort = Effort::from_environment();
     let images = run_failing(effort, FAILING_TEST).unwrap();
     println!("{images} images");
+}
+
+#[test]
+fn a_crash_after_a_crash_loses_nothing_either() {
+    if let Some(folder) = faults::workload_folder() {
+        return match std::env::var_os(PARAMETERS) {
+            Some(_) => work(&folder),
+            None => work_after_a_crash(&folder),
+        };
+    }
+    let effort = Effort::from_environment();
+    let images = run_again(effort, SECOND_TEST).unwrap();
+    println!("{images} images");
+    assert!(images as f64 >= 500.0 * effort.scale, "{images}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod crash_images;
 mod damage;
 mod effort;
 mod failing_operations;
+mod flushes;
 mod history;
 mod ledger;
 #[cfg(feature = "planted-bugs")]
