@@ -25,6 +25,8 @@ pub(crate) enum PlantedBug {
     ForeignEffects,
     /// A result lands without the approval that its plan asks for.
     GateSkipped,
+    /// Tasks run at once that could write the same file.
+    OverlapForgotten,
 }
 
 /// Returns whether a bug is there.
@@ -45,7 +47,7 @@ pub(crate) fn is_planted(bug: PlantedBug) -> bool {
 }
 
 #[cfg(feature = "planted-bugs")]
-const ALL: [PlantedBug; 9] = [
+const ALL: [PlantedBug; 10] = [
     PlantedBug::FencingSkipped,
     PlantedBug::FailureCountedAsDone,
     PlantedBug::HeartbeatInherited,
@@ -55,6 +57,7 @@ const ALL: [PlantedBug; 9] = [
     PlantedBug::EmptyCapabilityDeadlock,
     PlantedBug::ForeignEffects,
     PlantedBug::GateSkipped,
+    PlantedBug::OverlapForgotten,
 ];
 
 /// The names of all of them.

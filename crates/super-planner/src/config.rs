@@ -14,6 +14,7 @@ use std::time::Duration;
 use agent_coordinator::{LandingRules, MessageStyle};
 use git_ops::{PathPattern, WorktreeOptions};
 use planner_core::{Diagnostic, Format, Limits, ReadOptions, Source};
+use state_store::task::OverlappingWrites;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{CliError, ErrorKind};
@@ -40,6 +41,12 @@ pub struct Config {
     pub lease: Setting<Duration>,
     /// How many attempts of a task may fail; then the task has failed.
     pub failures_max: Setting<u32>,
+    /// Whether tasks run at once that could write the same file.
+    pub overlapping_writes: Setting<OverlappingWrites>,
+    /// After how many failed attempts without a completed task between them a project is paused.
+    pub project_failures_in_row_max: Setting<Option<NonZeroU32>>,
+    /// After how many failed attempts in all a project is paused.
+    pub project_failures_max: Setting<Option<NonZeroU32>>,
     /// The branch that results land on; `{project}` stands for the name of the project.
     pub branch: Setting<String>,
     /// Where the state is; `None` is the default place in the repository's git folder.
@@ -173,11 +180,14 @@ const LIMITS: [&str; 7] = [
     "limit_diagnostics",
 ];
 
-const SETTINGS: [(&str, &str); 16] = [
+const SETTINGS: [(&str, &str); 19] = [
     ("agents", "SUPER_PLANNER_AGENTS"),
     ("time_scale", "SUPER_PLANNER_TIME_SCALE"),
     ("lease", "SUPER_PLANNER_LEASE"),
     ("failures_max", "SUPER_PLANNER_FAILURES_MAX"),
+    ("overlapping_writes", "SUPER_PLANNER_OVERLAPPING_WRITES"),
+    ("project_failures_in_row_max", "SUPER_PLANNER_PROJECT_FAILURES_IN_ROW_MAX"),
+    ("project_failures_max", "SUPER_PLANNER_PROJECT_FAILURES_MAX"),
     ("branch", "SUPER_PLANNER_BRANCH"),
     ("state", "SUPER_PLANNER_STATE"),
     ("check_timeout", "SUPER_PLANNER_CHECK_TIMEOUT"),
@@ -285,6 +295,13 @@ impl Config {
             one("time_scale", &self.time_scale, |value| serde_json::json!(value)),
             one("lease", &self.lease, length),
             one("failures_max", &self.failures_max, |value| serde_json::json!(value)),
+            one("overlapping_writes", &self.overlapping_writes, |value| {
+                serde_json::json!(overlap_name(*value))
+            }),
+            one("project_failures_in_row_max", &self.project_failures_in_row_max, |value| {
+                serde_json::json!(value)
+            }),
+            one("project_failures_max", &self.project_failures_max, |value| serde_json::json!(value)),
             one("branch", &self.branch, |value| serde_json::json!(value)),
             one("state", &self.state, |value| serde_json::json!(value.as_deref().map(state_location::shown))),
             one("check_timeout", &self.check_timeout, length),
@@ -476,6 +493,10 @@ impl Layers<'_> {
             time_scale: self.pick("time_scale", 3600.0, scale)?,
             lease: self.pick("lease", Duration::from_secs(60), length)?,
             failures_max: self.pick("failures_max", 3, |text| whole(text).map(NonZeroU32::get))?,
+            overlapping_writes: self.pick("overlapping_writes", OverlappingWrites::default(), overlap)?,
+            project_failures_in_row_max: self
+                .pick("project_failures_in_row_max", None, |text| whole(text).map(Some))?,
+            project_failures_max: self.pick("project_failures_max", None, |text| whole(text).map(Some))?,
             branch: self.pick("branch", "planner/{project}".to_owned(), filled)?,
             state: self.pick("state", None, |text| filled(text).map(Some))?,
             trusted_checks: self.pick_in("checks", "trusted", Vec::new(), trusted)?,
@@ -570,6 +591,19 @@ fn number(text: &str) -> Result<usize, String> {
 
 fn whole(text: &str) -> Result<NonZeroU32, String> {
     text.parse().map_err(|_| "a whole number from 1 on".to_owned())
+}
+
+fn overlap(text: &str) -> Result<OverlappingWrites, String> {
+    let known = [OverlappingWrites::Wait, OverlappingWrites::Allowed];
+    let named = known.into_iter().find(|overlap| overlap_name(*overlap) == text);
+    named.ok_or_else(|| "`wait` or `allowed`".to_owned())
+}
+
+fn overlap_name(overlap: OverlappingWrites) -> &'static str {
+    match overlap {
+        OverlappingWrites::Wait => "wait",
+        OverlappingWrites::Allowed => "allowed",
+    }
 }
 
 fn scale(text: &str) -> Result<f64, String> {

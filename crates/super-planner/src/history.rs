@@ -133,6 +133,15 @@ impl History {
                 line.event = if *is_paused { "project paused" } else { "project goes on" };
                 line.project = self.state.project(*project).map(|project| project.name.clone());
             }
+            Event::FailuresReached { project } => {
+                line.event = "too many failures";
+                line.project = self.state.project(*project).map(|project| project.name.clone());
+                line.detail = Some("the project is paused".to_owned());
+            }
+            Event::RulesSet { project, .. } => {
+                line.event = "rules changed";
+                line.project = self.state.project(*project).map(|project| project.name.clone());
+            }
             Event::AgentPaused { agent, is_paused } => {
                 line.event = if *is_paused { "agent paused" } else { "agent goes on" };
                 line.agent = self.agent_name(*agent);

@@ -169,6 +169,9 @@ fn doing(engine: &Engine, agent: AgentKey) -> String {
 
 /// Returns the line that an event is worth, if it is worth one.
 async fn remarkable(handle: &Handle, recorded: RecordedEvent) -> Option<String> {
+    if let Event::FailuresReached { .. } = recorded.event {
+        return Some("  too many attempts have failed: the project is paused".to_owned());
+    }
     let Event::Task { task, transition } = recorded.event else { return None };
     let what = match transition {
         Transition::Fail { reason, then: AfterFailure::Retry(until), .. } => {

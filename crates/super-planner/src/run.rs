@@ -9,6 +9,7 @@ use agent_coordinator::{CommandError, DriverError, LandingRules, ProcessLimits, 
 use git_ops::{BranchName, Repository, WorktreePool};
 use planner_core::Plan;
 use state_store::StateStore;
+use state_store::task::ProjectRules;
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agents;
@@ -32,6 +33,7 @@ pub(crate) struct Run {
     pub(crate) place: StateLocation,
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) run_checks: bool,
+    pub(crate) rules: ProjectRules,
     pub(crate) policy: Policy,
     pub(crate) landing: LandingRules,
     pub(crate) worktrees: WorktreePool,
@@ -111,6 +113,7 @@ impl Run {
             store: Arc::clone(&self.store),
             target: self.target,
             run_checks: self.run_checks,
+            rules: self.rules,
             policy: self.policy,
             landing: self.landing,
             worktrees: self.worktrees,

@@ -27,7 +27,8 @@ use agent_coordinator::{
 use git_ops::{BranchName, CommitId, CreateBranchError, ReadError, Repository, Signature, WorktreePool};
 use planner_core::{CapabilitySet, Plan, PlanDiff, Standing, TaskId};
 use state_store::task::{
-    Accepted, CommitHash, Completion, Landed, Project, ProjectKey, ProjectSettings, State, TaskState,
+    Accepted, CommitHash, Completion, Landed, Project, ProjectKey, ProjectRules, ProjectSettings, State,
+    TaskState,
 };
 use state_store::{MemoryStore, StateStore, StreamName, SystemClock};
 
@@ -48,6 +49,8 @@ pub struct SessionOptions<E> {
     pub target: Option<(Repository, BranchName)>,
     /// Whether the plan's checks are run: they are commands of whoever wrote the plan.
     pub run_checks: bool,
+    /// What the project allows.
+    pub rules: ProjectRules,
     /// The settings that decisions depend on.
     pub policy: Policy,
     /// Who signs the commits.
@@ -73,6 +76,7 @@ impl<E> SessionOptions<E> {
             store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
             target: None,
             run_checks: false,
+            rules: ProjectRules::default(),
             policy: Policy::default(),
             author: default_author(),
             landing: LandingRules::default(),
@@ -234,7 +238,7 @@ impl Session {
             attempt_time: options.attempt_time,
         };
         let running = coordinator.start()?;
-        let begun = enter(&running.handle, plan, settings, options.agents).await;
+        let begun = enter(&running.handle, plan, settings, options.rules, options.agents).await;
         match begun {
             Ok(project) => {
                 let (store, target) = (options.store, options.target);
@@ -354,12 +358,14 @@ async fn enter(
     handle: &Handle,
     plan: Plan,
     settings: ProjectSettings,
+    rules: ProjectRules,
     agents: Vec<AgentSpec>,
 ) -> Result<ProjectKey, SessionError> {
     let project = match submit(handle, Command::Enter { plan, settings }).await? {
         Accepted::Project(project) => project,
         Accepted::Done => unreachable!("entering a project is answered with its key"),
     };
+    submit(handle, Command::SetRules { project, rules }).await?;
     submit(handle, Command::RegisterAgents(agents)).await?;
     Ok(project)
 }

@@ -32,7 +32,7 @@ impl Engine {
     /// agent.
     fn best_pair(&self) -> Option<(Rank, AgentKey)> {
         let is_open = |project: ProjectKey| {
-            self.serves(project) && self.state.project(project).is_some_and(|project| !project.is_paused)
+            self.serves(project) && self.state.project(project).is_some_and(|project| project.pause.is_none())
         };
         let served = (0..).map(ProjectKey).zip(&self.ready).filter(|(project, _)| is_open(*project));
         let firsts: BTreeSet<_> = served

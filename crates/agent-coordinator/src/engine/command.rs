@@ -4,8 +4,8 @@ use planner_core::{CapabilitySet, Plan, Task};
 use state_store::Timestamp;
 use state_store::task::{
     Accepted, AgentKey, ConflictRecord, Deliverable, Event, FailureReason, FencingToken, Host,
-    IllegalTransition, InstanceKey, Intent, Landed, ProjectKey, ProjectSettings, RequestId, Review,
-    StateName, TaskKey,
+    IllegalTransition, InstanceKey, Intent, Landed, ProjectKey, ProjectRules, ProjectSettings, RequestId,
+    Review, StateName, TaskKey,
 };
 
 /// Something that is asked of the engine.
@@ -164,6 +164,13 @@ pub enum Command {
     Pause(Pausable),
     /// It goes on.
     Continue(Pausable),
+    /// What a project allows is changed.
+    SetRules {
+        /// The project.
+        project: ProjectKey,
+        /// What it allows from now on.
+        rules: ProjectRules,
+    },
     /// Tasks are added to a project, or take the place of those of the same id. One whose standing is *excluded* is
     /// removed.
     SetTasks {
@@ -243,6 +250,7 @@ impl Command {
             | Self::CancelProject { .. }
             | Self::Pause(_)
             | Self::Continue(_)
+            | Self::SetRules { .. }
             | Self::SetTasks { .. }
             | Self::Intend(_) => None,
         }

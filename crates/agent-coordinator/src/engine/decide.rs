@@ -99,6 +99,7 @@ impl Engine {
             }
             Command::Pause(what) => self.decide_pause(*what, true),
             Command::Continue(what) => self.decide_pause(*what, false),
+            Command::SetRules { project, rules } => self.decide_rules(*project, *rules),
             Command::SetTasks { project, tasks } => self.decide_tasks(*project, tasks),
         };
         Decision::of(events, Accepted::Done)
@@ -111,6 +112,9 @@ impl Engine {
                 task: *task,
                 transition: Transition::Cancel(CancelReason::NotNeeded),
             });
+        }
+        if let Some(project) = self.stopping.first() {
+            return Some(Event::FailuresReached { project: *project });
         }
         self.next_expiry(now).or_else(|| self.next_retry(now)).or_else(|| self.next_assignment(now))
     }

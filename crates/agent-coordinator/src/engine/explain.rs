@@ -5,8 +5,8 @@ use planner_core::{Capability, When};
 use serde::Serialize;
 use state_store::Timestamp;
 use state_store::task::{
-    AgentKey, AgentStatus, Completion, Deliverable, InstanceRecord, Landed, Project, StateName, TaskKey,
-    TaskState,
+    AgentKey, AgentStatus, Completion, Deliverable, FailureCounts, InstanceRecord, Landed, Pause, Project,
+    StateName, TaskKey, TaskState,
 };
 
 use crate::engine::Engine;
@@ -97,8 +97,26 @@ pub enum Explanation {
         /// When it was said.
         at: Timestamp,
     },
+    /// It could run, and another task under way could write the same file.
+    WritesOverlap {
+        /// The other task.
+        task: String,
+        /// Where that one stands.
+        state: StateName,
+        /// What this one writes.
+        path: String,
+        /// What the other one writes.
+        other_path: String,
+    },
     /// It could run, and its project is paused.
     ProjectPaused,
+    /// It could run, and its project is paused because as many attempts have failed as it allows.
+    TooManyFailures {
+        /// Without a completed task between them.
+        in_row: u32,
+        /// In all.
+        total: u32,
+    },
     /// It could run, and every agent that can do it is paused.
     AgentsPaused {
         /// Those agents.
@@ -217,6 +235,8 @@ impl Engine {
                     Explanation::Waiting { blockers: self.blockers(project, key) }
                 } else if is_start_gated(project, key) {
                     Explanation::AwaitingStart
+                } else if let Some(holder) = self.claims[key.project.index()].holder(key) {
+                    explain_overlap(project, key, holder)
                 } else {
                     self.explain_ready(project, key, is_at_work)
                 }
@@ -239,8 +259,12 @@ impl Engine {
         key: TaskKey,
         is_at_work: &dyn Fn(&InstanceRecord) -> bool,
     ) -> Explanation {
-        if project.is_paused {
-            return Explanation::ProjectPaused;
+        match project.pause {
+            Some(Pause::Operator) => return Explanation::ProjectPaused,
+            Some(Pause::Failures(FailureCounts { in_row, total })) => {
+                return Explanation::TooManyFailures { in_row, total };
+            }
+            None => {}
         }
         let required = &project.plan.tasks[key.task as usize].capabilities;
         let agents = || (0..).map(AgentKey).zip(self.state.agents());
@@ -328,7 +352,7 @@ impl Engine {
             AgentStatus::Paused => return Some(IdleReason::Paused),
         }
         let serves = |(project, _): &(&Project, _)| {
-            project.coordinators.contains(&agent.instance) && !project.is_paused
+            project.coordinators.contains(&agent.instance) && project.pause.is_none()
         };
         let ready: Vec<_> = self.state.projects().iter().zip(&self.ready).filter(serves).collect();
         if ready.iter().all(|(_, ready)| ready.len() == 0) {
@@ -348,6 +372,21 @@ impl Engine {
         let task =
             self.state.project(key.project).and_then(|project| project.plan.tasks.get(key.task as usize));
         task.map_or_else(|| key.to_string(), |task| task.id.to_string())
+    }
+}
+
+/// Says which files both tasks could write.
+fn explain_overlap(project: &Project, key: TaskKey, holder: TaskKey) -> Explanation {
+    let asked = |key: TaskKey| &project.plan.tasks[key.task as usize];
+    let pairs =
+        asked(key).writes.iter().flat_map(|own| asked(holder).writes.iter().map(move |other| (own, other)));
+    let (own, other) =
+        pairs.into_iter().find(|(own, other)| own.overlaps(other)).expect("it waits because they overlap");
+    Explanation::WritesOverlap {
+        task: asked(holder).id.to_string(),
+        state: project.task(holder.task()).state.name(),
+        path: own.to_string(),
+        other_path: other.to_string(),
     }
 }
 

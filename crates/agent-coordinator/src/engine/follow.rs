@@ -1,8 +1,11 @@
 //! The dispatcher's view of the state, kept step by step, or derived from nothing.
 
-use planner_core::Effort;
-use state_store::task::{AgentKey, AgentStatus, ProjectKey, TaskKey, TaskState, Transition};
+use planner_core::{Effort, WriteSet};
+use state_store::task::{
+    AgentKey, AgentStatus, OverlappingWrites, Project, ProjectKey, TaskKey, TaskState, Transition,
+};
 
+use crate::engine::claims::Claims;
 use crate::engine::progress::{News, Progress};
 use crate::engine::ready_queue::ReadyQueue;
 use crate::engine::{Engine, approval};
@@ -15,12 +18,13 @@ impl Engine {
         let news = progress.start(project);
         self.progress.push(progress);
         self.ready.push(ReadyQueue::default());
+        self.claims.push(Claims::default());
         self.follow_reached(key, &news);
     }
 
     /// Keeps the dispatcher's view of a task that has moved.
     pub(super) fn follow_task(&mut self, key: TaskKey, before: &TaskState, transition: &Transition) {
-        self.ready[key.project.index()].remove(key);
+        self.leave_ready(key);
         if let TaskState::Backoff { until } = before {
             self.delayed.remove(&(*until, key));
         }
@@ -42,8 +46,17 @@ impl Engine {
             TaskState::Cancelled(_) => self.progress[key.project.index()].cancel(project, key.task()),
             _ => News::default(),
         };
+        let is_held = after.lease().is_some();
         if after.is_settled() {
             self.not_needed.remove(&key);
+        }
+        if matches!(transition, Transition::Fail { .. } | Transition::Land { .. }) {
+            self.follow_failures(key.project);
+        }
+        match (before.lease().is_some(), is_held) {
+            (false, true) => self.hold_writes(key),
+            (true, false) => self.release_writes(key),
+            (true, true) | (false, false) => {}
         }
         self.enqueue(key);
         self.follow_reached(key.project, &news);
@@ -58,6 +71,16 @@ impl Engine {
             if self.state.task(key).is_some_and(|record| !record.state.is_settled()) {
                 self.not_needed.insert(key);
             }
+        }
+    }
+
+    /// Keeps which projects are to be paused because of their failures.
+    pub(super) fn follow_failures(&mut self, key: ProjectKey) {
+        let project = &self.state.projects()[key.index()];
+        if project.pause.is_none() && project.rules.is_reached_by(project.failures) {
+            self.stopping.insert(key);
+        } else {
+            self.stopping.remove(&key);
         }
     }
 
@@ -76,6 +99,10 @@ impl Engine {
         }
         match &project.task(key.task()).state {
             TaskState::Pending | TaskState::InConflict(_) if !approval::is_start_gated(project, key) => {
+                let writes = writes_of(project, key);
+                if !self.claims[key.project.index()].admit(key, &writes) {
+                    return;
+                }
                 let task = &project.plan.tasks[key.task as usize];
                 let bottom_level = progress.bottom_level(project, key.task());
                 self.ready[key.project.index()].insert(key, task, bottom_level);
@@ -87,20 +114,58 @@ impl Engine {
         }
     }
 
+    /// Takes a task out of those that could be handed out.
+    fn leave_ready(&mut self, key: TaskKey) {
+        let writes = writes_of(&self.state.projects()[key.project.index()], key);
+        self.ready[key.project.index()].remove(key);
+        self.claims[key.project.index()].forget(key, &writes);
+    }
+
+    /// Has the ready tasks that could write the same files wait for a task that is under way now.
+    fn hold_writes(&mut self, key: TaskKey) {
+        let writes = writes_of(&self.state.projects()[key.project.index()], key);
+        for waiting in self.claims[key.project.index()].hold(key, &writes) {
+            self.leave_ready(waiting);
+            self.claims[key.project.index()].wait(waiting, key);
+        }
+    }
+
+    /// Looks again at the tasks that have waited for one that is not under way any more.
+    fn release_writes(&mut self, key: TaskKey) {
+        let writes = writes_of(&self.state.projects()[key.project.index()], key);
+        for freed in self.claims[key.project.index()].release(key, &writes) {
+            self.enqueue(freed);
+        }
+    }
+
+    /// Puts every task of a project where it belongs: first those under way, whose files others wait for.
+    fn enqueue_all(&mut self, key: ProjectKey) {
+        let tasks = 0..self.state.projects()[key.index()].tasks.len() as u32;
+        let tasks = tasks.map(|task| TaskKey { project: key, task });
+        for task in tasks.clone() {
+            if self.state.task(task).is_some_and(|record| record.state.lease().is_some()) {
+                self.hold_writes(task);
+            }
+        }
+        tasks.for_each(|task| self.enqueue(task));
+    }
+
     /// Derives from the state of a project what is kept beside it.
     pub(super) fn derive_project(&mut self, key: ProjectKey) {
         let project = self.state.projects()[key.index()].clone();
         let (progress, news) = Progress::derived(&project);
         self.progress.push(progress);
         self.ready.push(ReadyQueue::default());
+        self.claims.push(Claims::default());
         for (place, record) in (0..).zip(&project.tasks) {
-            let task = TaskKey { project: key, task: place };
-            self.enqueue(task);
             if let Some(lease) = record.state.occupying_lease() {
+                let task = TaskKey { project: key, task: place };
                 self.expiries.insert((lease.expires_at, task));
                 self.roster.occupy(lease.agent, task, Effort::ZERO);
             }
         }
+        self.enqueue_all(key);
+        self.follow_failures(key);
         self.follow_reached(key, &news);
     }
 
@@ -110,11 +175,19 @@ impl Engine {
         let (progress, news) = Progress::derived(&project);
         self.progress[key.index()] = progress;
         self.ready[key.index()] = ReadyQueue::default();
+        self.claims[key.index()] = Claims::default();
         self.delayed.retain(|(_, task)| task.project != key);
         self.not_needed.retain(|task| task.project != key);
-        for task in (0..project.tasks.len() as u32).map(|task| TaskKey { project: key, task }) {
-            self.enqueue(task);
-        }
+        self.enqueue_all(key);
+        self.follow_failures(key);
         self.follow_reached(key, &news);
+    }
+}
+
+/// Returns the paths that nobody else may write while a task is under way.
+pub(super) fn writes_of(project: &Project, key: TaskKey) -> WriteSet {
+    match project.rules.overlapping_writes {
+        OverlappingWrites::Wait => project.plan.tasks[key.task as usize].writes.clone(),
+        OverlappingWrites::Allowed => WriteSet::default(),
     }
 }

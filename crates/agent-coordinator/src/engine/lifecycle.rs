@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use planner_core::graph::{Node, TaskIndex};
 use planner_core::{Standing, Task};
 use state_store::Timestamp;
-use state_store::task::{CancelReason, Event, Project, ProjectKey, TaskKey, TaskState, Transition};
+use state_store::task::{
+    CancelReason, Event, Project, ProjectKey, ProjectRules, TaskKey, TaskState, Transition,
+};
 
 use crate::engine::decide::Events;
 use crate::engine::{Engine, Pausable, Reach, Refusal};
@@ -62,13 +64,18 @@ impl Engine {
             Pausable::Project(project) => {
                 let found = self.state.project(project).ok_or(Refusal::NoSuchProject { project })?;
                 let event = Event::ProjectPaused { project, is_paused };
-                Ok(if found.is_paused == is_paused { Vec::new() } else { vec![event] })
+                Ok(if found.pause.is_some() == is_paused { Vec::new() } else { vec![event] })
             }
             Pausable::Agent(agent) => {
                 self.state.agent(agent).ok_or(Refusal::NoSuchAgent { agent })?;
                 Ok(vec![Event::AgentPaused { agent, is_paused }])
             }
         }
+    }
+
+    pub(super) fn decide_rules(&self, project: ProjectKey, rules: ProjectRules) -> Events {
+        let found = self.state.project(project).ok_or(Refusal::NoSuchProject { project })?;
+        Ok(if found.rules == rules { Vec::new() } else { vec![Event::RulesSet { project, rules }] })
     }
 
     /// Everything is looked at before anything is written: a cycle is refused with its path.

@@ -5,6 +5,7 @@
 
 mod approval;
 mod assign;
+mod claims;
 mod command;
 mod decide;
 mod effect;
@@ -32,6 +33,7 @@ use state_store::task::{
 };
 use state_store::{Recorded, Seq, Timestamp};
 
+use claims::Claims;
 use progress::Progress;
 use ready_queue::ReadyQueue;
 use roster::Roster;
@@ -48,6 +50,8 @@ pub struct Engine {
     progress: Vec<Progress>,
     /// By project: the tasks that could be handed out now.
     ready: Vec<ReadyQueue>,
+    /// By project: who writes what, and who waits for that.
+    claims: Vec<Claims>,
     /// The tasks that could be handed out at a later moment.
     delayed: BTreeSet<(Timestamp, TaskKey)>,
     /// The leases that keep agents busy, by the moment they end.
@@ -56,6 +60,8 @@ pub struct Engine {
     roster: Roster,
     /// Tasks that wait for a failure which cannot happen any more.
     not_needed: BTreeSet<TaskKey>,
+    /// The projects of which as many attempts have failed as they allow.
+    stopping: BTreeSet<ProjectKey>,
     is_draining: bool,
 }
 
@@ -74,10 +80,12 @@ impl Engine {
             state: State::default(),
             progress: Vec::new(),
             ready: Vec::new(),
+            claims: Vec::new(),
             delayed: BTreeSet::new(),
             expiries: BTreeSet::new(),
             roster: Roster::default(),
             not_needed: BTreeSet::new(),
+            stopping: BTreeSet::new(),
             is_draining: false,
         }
     }
@@ -161,6 +169,10 @@ impl Engine {
                 self.state.apply(event, at)?;
                 self.derive_again(*project);
             }
+            Event::RulesSet { project, .. } => {
+                self.state.apply(event, at)?;
+                self.derive_again(*project);
+            }
             Event::AgentPaused { agent, .. } => {
                 self.state.apply(event, at)?;
                 self.follow_agent(*agent);
@@ -194,9 +206,12 @@ impl Engine {
             | Event::Answered { .. }
             | Event::TokensRaised { .. }
             | Event::ProjectSettingsChanged { .. }
-            | Event::ProjectPaused { .. }
             | Event::ProjectEntered { .. } => {
                 self.state.apply(event, at)?;
+            }
+            Event::ProjectPaused { project, .. } | Event::FailuresReached { project } => {
+                self.state.apply(event, at)?;
+                self.follow_failures(*project);
             }
         }
         Ok(())
@@ -220,7 +235,7 @@ impl Engine {
             | TaskState::Verifying { .. }
             | TaskState::Landing { .. } => true,
             TaskState::Backoff { .. } | TaskState::Pending | TaskState::InConflict(_)
-                if project.is_paused =>
+                if project.pause.is_some() =>
             {
                 false
             }
@@ -228,6 +243,7 @@ impl Engine {
                 let task = TaskIndex(place as u32);
                 self.progress[key.index()].is_free(project, task)
                     && !approval::is_start_gated(project, TaskKey::new(key, task))
+                    && self.claims[key.index()].holder(TaskKey::new(key, task)).is_none()
                     && self.roster.has_somebody_for(&project.plan.tasks[place].capabilities)
             }
             TaskState::Completed(_)
@@ -246,6 +262,7 @@ impl Engine {
         may_run
             && self.progress[key.project.index()].is_free(project, key.task())
             && !approval::is_start_gated(project, key)
+            && self.claims[key.project.index()].holder(key).is_none()
     }
 
     /// Returns whether a task is completed, or every task of a group done or called off.
@@ -267,6 +284,9 @@ impl Engine {
         };
         same("progress", self.progress == fresh.progress)?;
         same("the ready tasks", self.ready == fresh.ready)?;
+        let claims = self.claims.iter().zip(&fresh.claims);
+        same("the write sets", claims.into_iter().all(|(kept, derived)| kept.agrees_with(derived)))?;
+        same("what is to be stopped", self.stopping == fresh.stopping)?;
         same("the delayed tasks", self.delayed == fresh.delayed)?;
         same("the leases", self.expiries == fresh.expiries)?;
         same("the slots in use", self.roster.uses() == fresh.roster.uses())?;

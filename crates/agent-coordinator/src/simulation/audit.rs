@@ -9,7 +9,7 @@ use planner_core::{CapabilitySet, Plan, Standing, TaskGraph, When};
 use state_store::Timestamp;
 use state_store::task::{
     Accepted, AfterFailure, AgentKey, CommitHash, Event, FencingToken, InstanceKey, Landed, Lease, Lost,
-    ProjectKey, StateName, TaskKey, Transition,
+    OverlappingWrites, ProjectKey, ProjectRules, StateName, TaskKey, Transition,
 };
 
 use crate::engine::{Command, Pausable, Refusal, Request};
@@ -65,6 +65,9 @@ struct Project {
     /// By task: what must come before it, by its own dependencies.
     needs: Vec<Vec<(usize, When)>>,
     tasks: Vec<Task>,
+    rules: ProjectRules,
+    /// The failed attempts since somebody let it go on: in a row, and in all.
+    failed: (u32, u32),
     is_paused: bool,
 }
 
@@ -145,6 +148,7 @@ impl Asked {
                 | Command::CompleteByHand { .. }
                 | Command::Pause(_)
                 | Command::Continue(_)
+                | Command::SetRules { .. }
                 | Command::SetTasks { .. } => {}
             }
         }
@@ -204,9 +208,21 @@ impl Audit {
             }
             Event::TasksSet { project, tasks } => self.set_tasks(*project, tasks)?,
             Event::ProjectPaused { project, is_paused } => {
-                self.projects[project.index()].is_paused = *is_paused;
+                let found = &mut self.projects[project.index()];
+                found.is_paused = *is_paused;
+                if !is_paused {
+                    found.failed = (0, 0);
+                }
             }
             Event::AgentPaused { agent, is_paused } => self.agents[agent.index()].is_paused = *is_paused,
+            Event::FailuresReached { project } => {
+                let found = &mut self.projects[project.index()];
+                if !found.has_failed_too_often() {
+                    return broken("G9", format!("{project} was stopped after {:?} failures", found.failed));
+                }
+                found.is_paused = true;
+            }
+            Event::RulesSet { project, rules } => self.projects[project.index()].rules = *rules,
             Event::InstanceRenewed { .. }
             | Event::ProjectSettingsChanged { .. }
             | Event::ProjectEntered { .. }
@@ -240,7 +256,7 @@ impl Audit {
             return broken("G9", format!("a change of {key} was accepted that leaves no sound plan"));
         }
         let mut next = Project::of(plan);
-        next.is_paused = project.is_paused;
+        (next.is_paused, next.rules, next.failed) = (project.is_paused, project.rules, project.failed);
         for (place, task) in self.projects[key.index()].tasks.drain(..).enumerate() {
             let is_removed = next.tasks[place].stage == Stage::Excluded;
             if is_removed && task.stage.lease().is_some() {
@@ -294,6 +310,9 @@ impl Audit {
         let before = task.stage;
         task.take(key, step)?;
         let after = task.stage;
+        if let Some(project) = self.projects.get_mut(key.project.index()) {
+            project.count_failure(step);
+        }
         if let Some(lease) = before.occupying() {
             self.agents[lease.agent.index()].holds.remove(&key);
         }
@@ -381,6 +400,12 @@ impl Audit {
         }
         if project.is_start_gated(place) {
             return broken("G9", format!("{key} was handed out before somebody had agreed"));
+        }
+        if let Some(other) = project.writing_the_same(place) {
+            return broken("G9", format!("{key} was handed out while `{other}` could write the same file"));
+        }
+        if project.has_failed_too_often() {
+            return broken("G9", format!("{key} was handed out after {:?} failures", project.failed));
         }
         if project.is_paused || agent.is_paused {
             return broken("G9", format!("{key} was handed out, and its project or agent is paused"));
@@ -550,7 +575,16 @@ impl Project {
         });
         let (needs, tasks) =
             (needs.collect(), plan.tasks.iter().map(|task| Task::new(&task.standing)).collect());
-        Self { children, above, needs, tasks, plan, is_paused: false }
+        Self {
+            children,
+            above,
+            needs,
+            tasks,
+            plan,
+            rules: ProjectRules::default(),
+            failed: (0, 0),
+            is_paused: false,
+        }
     }
 
     /// Returns something that must come before a task and has not: of its own dependencies, or of those around it.
@@ -562,6 +596,30 @@ impl Project {
             When::Failed => !self.has_failed(*on),
         });
         open.map(|(on, when)| format!("`{}` had ended as it must ({when:?})", self.plan.tasks[*on].id))
+    }
+
+    fn count_failure(&mut self, step: &Transition) {
+        match step {
+            Transition::Fail { .. } => self.failed = (self.failed.0 + 1, self.failed.1 + 1),
+            Transition::Land { .. } => self.failed.0 = 0,
+            _ => {}
+        }
+    }
+
+    fn has_failed_too_often(&self) -> bool {
+        let is_reached =
+            |count: u32, max: Option<std::num::NonZeroU32>| max.is_some_and(|max| count >= max.get());
+        is_reached(self.failed.0, self.rules.failures_in_row_max)
+            || is_reached(self.failed.1, self.rules.failures_max)
+    }
+
+    /// Returns a task under way that could write a file that this one could write, where that is not allowed.
+    fn writing_the_same(&self, place: usize) -> Option<&planner_core::TaskId> {
+        let own = &self.plan.tasks[place].writes;
+        let under_way =
+            self.plan.tasks.iter().zip(&self.tasks).filter(|(_, task)| task.stage.lease().is_some());
+        let mut same = under_way.filter(|(asked, _)| asked.writes.overlaps(own)).map(|(asked, _)| &asked.id);
+        same.next().filter(|_| self.rules.overlapping_writes == OverlappingWrites::Wait)
     }
 
     fn is_start_gated(&self, place: usize) -> bool {

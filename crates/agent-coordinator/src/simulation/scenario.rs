@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use planner_core::generate::{LayeredShape, layered};
 use planner_core::random::Random;
-use planner_core::{Approval, Capability, CapabilitySet, Dependency, Plan, Task, TaskId, When};
+use planner_core::{Approval, Capability, CapabilitySet, Dependency, PathPattern, Plan, Task, TaskId, When};
 
 use super::{Faults, Options};
 use crate::engine::{AgentSpec, Policy};
@@ -83,12 +83,17 @@ fn draw_plan(random: &mut Random) -> Plan {
     plan
 }
 
-/// Has some tasks wait for approval.
+/// Has some tasks wait for approval, and some write the same files.
 fn guard(plan: &mut Plan, seed: u64) {
     let mut random = Random::of([seed, 0x67_61_74_65]);
     for task in &mut plan.tasks {
         if random.chance(0.1) {
             task.approval = Approval::ALL[random.below(Approval::ALL.len())];
+        }
+        if random.chance(0.3) {
+            let patterns = ["src/", "src/a.rs", "src/*.rs", "docs/**/x", "docs/x"];
+            let drawn = PathPattern::new(patterns[random.below(patterns.len())]);
+            task.writes = drawn.into_iter().collect::<Vec<_>>().into();
         }
     }
 }

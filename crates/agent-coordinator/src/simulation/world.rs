@@ -11,7 +11,8 @@ use planner_core::random::Random;
 use planner_core::{Approval, Dependency, Exclusion, Landing, Plan, Priority, Standing, Task, TaskId};
 use state_store::task::{
     AgentKey, ConflictRecord, Event, FailureReason, FencingToken, Host, InstanceRecord, InstanceStatus,
-    Intent, Landed, Lease, ProjectKey, ProjectSettings, Review, TaskKey, Transition,
+    Intent, Landed, Lease, OverlappingWrites, ProjectKey, ProjectRules, ProjectSettings, Review, TaskKey,
+    Transition,
 };
 use state_store::{ManualClock, MemoryStore, Seq, StateStore, StreamName, Timestamp};
 
@@ -913,7 +914,8 @@ impl<'s> World<'s> {
         let reason = "simulated".to_owned();
         let project = Pausable::Project(task.project);
         let agent = Pausable::Agent(AgentKey(self.random.below(self.scenario.agents.len()) as u32));
-        match self.random.below(20) {
+        match self.random.below(21) {
+            20 => Command::SetRules { project: task.project, rules: self.other_rules() },
             0 => Command::Cancel { task, reason, reach },
             1..=3 => Command::Hold(task),
             4..=7 => Command::Resume(task),
@@ -924,6 +926,15 @@ impl<'s> World<'s> {
             14 => Command::Pause(agent),
             15 | 16 => Command::Continue(agent),
             _ => self.change_of_plan(task),
+        }
+    }
+
+    fn other_rules(&mut self) -> ProjectRules {
+        let allowed = [OverlappingWrites::Wait, OverlappingWrites::Allowed];
+        ProjectRules {
+            overlapping_writes: allowed[self.random.below(2)],
+            failures_in_row_max: std::num::NonZeroU32::new(self.random.below(5) as u32),
+            failures_max: std::num::NonZeroU32::new(self.random.below(20) as u32),
         }
     }
 

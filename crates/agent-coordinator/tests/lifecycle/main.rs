@@ -5,3 +5,6 @@
 mod approval;
 mod bench;
 mod changes;
+mod explanation;
+mod failures;
+mod writes;

@@ -120,6 +120,8 @@ impl<'s> Follower<'s> {
             Event::AgentPaused { agent, .. } => drop(self.agents.insert(*agent)),
             Event::InstanceStarted { .. }
             | Event::ProjectPaused { .. }
+            | Event::RulesSet { .. }
+            | Event::FailuresReached { .. }
             | Event::InstanceRenewed { .. }
             | Event::LateResult { .. }
             | Event::ProjectSettingsChanged { .. }

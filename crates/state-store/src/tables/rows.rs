@@ -151,6 +151,8 @@ impl HistoryRow {
             Event::ProjectSettingsChanged { project, .. }
             | Event::ProjectEntered { project, .. }
             | Event::TasksSet { project, .. }
+            | Event::RulesSet { project, .. }
+            | Event::FailuresReached { project }
             | Event::ProjectPaused { project, .. } => row.project = named(*project),
             Event::AgentPaused { agent, .. } => {
                 row.agent = after.agent(*agent).map(|agent| agent.name.clone());
@@ -202,6 +204,8 @@ fn name_of(event: &Event) -> &'static str {
         Event::Answered { .. } => "request answered",
         Event::TokensRaised { .. } => "recovered",
         Event::TasksSet { .. } => "plan changed",
+        Event::RulesSet { .. } => "rules changed",
+        Event::FailuresReached { .. } => "too many failures",
         Event::ProjectPaused { is_paused: true, .. } => "project paused",
         Event::ProjectPaused { is_paused: false, .. } => "project goes on",
         Event::AgentPaused { is_paused: true, .. } => "agent paused",

@@ -38,7 +38,8 @@ impl<'s> Difference<'s> {
         let projects = changes(before.projects(), after.projects(), ProjectKey, |one, other| {
             one.name == other.name
                 && one.settings == other.settings
-                && one.is_paused == other.is_paused
+                && one.rules == other.rules
+                && one.pause == other.pause
                 && one.plan == other.plan
         });
         let project_count = before.projects().len().max(after.projects().len()) as u32;

@@ -5,8 +5,8 @@ use planner_core::CapabilitySet;
 
 use crate::Timestamp;
 use crate::task::{
-    Accepted, AgentKey, Deliverable, FencingToken, Host, InstanceKey, ProjectKey, ProjectSettings, RequestId,
-    TaskKey, Transition,
+    Accepted, AgentKey, Deliverable, FencingToken, Host, InstanceKey, ProjectKey, ProjectRules,
+    ProjectSettings, RequestId, TaskKey, Transition,
 };
 
 /// Something that has happened in a workspace.
@@ -115,6 +115,18 @@ pub enum Event {
         agent: AgentKey,
         /// Whether it is paused from now on.
         is_paused: bool,
+    },
+    /// What a project allows is changed.
+    RulesSet {
+        /// Which.
+        project: ProjectKey,
+        /// What it allows from now on.
+        rules: ProjectRules,
+    },
+    /// As many attempts of a project have failed as it allows: it is paused.
+    FailuresReached {
+        /// Which.
+        project: ProjectKey,
     },
     /// Tokens may have been handed out that this log does not know of, because it was recovered without its end: all up
     /// to this one count as handed out, and whoever holds one of them is fenced off.

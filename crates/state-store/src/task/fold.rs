@@ -8,9 +8,10 @@ use planner_core::{Plan, Standing, Task};
 
 use crate::task::request::{ANSWERS_KEPT, Answer, Answers};
 use crate::task::{
-    Accepted, AgentKey, AgentRecord, AgentStatus, CancelReason, Completion, Deliverable, Event, FencingToken,
-    Handover, IllegalTransition, InstanceKey, InstanceRecord, InstanceStatus, Project, ProjectKey,
-    ProjectSettings, RequestId, TaskKey, TaskRecord, TaskState, Transition, UnreadableEvent, transition,
+    Accepted, AgentKey, AgentRecord, AgentStatus, CancelReason, Completion, Deliverable, Event,
+    FailureCounts, FencingToken, Handover, IllegalTransition, InstanceKey, InstanceRecord, InstanceStatus,
+    Pause, Project, ProjectKey, ProjectRules, ProjectSettings, RequestId, TaskKey, TaskRecord, TaskState,
+    Transition, UnreadableEvent, transition,
 };
 use crate::{Recorded, Seq, Timestamp};
 
@@ -212,7 +213,20 @@ impl State {
             Event::TasksSet { project, tasks } => self.set_tasks(*project, tasks)?,
             Event::ProjectPaused { project, is_paused } => {
                 let unknown = || UnfitEvent::Unknown { what: project.to_string() };
-                self.projects.get_mut(project.index()).ok_or_else(unknown)?.is_paused = *is_paused;
+                let found = self.projects.get_mut(project.index()).ok_or_else(unknown)?;
+                found.pause = is_paused.then_some(Pause::Operator);
+                if !is_paused {
+                    found.failures = FailureCounts::default();
+                }
+            }
+            Event::FailuresReached { project } => {
+                let unknown = || UnfitEvent::Unknown { what: project.to_string() };
+                let found = self.projects.get_mut(project.index()).ok_or_else(unknown)?;
+                found.pause = Some(Pause::Failures(found.failures));
+            }
+            Event::RulesSet { project, rules } => {
+                let unknown = || UnfitEvent::Unknown { what: project.to_string() };
+                self.projects.get_mut(project.index()).ok_or_else(unknown)?.rules = *rules;
             }
             Event::AgentPaused { agent, is_paused } => {
                 let unknown = || UnfitEvent::Unknown { what: agent.to_string() };
@@ -280,7 +294,9 @@ impl State {
             plan: Arc::new(plan),
             graph: Arc::new(graph),
             settings: settings.clone(),
-            is_paused: false,
+            rules: ProjectRules::default(),
+            failures: FailureCounts::default(),
+            pause: None,
             coordinators: BTreeSet::new(),
             tasks,
         });
@@ -337,7 +353,16 @@ impl State {
             return Err(UnfitEvent::GroupMoved { task: key });
         }
         record.take(step, at).map_err(|source| UnfitEvent::Illegal { task: key, source })?;
-        if record.state.is_settled() {
+        let has_ended = record.state.is_settled();
+        match step {
+            Transition::Fail { .. } => {
+                project.failures.in_row += 1;
+                project.failures.total += 1;
+            }
+            Transition::Land { .. } => project.failures.in_row = 0,
+            _ => {}
+        }
+        if has_ended {
             self.answers.end(key, at);
         }
         Ok(())

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::Timestamp;
-use crate::task::{ConflictRecord, FencingToken, InstanceKey, Review, TaskState};
+use crate::task::{
+    ConflictRecord, FailureCounts, FencingToken, InstanceKey, Pause, ProjectRules, Review, TaskState,
+};
 use planner_core::graph::{TaskGraph, TaskIndex};
 use planner_core::{Exclusion, Plan, Standing, Task};
 
@@ -19,8 +21,12 @@ pub struct Project {
     pub graph: Arc<TaskGraph>,
     /// How its results are treated.
     pub settings: ProjectSettings,
-    /// Whether none of its tasks is handed out until somebody says otherwise.
-    pub is_paused: bool,
+    /// What it allows.
+    pub rules: ProjectRules,
+    /// How many of its attempts have failed.
+    pub failures: FailureCounts,
+    /// Why none of its tasks is handed out until somebody says otherwise; `None` where they are.
+    pub pause: Option<Pause>,
     /// The coordinators that work on it.
     pub coordinators: BTreeSet<InstanceKey>,
     /// How far each task is, by its place in the plan. A group's own state is never moved: it follows from its children.

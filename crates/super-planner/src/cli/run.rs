@@ -61,6 +61,9 @@ pub struct RunArgs {
     /// Run no checks
     #[arg(long)]
     pub skip_checks: bool,
+    /// Let tasks run at once that could write the same file, by what the plan says of them
+    #[arg(long)]
+    pub overlapping_writes: bool,
     /// How often a simulated attempt fails, from 0 to 1
     #[arg(long, value_name = "P", default_value = "0", value_parser = probability)]
     pub failure_rate: f64,

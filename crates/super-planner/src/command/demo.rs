@@ -10,6 +10,7 @@ use planner_core::analysis::makespan_lower_bound;
 use planner_core::{Limits, Plan, TaskGraph};
 use serde_json::json;
 use state_store::StateStore;
+use state_store::task::ProjectRules;
 
 use crate::agents::{Agents, Simulation};
 use crate::cli::{AgentKind, DemoArgs, ModelArgs};
@@ -74,6 +75,7 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
         place,
         store: Arc::clone(&store),
         run_checks,
+        rules: ProjectRules::default(),
         policy: Policy { seed, ..Policy::default() },
         landing: LandingRules::default(),
         worktrees: WorktreePool::default(),

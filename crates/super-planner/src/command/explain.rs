@@ -175,8 +175,20 @@ impl Told {
                 local_time(*at),
                 clipped(message, MESSAGE_CHARS_MAX)
             )),
+            Explanation::WritesOverlap { task, state, path, other_path } => {
+                let paths = match path == other_path {
+                    true => format!("both write {}", escaped(path)),
+                    false => format!("this writes {}, that {}", escaped(path), escaped(other_path)),
+                };
+                Self::new(format!("It could run, but not beside {}, which is {state}: {paths}", escaped(task)))
+                    .hint("`--overlapping-writes` lets a run do such tasks at once")
+            }
             Explanation::ProjectPaused => Self::new("It could run, but its project is paused")
                 .hint("`super-planner continue --project` lets it go on"),
+            Explanation::TooManyFailures { in_row, total } => Self::new(format!(
+                "It could run, but its project is paused: {total} attempts have failed, {in_row} of them in a row"
+            ))
+            .hint("mend the cause, then `super-planner continue --project` lets it go on"),
             Explanation::AgentsPaused { agents } => {
                 let agents: Vec<String> = agents.iter().map(|agent| escaped(agent)).collect();
                 Self::new(format!(

@@ -11,6 +11,7 @@ use git_ops::{Repository, WorktreePool};
 use planner_core::{Plan, Reading, TaskGraph};
 use serde_json::{Value, json};
 use state_store::StateStore;
+use state_store::task::{OverlappingWrites, ProjectRules};
 
 use crate::agents::{Agents, Simulation};
 use crate::check_trust;
@@ -67,6 +68,7 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
         place,
         store,
         run_checks,
+        rules: project_rules(args, config),
         policy: Policy {
             lease: config.lease.value,
             failures_max: config.failures_max.value,
@@ -90,6 +92,16 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
         terminal.print(end.places.text())?;
     }
     Ok(end.exit())
+}
+
+/// Returns what the project allows, by the flags and the configuration.
+fn project_rules(args: &RunArgs, config: &Config) -> ProjectRules {
+    let allowed = args.overlapping_writes.then_some(OverlappingWrites::Allowed);
+    ProjectRules {
+        overlapping_writes: config.overlapping_writes.or_flag(allowed).value,
+        failures_in_row_max: config.project_failures_in_row_max.value,
+        failures_max: config.project_failures_max.value,
+    }
 }
 
 /// Tells what was found, before the work begins.

@@ -375,7 +375,7 @@ impl ProjectStatus {
 /// Returns how much a waiting task deserves to be seen: 0 needs somebody to act, 3 waits its turn.
 fn rank(explanation: &Explanation) -> u8 {
     match explanation {
-        Explanation::Failed { .. } | Explanation::NoAgent { .. } => 0,
+        Explanation::Failed { .. } | Explanation::NoAgent { .. } | Explanation::TooManyFailures { .. } => 0,
         Explanation::Waiting { blockers } if blockers.iter().any(|blocker| blocker.is_hopeless) => 0,
         Explanation::OnHold
         | Explanation::AwaitingStart
@@ -383,7 +383,10 @@ fn rank(explanation: &Explanation) -> u8 {
         | Explanation::Backoff { .. }
         | Explanation::ProjectPaused
         | Explanation::AgentsPaused { .. } => 1,
-        Explanation::NoCoordinator | Explanation::AgentsBusy { .. } | Explanation::Next => 2,
+        Explanation::NoCoordinator
+        | Explanation::WritesOverlap { .. }
+        | Explanation::AgentsBusy { .. }
+        | Explanation::Next => 2,
         Explanation::Waiting { .. }
         | Explanation::Orphaned { .. }
         | Explanation::DoneBefore

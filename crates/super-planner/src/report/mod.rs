@@ -12,7 +12,8 @@ use planner_core::{AgentProfile, Effort, Plan, TaskIndex};
 use serde::Serialize;
 use state_store::task::{
     AfterFailure, Completion, Event, FencingToken, InstanceKey, InstanceRecord, InstanceStatus, Landed,
-    Lease, Lost, Project, ProjectKey, State, TaskKey, TaskRecord, TaskState, Transition, UnfitEvent, replay,
+    Lease, Lost, Pause, Project, ProjectKey, State, TaskKey, TaskRecord, TaskState, Transition, UnfitEvent,
+    replay,
 };
 use state_store::{Recorded, StateStore, StreamName, Timestamp};
 
@@ -471,6 +472,13 @@ fn open_tasks(project: &Project) -> Vec<OpenTask> {
             TaskState::Pending if task.approval.is_before_start() && record.start_approval.is_none() => {
                 "somebody has to agree that it begins: `super-planner approve`".to_owned()
             }
+            TaskState::Pending if project.pause.is_some() => match project.pause {
+                Some(Pause::Failures(counts)) => format!(
+                    "the project is paused after {} failed attempts, {} of them in a row",
+                    counts.total, counts.in_row
+                ),
+                _ => "the project is paused".to_owned(),
+            },
             TaskState::Pending => "what it waits for is not done, or no agent can do it".to_owned(),
             _ => "it is not finished".to_owned(),
         },

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::parts::{
     StoredAccepted, StoredAfterFailure, StoredCancel, StoredCapabilities, StoredCheck, StoredConflict,
     StoredDeliverable, StoredFailure, StoredHost, StoredIntent, StoredLanded, StoredLease, StoredLost,
-    StoredReview, StoredSettings, StoredTaskKey,
+    StoredReview, StoredRules, StoredSettings, StoredTaskKey,
 };
 use crate::task::{AgentKey, Event, FencingToken, InstanceKey, ProjectKey, RequestId, Transition};
 use crate::{Entry, Timestamp};
@@ -130,6 +130,13 @@ enum StoredEvent<'a> {
         agent: u32,
         is_paused: bool,
     },
+    RulesSet {
+        project: u32,
+        rules: StoredRules,
+    },
+    FailuresReached {
+        project: u32,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -203,6 +210,10 @@ impl<'a> From<&'a Event> for StoredEvent<'a> {
             Event::AgentPaused { agent, is_paused } => {
                 Self::AgentPaused { agent: agent.0, is_paused: *is_paused }
             }
+            Event::FailuresReached { project } => Self::FailuresReached { project: project.0 },
+            Event::RulesSet { project, rules } => {
+                Self::RulesSet { project: project.0, rules: (*rules).into() }
+            }
         }
     }
 }
@@ -260,6 +271,12 @@ impl From<StoredEvent<'_>> for Event {
             }
             StoredEvent::AgentPaused { agent, is_paused } => {
                 Self::AgentPaused { agent: AgentKey(agent), is_paused }
+            }
+            StoredEvent::FailuresReached { project } => {
+                Self::FailuresReached { project: ProjectKey(project) }
+            }
+            StoredEvent::RulesSet { project, rules } => {
+                Self::RulesSet { project: ProjectKey(project), rules: rules.into() }
             }
         }
     }
@@ -364,10 +381,13 @@ impl From<StoredTransition> for Transition {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
     use crate::task::{
         Accepted, AfterFailure, CancelReason, CheckRecord, CommitHash, ConflictRecord, Deliverable,
-        FailureReason, Host, Intent, Landed, Lease, Lost, ProjectSettings, Review, TaskKey,
+        FailureReason, Host, Intent, Landed, Lease, Lost, OverlappingWrites, ProjectRules, ProjectSettings,
+        Review, TaskKey,
     };
 
     fn hex(bytes: &[u8]) -> String {
@@ -455,6 +475,11 @@ mod tests {
             Event::ProjectPaused { project, is_paused: true },
             Event::AgentPaused { agent, is_paused: false },
         ]);
+        let rules = ProjectRules {
+            overlapping_writes: OverlappingWrites::Allowed,
+            failures_in_row_max: NonZeroU32::new(3),
+            failures_max: NonZeroU32::new(300),
+        };
         let review = || Review { by: text(), comment: "c".to_owned() };
         events.extend([
             moved(Transition::Propose { token, check: CheckRecord::NotNamed }),
@@ -462,6 +487,9 @@ mod tests {
             moved(Transition::ApproveLanding { token, review: review() }),
             moved(fail(FailureReason::Rejected(review()), retry)),
             moved(Transition::Cancel(CancelReason::Rejected(review()))),
+            Event::RulesSet { project, rules: ProjectRules::default() },
+            Event::RulesSet { project, rules },
+            Event::FailuresReached { project },
         ]);
         events
     }

@@ -1,18 +1,25 @@
-//! What snapshots hold since version 3: where somebody has to agree, who has, and which paths tasks write.
+//! What snapshots hold since version 3: where somebody has to agree, who has, which paths tasks write, and what projects
+//! allow.
 
 use std::sync::Arc;
 
 use planner_core::{Approval, PathPattern, Plan};
 use serde::{Deserialize, Serialize};
 
-use super::parts::{StoredReview, StoredTaskKey, both_ways};
-use crate::task::{Project, ProjectKey, State, TaskKey, TaskRecord};
+use super::parts::{StoredFailureCounts, StoredReview, StoredRules, StoredTaskKey, both_ways};
+use crate::task::{FailureCounts, Pause, Project, ProjectKey, ProjectRules, State, TaskKey, TaskRecord};
 
 #[derive(Serialize, Deserialize, Default)]
 pub(super) struct StoredGuards {
     approvals: Vec<(StoredTaskKey, StoredApproval)>,
     writes: Vec<(StoredTaskKey, Vec<String>)>,
     start_approvals: Vec<(StoredTaskKey, StoredReview)>,
+    /// By project, where they are not those of a new one.
+    rules: Vec<(u32, StoredRules)>,
+    /// By project, where there are any.
+    failures: Vec<(u32, StoredFailureCounts)>,
+    /// The projects that were paused because of failures, with those.
+    stopped: Vec<(u32, StoredFailureCounts)>,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
@@ -46,6 +53,20 @@ impl From<&State> for StoredGuards {
             start_approvals: records
                 .filter_map(|(key, record)| Some((key.into(), record.start_approval.as_deref()?.into())))
                 .collect(),
+            rules: projects()
+                .filter(|(_, project)| project.rules != ProjectRules::default())
+                .map(|(key, project)| (key.0, project.rules.into()))
+                .collect(),
+            failures: projects()
+                .filter(|(_, project)| project.failures != FailureCounts::default())
+                .map(|(key, project)| (key.0, project.failures.into()))
+                .collect(),
+            stopped: projects()
+                .filter_map(|(key, project)| match project.pause {
+                    Some(Pause::Failures(counts)) => Some((key.0, counts.into())),
+                    Some(Pause::Operator) | None => None,
+                })
+                .collect(),
         }
     }
 }
@@ -61,6 +82,15 @@ impl StoredGuards {
         }
         for (key, review) in self.start_approvals {
             record(state, key)?.start_approval = Some(Box::new(review.into()));
+        }
+        for (key, rules) in self.rules {
+            project(state, key)?.rules = rules.into();
+        }
+        for (key, counts) in self.failures {
+            project(state, key)?.failures = counts.into();
+        }
+        for (key, counts) in self.stopped {
+            project(state, key)?.pause = Some(Pause::Failures(counts.into()));
         }
         Ok(())
     }
@@ -79,6 +109,10 @@ fn record(state: &mut State, key: StoredTaskKey) -> Result<&mut TaskRecord, Stri
     project.tasks.get_mut(key.task as usize).ok_or_else(|| format!("there is no {key}"))
 }
 
+fn project(state: &mut State, key: u32) -> Result<&mut Project, String> {
+    state.project_mut(ProjectKey(key)).ok_or_else(|| format!("there is no project {key}"))
+}
+
 fn find(state: &mut State, key: StoredTaskKey) -> Result<(TaskKey, &mut Project), String> {
     let key = TaskKey::from(key);
     let project = state.project_mut(key.project).ok_or_else(|| format!("there is no {key}"))?;
@@ -87,6 +121,8 @@ fn find(state: &mut State, key: StoredTaskKey) -> Result<(TaskKey, &mut Project)
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use planner_core::{Task, TaskId};
 
     use super::*;
@@ -107,7 +143,16 @@ mod tests {
         let review = Review { by: "ann".to_owned(), comment: "go".to_owned() };
         let approved = Event::Task { task, transition: Transition::ApproveStart(review) };
         state.apply(&approved, Timestamp::default()).unwrap();
+        let rules = ProjectRules { failures_max: NonZeroU32::new(7), ..ProjectRules::default() };
+        let ruled = Event::RulesSet { project: ProjectKey(0), rules };
+        state.apply(&ruled, Timestamp::default()).unwrap();
+        let failures = FailureCounts { in_row: 2, total: 7 };
+        state.project_mut(ProjectKey(0)).unwrap().failures = failures;
+        state.apply(&Event::FailuresReached { project: ProjectKey(0) }, Timestamp::default()).unwrap();
         let read = State::from_snapshot(&state.to_snapshot()).unwrap();
+        assert_eq!(read.projects()[0].rules, rules);
+        assert_eq!(read.projects()[0].failures, failures);
+        assert_eq!(read.projects()[0].pause, Some(Pause::Failures(failures)));
         assert_eq!(read.projects()[0].plan, state.projects()[0].plan);
         assert_eq!(read.projects()[0].tasks, state.projects()[0].tasks);
         assert!(read.projects()[0].tasks[0].start_approval.is_some());

@@ -1,13 +1,15 @@
 //! What events and snapshots have in common, in version 1.
 
+use std::num::NonZeroU32;
+
 use planner_core::{Capability, CapabilitySet, Exclusion};
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::task::{
     Accepted, AfterFailure, AgentKey, CancelReason, CheckRecord, CommitHash, ConflictRecord, Deliverable,
-    FailureReason, FencingToken, Host, InstanceKey, Intent, Landed, Lease, Lost, ProjectKey, ProjectSettings,
-    Review, TaskKey,
+    FailureCounts, FailureReason, FencingToken, Host, InstanceKey, Intent, Landed, Lease, Lost,
+    OverlappingWrites, ProjectKey, ProjectRules, ProjectSettings, Review, TaskKey,
 };
 
 /// Maps an enum without data, or one of the same shape, both ways.
@@ -115,6 +117,53 @@ impl From<&ProjectSettings> for StoredSettings {
 impl From<StoredSettings> for ProjectSettings {
     fn from(stored: StoredSettings) -> Self {
         Self { branch: stored.branch, checks: stored.checks }
+    }
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+pub(super) struct StoredRules {
+    overlapping_writes: StoredOverlap,
+    failures_in_row_max: Option<NonZeroU32>,
+    failures_max: Option<NonZeroU32>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+enum StoredOverlap {
+    Wait,
+    Allowed,
+}
+
+both_ways!(StoredOverlap <=> OverlappingWrites { Wait, Allowed });
+
+impl From<ProjectRules> for StoredRules {
+    fn from(rules: ProjectRules) -> Self {
+        let ProjectRules { overlapping_writes, failures_in_row_max, failures_max } = rules;
+        Self { overlapping_writes: overlapping_writes.into(), failures_in_row_max, failures_max }
+    }
+}
+
+impl From<StoredRules> for ProjectRules {
+    fn from(stored: StoredRules) -> Self {
+        let StoredRules { overlapping_writes, failures_in_row_max, failures_max } = stored;
+        Self { overlapping_writes: overlapping_writes.into(), failures_in_row_max, failures_max }
+    }
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+pub(super) struct StoredFailureCounts {
+    in_row: u32,
+    total: u32,
+}
+
+impl From<FailureCounts> for StoredFailureCounts {
+    fn from(counts: FailureCounts) -> Self {
+        Self { in_row: counts.in_row, total: counts.total }
+    }
+}
+
+impl From<StoredFailureCounts> for FailureCounts {
+    fn from(stored: StoredFailureCounts) -> Self {
+        Self { in_row: stored.in_row, total: stored.total }
     }
 }
 

@@ -14,9 +14,9 @@ use super::parts::{
 use super::plan::StoredPlan;
 use crate::log::Snapshot;
 use crate::task::{
-    AgentKey, AgentRecord, AgentStatus, Answer, Completion, Delivery, FencingToken, Handover, InstanceKey,
-    InstanceRecord, InstanceStatus, LateResult, Project, ProjectKey, RequestId, State, TaskKey, TaskRecord,
-    TaskState,
+    AgentKey, AgentRecord, AgentStatus, Answer, Completion, Delivery, FailureCounts, FencingToken, Handover,
+    InstanceKey, InstanceRecord, InstanceStatus, LateResult, Pause, Project, ProjectKey, ProjectRules,
+    RequestId, State, TaskKey, TaskRecord, TaskState,
 };
 use crate::{Seq, Timestamp};
 
@@ -220,7 +220,7 @@ impl<'a> From<&'a State> for StoredState<'a> {
 impl From<&State> for StoredAdditions {
     fn from(state: &State) -> Self {
         let projects = || (0..).map(ProjectKey).zip(state.projects());
-        let paused = projects().filter(|(_, project)| project.is_paused);
+        let paused = projects().filter(|(_, project)| project.pause.is_some());
         let checkpoints = projects().flat_map(|(project, found)| {
             (0..).zip(&found.tasks).filter_map(move |(task, record)| {
                 Some((TaskKey { project, task }.into(), record.checkpoint.as_deref()?.to_owned()))
@@ -235,7 +235,8 @@ impl StoredAdditions {
         for key in self.paused_projects {
             let project =
                 state.project_mut(ProjectKey(key)).ok_or_else(|| format!("there is no project {key}"))?;
-            project.is_paused = true;
+            // Why, if it was not somebody, is held since version 3.
+            project.pause = Some(Pause::Operator);
         }
         for (key, text) in self.checkpoints {
             let key = TaskKey::from(key);
@@ -314,7 +315,9 @@ impl StoredProject<'_> {
             plan: Arc::new(plan),
             graph: Arc::new(graph),
             settings: self.settings.into(),
-            is_paused: false,
+            rules: ProjectRules::default(),
+            failures: FailureCounts::default(),
+            pause: None,
             coordinators: self.coordinators.into_iter().map(InstanceKey).collect(),
             tasks,
         })
@@ -521,7 +524,7 @@ mod tests {
         let state = state();
         let mut snapshot = state.to_snapshot();
         // Empty lists are what later versions have beside it.
-        for (version, lists) in [(2, 3), (1, 2)] {
+        for (version, lists) in [(2, 6), (1, 2)] {
             assert_eq!(snapshot.body.split_off(snapshot.body.len() - lists), vec![0; lists]);
             snapshot.version = version;
             assert_eq!(State::from_snapshot(&snapshot).unwrap().to_snapshot(), state.to_snapshot());
@@ -539,7 +542,7 @@ mod tests {
         state.apply(&Event::ProjectPaused { project, is_paused: true }, Timestamp::default()).unwrap();
         state.project_mut(project).unwrap().tasks[0].checkpoint = Some("half".into());
         let read = State::from_snapshot(&state.to_snapshot()).unwrap();
-        assert!(read.projects()[0].is_paused);
+        assert_eq!(read.projects()[0].pause, Some(Pause::Operator));
         assert_eq!(read.projects()[0].tasks, state.projects()[0].tasks);
     }
 }

@@ -1,4 +1,4 @@
-//! The real program where somebody has to agree: a run that waits, what is said about it, and how it goes on.
+//! The real program where something holds tasks up: somebody's approval, the files of others, too many failures.
 #![expect(clippy::unwrap_used, reason = "all of this file is a test")]
 
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const PLAN: &str = "
+const GATES: &str = "
 name: guarded
 tasks:
   - { id: A, title: First, approval: start }
@@ -17,9 +17,9 @@ tasks:
 struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new() -> Self {
+    fn new(plan: &str) -> Self {
         let place = Self(tempfile::tempdir().unwrap());
-        std::fs::write(place.0.path().join("plan.yaml"), PLAN).unwrap();
+        std::fs::write(place.0.path().join("plan.yaml"), plan).unwrap();
         place
     }
 
@@ -49,7 +49,7 @@ impl Place {
 
 #[test]
 fn a_run_stops_at_its_gates_and_goes_on_where_somebody_agrees() {
-    let place = Place::new();
+    let place = Place::new(GATES);
     let report = place.run(1);
     let open: Vec<&str> = report["report"]["open"]
         .as_array()
@@ -75,4 +75,41 @@ fn a_run_stops_at_its_gates_and_goes_on_where_somebody_agrees() {
     for said in ["by ann: go", "the result was rejected: by ann: no tests", "landing approved"] {
         assert!(log.contains(said), "{said} in {log}");
     }
+}
+
+const FILES: &str = "
+name: files
+tasks:
+  - { id: A, writes: [src/] }
+  - { id: B, writes: src/lib.rs }
+  - { id: C, writes: docs/ }
+";
+
+#[test]
+fn a_script_gets_no_task_that_could_write_the_files_of_another() {
+    let place = Place::new(&FILES.replace("writes", "standing: on_hold, writes"));
+    place.run(1);
+    for task in ["A", "B", "C"] {
+        place.ask(&["task", "resume", task]);
+    }
+    assert_eq!(place.ask(&["task", "acquire", "--agent", "one"])["task"], "A");
+    assert_eq!(place.ask(&["task", "acquire", "--agent", "two"])["task"], "C");
+    let told = place.ask(&["explain", "B"]);
+    assert_eq!(told["explanation"]["reason"], "writes_overlap");
+    assert_eq!(told["explanation"]["task"], "A", "{told}");
+}
+
+#[test]
+fn a_project_of_which_too_much_fails_is_paused_and_says_so() {
+    let place = Place::new("{name: doomed, tasks: [{id: A}, {id: B}, {id: C}]}");
+    std::fs::write(place.0.path().join("own.toml"), "project_failures_in_row_max = 2\nfailures_max = 1\n")
+        .unwrap();
+    let own = ["--config", "own.toml", "--failure-rate", "1"];
+    let run = ["run", "plan.yaml", "--landing", "none", "--agents", "1", "--time-scale", "1e9", "--json"];
+    let report: Value = serde_json::from_str(&place.ran(&[&run[..], &own].concat(), 1)).unwrap();
+    let open = report["report"]["open"].as_array().unwrap().last().unwrap();
+    assert_eq!(open["why"], "the project is paused after 2 failed attempts, 2 of them in a row");
+    assert_eq!(place.ask(&["explain", "C"])["explanation"]["reason"], "too_many_failures");
+    place.ask(&["continue", "--project", "doomed"]);
+    assert_eq!(place.ask(&["explain", "C"])["explanation"]["reason"], "no_coordinator");
 }
