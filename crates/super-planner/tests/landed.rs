@@ -62,6 +62,15 @@ fn a_task_leads_to_its_commit_and_a_commit_to_its_task() {
     assert_eq!((&lines[0]["project"], &lines[0]["attempt"]), (&"small".into(), &"1".into()));
     let (_, only) = super_planner(folder.path(), &["log", "A", "--git", "--json"]);
     assert_eq!(serde_json::from_str::<Value>(only.trim()).unwrap(), lines[1]);
+    let hash = lines[1]["commit"].as_str().unwrap().to_ascii_uppercase();
+    for asked in [&hash, &hash[..8]] {
+        let (code, back) = super_planner(folder.path(), &["log", "--git", "--json", "--commit", asked]);
+        assert_eq!((code, serde_json::from_str::<Value>(back.trim()).unwrap()), (0, lines[1].clone()));
+    }
+    let start = git(folder.path(), &["rev-parse", "main"]);
+    for asked in [&*start, "", "no hash"] {
+        assert_eq!(super_planner(folder.path(), &["log", "--git", "--commit", asked]).0, 1, "`{asked}`");
+    }
     let (_, table) = super_planner(folder.path(), &["log", "--git", "--limit", "1"]);
     assert!(
         table.contains(&lines[0]["commit"].as_str().unwrap()[..10]) && !table.contains("First"),

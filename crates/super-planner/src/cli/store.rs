@@ -16,6 +16,7 @@ use super::PlaceArgs;
 Examples:
   super-planner log --limit 20
   super-planner log BASE-2
+  super-planner log --git --commit 3f2a91c
   super-planner log diff 1200 2026-11-21T14:00:00
   super-planner log --json > history.jsonl"
 )]
@@ -41,6 +42,9 @@ pub struct LogArgs {
     /// Show the commits that tasks have become on their branch, newest first
     #[arg(long)]
     pub git: bool,
+    /// With --git: only the commit whose hash is or begins so
+    #[arg(long, value_name = "HASH", requires = "git", conflicts_with = "verify")]
+    pub commit: Option<String>,
     /// With --git: check that state, branch and what the commits say of themselves agree
     #[arg(long, requires = "git")]
     pub verify: bool,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use git_ops::{BranchName, LoggedCommit, Repository};
+use git_ops::{BranchName, CommitId, LoggedCommit, Repository};
 use serde::Serialize;
 use state_store::Timestamp;
 use state_store::task::{Project, TaskKey};
@@ -41,6 +41,14 @@ pub(crate) fn run(view: &ProjectView, args: &LogArgs, terminal: &Terminal) -> Re
     if args.verify {
         return tell(&disagreements, landed.len(), args, terminal);
     }
+    if let Some(asked) = &args.commit {
+        landed.retain(|landed| is_called(&landed.commit, asked));
+        if landed.is_empty() {
+            let message = format!("no task has become a commit `{}`", escaped(asked));
+            let hint = "`super-planner log --git` shows those of all tasks";
+            return Err(CliError::new(ErrorKind::NotFound, message).hint(hint));
+        }
+    }
     landed.truncate(args.limit.unwrap_or(usize::MAX));
     show(&landed, args, terminal)?;
     Ok(Exit::Fine)
@@ -61,6 +69,11 @@ fn history(repository: &Repository, project: &Project) -> Result<Vec<LoggedCommi
 
 fn is_of(project: &Project, task: TaskKey, landed: &LandedCommit) -> bool {
     landed.project == project.name && landed.task == project.plan.tasks[task.task as usize].id.as_str()
+}
+
+/// Returns whether the hash of a commit is or begins as somebody wrote it.
+fn is_called(commit: &CommitId, asked: &str) -> bool {
+    !asked.is_empty() && commit.to_string().starts_with(&asked.to_ascii_lowercase())
 }
 
 fn show(landed: &[LandedCommit], args: &LogArgs, terminal: &Terminal) -> Result<(), CliError> {
