@@ -1,9 +1,11 @@
 //! Reading and analysing large plans, as ratios to plain serde_json and to petgraph in the same run.
 //!
-//! Every line is the median of five interleaved rounds, in time that the processor spent on it where Linux tells (others who
-//! are busy on the machine then count less), else in time that passed. An argument sets the number of tasks, 1,000,000 by default.
+//! Every line is the median of five interleaved rounds, in time that the processor spent on it. An argument sets the number of
+//! tasks, 1,000,000 by default.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that cannot go on is to fail")]
+
+mod processor_time;
 
 use std::alloc::System;
 use std::fmt::Write as _;
@@ -12,7 +14,9 @@ use std::time::Instant;
 use cap::Cap;
 use planner_core::graph::{Digraph, LiveOrder};
 use planner_core::random::Random;
-use planner_core::{Format, Limits, TaskGraph, read};
+use planner_core::{Analysis, Format, Limits, TaskGraph, read};
+
+use processor_time::millis;
 
 const ROUNDS: usize = 5;
 
@@ -109,6 +113,7 @@ fn main() {
         &mut || read("x.jsonl", beads.as_bytes(), Some(Format::Beads), &limits).unwrap().plan.tasks.len(),
     );
     graphs(tasks);
+    growth(tasks);
     let plan = read("x.json", native.as_bytes(), Some(Format::Json), &limits).unwrap().plan;
     let edges = TaskGraph::new(&plan).unwrap().edge_count();
     let time = millis(&mut || TaskGraph::new(&plan).unwrap().edge_count());
@@ -132,6 +137,55 @@ fn memory(what: &str, name: &str, format: Format, text: &str) {
         times(held),
         held / reading.plan.tasks.len()
     );
+}
+
+/// Tells what a task costs in plans that are ten times as large each, up to this many tasks, and how much more than in one of 10,000.
+fn growth(tasks_max: usize) {
+    const COMPARED_WITH: usize = 10_000;
+    let sizes: Vec<usize> = std::iter::successors(Some(1_000), |tasks| Some(tasks * 10))
+        .take_while(|tasks| *tasks <= tasks_max)
+        .collect();
+    let limits = Limits::default();
+    println!("microseconds a task, and how many times those of a plan of {COMPARED_WITH} tasks");
+    let mut compared: Option<[f64; 4]> = None;
+    let mut rows = Vec::new();
+    for tasks in sizes {
+        let (native, beads) = texts(tasks);
+        let plan = read("x.json", native.as_bytes(), Some(Format::Json), &limits).unwrap().plan;
+        let graph = TaskGraph::new(&plan).unwrap();
+        // Small plans are read many times, so that what is measured is more than the clock's own steps.
+        let times = (COMPARED_WITH * 10 / tasks).max(1);
+        let each = |run: &mut dyn FnMut() -> usize| {
+            let mut rounds: Vec<f64> = (0..ROUNDS)
+                .map(|_| millis(&mut || (0..times).map(|_| run()).sum()) * 1000.0 / (times * tasks) as f64)
+                .collect();
+            rounds.sort_by(f64::total_cmp);
+            rounds[ROUNDS / 2]
+        };
+        let costs = [
+            each(&mut || {
+                read("x.json", native.as_bytes(), Some(Format::Json), &limits).unwrap().plan.tasks.len()
+            }),
+            each(&mut || {
+                read("x.jsonl", beads.as_bytes(), Some(Format::Beads), &limits).unwrap().plan.tasks.len()
+            }),
+            each(&mut || TaskGraph::new(&plan).unwrap().edge_count()),
+            each(&mut || Analysis::of(&plan, &graph).waves.len()),
+        ];
+        if tasks == COMPARED_WITH {
+            compared = Some(costs);
+        }
+        rows.push((tasks, costs));
+    }
+    println!(
+        "{:>9}  {:>14} {:>14} {:>14} {:>14}",
+        "tasks", "native JSON", "beads", "TaskGraph::new", "Analysis::of"
+    );
+    for (tasks, costs) in rows {
+        let of = compared.unwrap_or(costs);
+        let cell = |place: usize| format!("{:.2} ({:.2})", costs[place], costs[place] / of[place]);
+        println!("{tasks:>9}  {:>14} {:>14} {:>14} {:>14}", cell(0), cell(1), cell(2), cell(3));
+    }
 }
 
 /// Compares building a graph and analysing it with petgraph sorting one that is built.
@@ -185,20 +239,6 @@ fn ratio(what: &str, theirs: &mut dyn FnMut() -> usize, ours: &mut dyn FnMut() -
         times[ROUNDS / 2]
     });
     println!("{what}: {ours:.0} ms / {theirs:.0} ms = {:.2}", ours / theirs);
-}
-
-fn millis(run: &mut dyn FnMut() -> usize) -> f64 {
-    let (start, spent) = (Instant::now(), processor_millis());
-    std::hint::black_box(run());
-    let passed = start.elapsed().as_secs_f64() * 1000.0;
-    processor_millis().zip(spent).map_or(passed, |(now, before)| now - before)
-}
-
-/// Returns how long this thread has been on a processor: the first number of proc_pid_schedstat(5), in nanoseconds.
-fn processor_millis() -> Option<f64> {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanoseconds: f64 = told.split_whitespace().next()?.parse().ok()?;
-    Some(nanoseconds / 1e6)
 }
 
 fn texts(tasks: usize) -> (String, String) {

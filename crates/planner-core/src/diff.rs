@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::{Plan, Task, TaskId};
 
 /// What differs between two plans.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct PlanDiff {
     /// The ids of tasks that only the second plan has, in its order.
     pub added: Vec<TaskId>,
@@ -19,7 +21,7 @@ pub struct PlanDiff {
 }
 
 /// A task that is not the same in both plans.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TaskChange {
     /// Its id.
     pub id: TaskId,
@@ -28,7 +30,7 @@ pub struct TaskChange {
 }
 
 /// A field that differs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldChange {
     /// Its name in the native format.
     pub field: String,
@@ -87,6 +89,9 @@ fn plan_fields(first: &Plan, second: &Plan) -> Vec<String> {
 }
 
 fn fields_between(before: &Task, after: &Task) -> Vec<FieldChange> {
+    if before == after {
+        return Vec::new();
+    }
     let (before, after) = (as_fields(before), as_fields(after));
     let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
     names.sort_unstable();

@@ -102,7 +102,7 @@ const ROUNDS_MAX: usize = 12;
 
 /// Returns a sound plan and what was done to make it one; a sound plan stays as it is.
 ///
-/// Ids that differ only in case or by what one is short for are put right; other dependencies and parents that do not exist, or
+/// Ids that only case or a prefix tells from a known one are put right; other dependencies and parents that do not exist, or
 /// that close a circle, are left out. Tasks that share an id get another, but dependencies stay with the first of them.
 pub fn repair(plan: &Plan) -> (Plan, Vec<Change>) {
     let mut plan = plan.clone();
@@ -258,31 +258,11 @@ fn rename_repeats(plan: &mut Plan, changes: &mut Vec<Change>) {
     });
 }
 
-/// Returns what unknown ids stand for, where only case or length tells them from a known one.
+/// Returns what unknown ids stand for, where only case or a prefix tells them from a known one.
 fn meant(plan: &Plan, defects: &[Defect]) -> HashMap<TaskId, TaskId> {
-    let mut suggestions = Suggestions::new(plan);
-    let mut meant = HashMap::new();
-    for defect in defects {
-        let unknown = match defect {
-            Defect::UnknownDependency { on, .. } => on,
-            Defect::UnknownParent { parent, .. } => parent,
-            Defect::DuplicateId { .. }
-            | Defect::SelfDependency { .. }
-            | Defect::ParentCycle { .. }
-            | Defect::Cycle(_) => continue,
-        };
-        let plain = |id: &TaskId| id.as_str().to_lowercase();
-        let is_near = |near: &TaskId| {
-            let (near, unknown) = (plain(near), plain(unknown));
-            near == unknown
-                || near.ends_with(&format!("-{unknown}"))
-                || unknown.ends_with(&format!("-{near}"))
-        };
-        if let Some(near) = suggestions.nearest(unknown).filter(|near| is_near(near)) {
-            meant.insert(unknown.clone(), near.clone());
-        }
-    }
-    meant
+    let suggestions = Suggestions::new(plan, defects);
+    let unknown = defects.iter().filter_map(Defect::unknown_id);
+    unknown.filter_map(|id| Some((id.clone(), suggestions.alike(id)?.clone()))).collect()
 }
 
 fn mend(
@@ -331,10 +311,14 @@ fn mend(
             }
         }
         Defect::ParentCycle { tasks, .. } => orphan(plan, tasks[0], changes),
-        Defect::Cycle(cycle) => match cycle.path[cycle.cut].origin {
-            Origin::Dependency { task, position } => remove(plan, task, position, Reason::Cycle),
-            Origin::Parent { child } => orphan(plan, child, changes),
-        },
+        Defect::Cycle(cycle) => {
+            for cut in &cycle.cuts {
+                match cut.origin {
+                    Origin::Dependency { task, position } => remove(plan, task, position, Reason::Cycle),
+                    Origin::Parent { .. } => unreachable!("only dependencies are cut"),
+                }
+            }
+        }
         // Ids were made unique before.
         Defect::DuplicateId { .. } => {}
     }
@@ -388,7 +372,7 @@ tasks:
                 "API: names Setup instead of setup",
                 "API: no longer depends on nowhere: there is no such task",
                 "API: no longer depends on API: it was the task itself",
-                "T-7-2: no longer depends on 7: there is no such task",
+                "T-7-2: names T-7 instead of 7",
                 "y: no longer depends on x: it closed a circle, and this was the cheapest place to cut it",
             ]
         );

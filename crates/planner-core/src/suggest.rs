@@ -1,34 +1,79 @@
 //! What somebody may have meant by an id or a name that does not exist.
 
+use std::collections::HashMap;
+
+use crate::graph::Defect;
 use crate::{Plan, TaskId};
 
-/// How many unknown ids of which length get a suggestion, and among how many tasks: each comparison costs time.
-const SUGGESTIONS_MAX: usize = 10;
+/// How many unknown ids are compared by spelling, of which length, and among how many tasks: each comparison costs time.
+const SPELLINGS_MAX: usize = 10;
 const TASKS_COMPARED_MAX: usize = 20_000;
 const CHARS_COMPARED_MAX: usize = 40;
+/// How many unknown ids are looked for under another case or prefix: each costs memory.
+const ALIKE_MAX: usize = 10_000;
 
-/// Looks for near matches in a plan, a limited number of times.
+/// What may have been meant by the ids of some defects.
 #[derive(Debug)]
 pub(crate) struct Suggestions<'p> {
     plan: &'p Plan,
-    left: usize,
+    alike: HashMap<String, Alike<'p>>,
+    spellings_left: usize,
+}
+
+/// The known ids that are like an unknown one.
+#[derive(Debug, Default)]
+struct Alike<'p> {
+    /// The first that only case tells from it.
+    same: Option<&'p TaskId>,
+    /// Those that a prefix such as `api-` tells from it, on this side or that.
+    prefixed: Vec<&'p TaskId>,
 }
 
 impl<'p> Suggestions<'p> {
-    pub(crate) fn new(plan: &'p Plan) -> Self {
-        Self { plan, left: SUGGESTIONS_MAX }
+    pub(crate) fn new(plan: &'p Plan, defects: &[Defect]) -> Self {
+        let unknown = defects.iter().filter_map(Defect::unknown_id).take(ALIKE_MAX);
+        let mut alike: HashMap<String, Alike<'p>> =
+            unknown.map(|id| (id.as_str().to_lowercase(), Alike::default())).collect();
+        let without_prefix: HashMap<String, Vec<String>> =
+            alike.keys().fold(HashMap::new(), |mut all: HashMap<String, Vec<String>>, unknown| {
+                if let Some(rest) = rest(unknown) {
+                    all.entry(rest.to_owned()).or_default().push(unknown.clone());
+                }
+                all
+            });
+        let known = plan.tasks.iter().map(|task| &task.id);
+        for known in known.take(if alike.is_empty() { 0 } else { usize::MAX }) {
+            let lower = known.as_str().to_lowercase();
+            if let Some(alike) = alike.get_mut(&lower) {
+                alike.same.get_or_insert(known);
+            }
+            let shorter = rest(&lower).and_then(|rest| alike.get_mut(rest));
+            shorter.into_iter().for_each(|alike| alike.add(known));
+            for longer in without_prefix.get(&lower).into_iter().flatten() {
+                alike.entry(longer.clone()).or_default().add(known);
+            }
+        }
+        Self { plan, alike, spellings_left: SPELLINGS_MAX }
     }
 
-    /// Returns the id that `unknown` most likely stands for: the same but for case, else the only one that begins with it or
-    /// that it begins with, else the one that the fewest changed characters lead to.
+    /// Returns the id that only case, or else only a prefix, tells from an unknown one; of several prefixes none.
+    pub(crate) fn alike(&self, unknown: &TaskId) -> Option<&'p TaskId> {
+        let alike = self.alike.get(&unknown.as_str().to_lowercase())?;
+        alike.same.or(match alike.prefixed[..] {
+            [only] => Some(only),
+            _ => None,
+        })
+    }
+
+    /// Returns the id that `unknown` most likely stands for: the same but for case or a prefix, else the only one that begins with
+    /// it or that it begins with, else the one that the fewest changed characters lead to.
     pub(crate) fn nearest(&mut self, unknown: &TaskId) -> Option<&'p TaskId> {
-        self.left = self.left.checked_sub(1)?;
+        if let Some(alike) = self.alike(unknown) {
+            return Some(alike);
+        }
+        self.spellings_left = self.spellings_left.checked_sub(1)?;
         let unknown = unknown.as_str();
         let ids = || self.plan.tasks.iter().take(TASKS_COMPARED_MAX).map(|task| &task.id);
-        let lower = unknown.to_lowercase();
-        if let Some(same) = ids().find(|id| id.as_str().to_lowercase() == lower) {
-            return Some(same);
-        }
         let mut related =
             ids().filter(|id| id.as_str().starts_with(unknown) || unknown.starts_with(id.as_str()));
         if let (Some(only), None) = (related.next(), related.next()) {
@@ -46,6 +91,20 @@ impl<'p> Suggestions<'p> {
             .min_by_key(|(changes, _)| *changes)
             .map(|(_, id)| id)
     }
+}
+
+impl<'p> Alike<'p> {
+    fn add(&mut self, known: &'p TaskId) {
+        // Two are as good as many: nobody knows which is meant.
+        if self.prefixed.len() < 2 && !self.prefixed.contains(&known) {
+            self.prefixed.push(known);
+        }
+    }
+}
+
+/// Returns what follows the prefix of an id, such as the number in `api-7`.
+fn rest(id: &str) -> Option<&str> {
+    id.split_once('-').map(|(_, rest)| rest).filter(|rest| !rest.is_empty())
 }
 
 /// Returns the name of few that `unknown` most likely stands for: the same but for case and hyphens, else the first that it
@@ -116,7 +175,7 @@ fn edit_distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Task;
+    use crate::{Task, TaskIndex};
 
     #[test]
     fn distances_count_changed_characters() {
@@ -127,19 +186,44 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_nearest_id_is_meant() {
-        let plan = Plan {
+    fn plan(ids: &[&str]) -> Plan {
+        Plan {
             name: "test".to_owned(),
             description: String::new(),
             agents: Vec::new(),
-            tasks: ["setup-database", "API", "deploy"].map(|id| Task::new(id.parse().unwrap())).into(),
+            tasks: ids.iter().map(|id| Task::new(id.parse().unwrap())).collect(),
             extra: serde_json::Map::new(),
+        }
+    }
+
+    fn unknown(id: &str) -> Defect {
+        Defect::UnknownParent { task: TaskIndex(0), id: "x".parse().unwrap(), parent: id.parse().unwrap() }
+    }
+
+    #[test]
+    fn the_nearest_id_is_meant() {
+        let plan = plan(&["setup-database", "API", "deploy", "bd-a1", "T-7", "U-7", "9"]);
+        let nearest = |id: &str| {
+            let mut suggestions = Suggestions::new(&plan, &[unknown(id)]);
+            suggestions.nearest(&id.parse().unwrap()).map(TaskId::as_str)
         };
-        let nearest = |id: &str| Suggestions::new(&plan).nearest(&id.parse().unwrap()).map(TaskId::as_str);
         assert_eq!(nearest("api"), Some("API"));
         assert_eq!(nearest("setup"), Some("setup-database"));
         assert_eq!(nearest("delpoy"), Some("deploy"));
+        assert_eq!(nearest("A1"), Some("bd-a1"));
+        assert_eq!(nearest("x-9"), Some("9"));
+        assert_eq!(nearest("7"), None, "nobody knows which of two");
         assert_eq!(nearest("unrelated"), None);
+    }
+
+    #[test]
+    fn ids_that_are_alike_are_found_however_many_there_are() {
+        let ids: Vec<String> = (0..500).map(|number| format!("T-{number}")).collect();
+        let plan = plan(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let defects: Vec<Defect> = (0..500).map(|number| unknown(&format!("t-{number}"))).collect();
+        let suggestions = Suggestions::new(&plan, &defects);
+        for (defect, task) in defects.iter().zip(&plan.tasks) {
+            assert_eq!(suggestions.alike(defect.unknown_id().unwrap()), Some(&task.id));
+        }
     }
 }

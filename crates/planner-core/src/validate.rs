@@ -17,6 +17,8 @@ use crate::{
 const NAMES_SHOWN_MAX: usize = 5;
 /// How many labels a cycle gets: a way around can be as long as the plan.
 const CYCLE_LABELS_MAX: usize = 12;
+/// How many of the dependencies to leave out a message names.
+const CUTS_NAMED_MAX: usize = 5;
 
 /// What there is to say about a plan file.
 #[derive(Debug, Clone)]
@@ -41,7 +43,6 @@ pub fn validate(reading: &Reading) -> Validated {
         plan: &reading.plan,
         reading,
         places: OnceCell::new(),
-        suggestions: Suggestions::new(&reading.plan),
         diagnostics: Diagnostics::new(reading.options().limits.diagnostics_per_code_max),
     };
     let graph = match TaskGraph::new(&reading.plan) {
@@ -56,8 +57,9 @@ pub fn validate(reading: &Reading) -> Validated {
             Some(graph)
         }
         Err(defects) => {
+            let mut suggestions = Suggestions::new(&reading.plan, &defects);
             for defect in &defects {
-                report.defect(defect);
+                report.defect(defect, &mut suggestions);
             }
             None
         }
@@ -73,7 +75,6 @@ struct Report<'r> {
     reading: &'r Reading,
     /// Where the tasks were written; found out when it is first asked for.
     places: OnceCell<Vec<TaskPlaces>>,
-    suggestions: Suggestions<'r>,
     diagnostics: Diagnostics,
 }
 
@@ -90,7 +91,7 @@ impl<'r> Report<'r> {
         quoted(self.task(task).id.as_str())
     }
 
-    fn defect(&mut self, defect: &Defect) {
+    fn defect(&mut self, defect: &Defect, suggestions: &mut Suggestions<'_>) {
         match defect {
             Defect::DuplicateId { first, second, .. } => {
                 let (first, second) = (self.places(*first).id, self.places(*second).id);
@@ -102,7 +103,7 @@ impl<'r> Report<'r> {
             }
             Defect::UnknownDependency { task, position, on, .. } => {
                 let place = self.places(*task).dependencies[*position];
-                let nearest = self.suggestions.nearest(on);
+                let nearest = suggestions.nearest(on);
                 self.diagnostics.push("unknown-dependency", || {
                     let told =
                         Diagnostic::error("unknown-dependency", defect.to_string()).at(place, "no such task");
@@ -112,7 +113,7 @@ impl<'r> Report<'r> {
             Defect::UnknownParent { task, parent, .. } => {
                 let places = self.places(*task);
                 let place = places.parent.unwrap_or(places.id);
-                let nearest = self.suggestions.nearest(parent);
+                let nearest = suggestions.nearest(parent);
                 self.diagnostics.push("unknown-parent", || {
                     let told = Diagnostic::error("unknown-parent", defect.to_string());
                     told.at(place, "no such task")
@@ -144,13 +145,9 @@ impl<'r> Report<'r> {
     fn cycle(&mut self, cycle: &Cycle) {
         let told = cycle.path.iter().filter(|edge| is_worth_a_label(edge)).take(CYCLE_LABELS_MAX);
         let labels: Vec<_> = told.map(|edge| self.edge(edge)).collect();
-        let cut = &cycle.path[cycle.cut];
-        let (cut_place, _) = self.edge(cut);
-        let help = format!(
-            "the cheapest way out: let {} no longer depend on {}",
-            self.name(cut.to.task()),
-            self.name(cut.from.task())
-        );
+        let cuts = cycle.cuts.iter().take(CYCLE_LABELS_MAX);
+        let cut_places: Vec<_> = cuts.map(|cut| self.edge(cut).0).collect();
+        let help = self.way_out(cycle);
         let others = cycle.tasks_involved.saturating_sub(cycle.ids.iter().collect::<HashSet<_>>().len());
         self.diagnostics.push("cycle", || {
             let mut told = Diagnostic::error("cycle", cycle.to_string());
@@ -158,8 +155,34 @@ impl<'r> Report<'r> {
                 told.message.push_str(&format!("; {others} more are part of it by other ways"));
             }
             let told = labels.into_iter().fold(told, |told, (place, text)| told.at(place, text));
-            told.at(cut_place, "cut here").help(help)
+            let told = cut_places.into_iter().fold(told, |told, place| told.at(place, "cut here"));
+            told.help(help)
         });
+    }
+
+    /// Returns which dependencies to leave out, in a sentence.
+    fn way_out(&self, cycle: &Cycle) -> String {
+        let pairs = cycle.cuts.iter().take(CUTS_NAMED_MAX);
+        let pairs: Vec<_> = pairs.map(|cut| (self.name(cut.to.task()), self.name(cut.from.task()))).collect();
+        let mut named: Vec<String> = match &pairs[..] {
+            [] => Vec::new(),
+            [(task, on), others @ ..] => std::iter::once(format!("let {task} no longer depend on {on}"))
+                .chain(others.iter().map(|(task, on)| format!("{task} on {on}")))
+                .collect(),
+        };
+        let unnamed = cycle.cuts.len() - pairs.len();
+        if unnamed > 0 {
+            named.push(format!("cut {unnamed} more"));
+        }
+        let all = match named.split_last() {
+            Some((last, others)) if !others.is_empty() => format!("{}, and {last}", others.join(", ")),
+            _ => named.concat(),
+        };
+        match (cycle.is_parted, cycle.cuts.len()) {
+            (true, 1) => format!("the cheapest way out: {all}"),
+            (true, count) => format!("the cheapest way out, without {count} dependencies: {all}"),
+            (false, _) => format!("to begin with, {all}; what is left waits for itself by still other ways"),
+        }
     }
 
     /// Returns where an edge was written, and what it says.

@@ -1,12 +1,18 @@
-//! Finding the tasks that wait for each other, one short way around, and the cheapest place to cut it.
+//! Finding the tasks that wait for each other, and one short way around.
+
+use std::collections::HashSet;
 
 use super::csr::Csr;
+use super::cut::Parting;
 use super::task_graph::{Node, NodeIndex};
 use super::{Cycle, CycleEdge, Origin};
 use crate::Plan;
 
 /// How many edges the search for shortest ways and cheapest cuts may look at in all, beyond one way for each component.
 const SEARCH_STEPS_MAX: usize = 2_000_000;
+
+/// An edge by its ends.
+pub(super) type Ends = (NodeIndex, NodeIndex);
 
 /// Returns one cycle for each component of nodes that wait for each other, in the order of the file.
 pub(super) fn find_cycles(
@@ -23,43 +29,49 @@ pub(super) fn find_cycles(
     let candidates: Vec<NodeIndex> =
         (0..nodes.len()).map(NodeIndex::from_usize).filter(|node| left[node.index()]).collect();
     let mut search = Search::new(successors);
-    let mut components = search.components(&candidates, None);
+    let mut components = search.components(&candidates);
     for component in &mut components {
         component.sort_unstable();
     }
     components.sort_unstable();
+    let edge = |(from, to): Ends| CycleEdge {
+        from: nodes[from.index()],
+        to: nodes[to.index()],
+        origin: origin(from, to),
+    };
     components
         .iter()
         .map(|component| {
             search.enter(component);
             let way = search.shortest_cycle(component);
-            let path: Vec<CycleEdge> = way
-                .iter()
-                .enumerate()
-                .map(|(place, from)| {
-                    let to = way[(place + 1) % way.len()];
-                    CycleEdge { from: nodes[from.index()], to: nodes[to.index()], origin: origin(*from, to) }
-                })
-                .collect();
-            let cut = search.cheapest_cut(plan, component, &way, &path);
+            let path: Vec<CycleEdge> = ends_along(&way).map(edge).collect();
+            let Parting { cuts, is_complete } = search.part(plan, component, &way, &edge);
             let mut tasks: Vec<_> = component.iter().map(|node| nodes[node.index()].task()).collect();
             tasks.dedup();
             let ids = path.iter().map(|edge| plan.tasks[edge.from.task().index()].id.clone()).collect();
-            Cycle { path, cut, tasks_involved: tasks.len(), ids }
+            let cuts = cuts.into_iter().map(edge).collect();
+            Cycle { path, cuts, is_parted: is_complete, tasks_involved: tasks.len(), ids }
         })
         .collect()
 }
 
+/// Returns the edges along a cycle of nodes.
+pub(super) fn ends_along(way: &[NodeIndex]) -> impl Iterator<Item = Ends> + '_ {
+    way.iter().enumerate().map(|(place, from)| (*from, way[(place + 1) % way.len()]))
+}
+
 /// Scratch space that the searches share; entries belong to the current search where their stamp says so.
-struct Search<'g> {
-    successors: &'g Csr,
+pub(super) struct Search<'g> {
+    pub(super) successors: &'g Csr,
+    /// The edges that are taken to be cut.
+    pub(super) cut: HashSet<Ends>,
     /// By node: the component that is being looked at, numbered from 1.
     member: Vec<u32>,
     entered: u32,
     stamp: Vec<u32>,
     round: u32,
     came_from: Vec<NodeIndex>,
-    steps_left: usize,
+    pub(super) steps_left: usize,
     /// Tarjan's numbers: when a node was first seen, and the earliest open node that it reaches.
     order: Vec<u32>,
     low: Vec<u32>,
@@ -70,6 +82,7 @@ impl<'g> Search<'g> {
         let count = successors.node_count();
         Self {
             successors,
+            cut: HashSet::new(),
             member: vec![0; count],
             entered: 0,
             stamp: vec![0; count],
@@ -81,7 +94,8 @@ impl<'g> Search<'g> {
         }
     }
 
-    fn enter(&mut self, component: &[NodeIndex]) {
+    /// Has the nodes taken for the whole graph by what follows.
+    pub(super) fn enter(&mut self, component: &[NodeIndex]) {
         self.entered += 1;
         for node in component {
             self.member[node.index()] = self.entered;
@@ -92,13 +106,13 @@ impl<'g> Search<'g> {
         self.member[node.index()] == self.entered
     }
 
-    /// Returns the strongly connected components of more than one node within `nodes`, leaving out one edge (Tarjan's
+    fn is_cut(&self, from: NodeIndex, to: NodeIndex) -> bool {
+        !self.cut.is_empty() && self.cut.contains(&(from, to))
+    }
+
+    /// Returns the strongly connected components of more than one node within `nodes`, without the edges that are cut (Tarjan's
     /// algorithm with its own stack).
-    fn components(
-        &mut self,
-        nodes: &[NodeIndex],
-        without: Option<(NodeIndex, NodeIndex)>,
-    ) -> Vec<Vec<NodeIndex>> {
+    pub(super) fn components(&mut self, nodes: &[NodeIndex]) -> Vec<Vec<NodeIndex>> {
         const UNSEEN: u32 = u32::MAX;
         const DONE: u32 = u32::MAX - 1;
         self.enter(nodes);
@@ -124,7 +138,7 @@ impl<'g> Search<'g> {
                 let mut descended = false;
                 for (place, target) in self.successors.of_node(node).iter().enumerate().skip(next) {
                     let successor = target.node();
-                    if !self.is_member(successor) || Some((node, successor)) == without {
+                    if !self.is_member(successor) || self.is_cut(node, successor) {
                         continue;
                     }
                     match self.order[successor.index()] {
@@ -179,7 +193,7 @@ impl<'g> Search<'g> {
     }
 
     /// Returns a shortest way from the node back to itself that is shorter than `below`, first node first.
-    fn way_back(&mut self, start: NodeIndex, below: usize) -> Option<Vec<NodeIndex>> {
+    pub(super) fn way_back(&mut self, start: NodeIndex, below: usize) -> Option<Vec<NodeIndex>> {
         self.round += 1;
         self.stamp[start.index()] = self.round;
         let mut frontier = vec![start];
@@ -194,6 +208,9 @@ impl<'g> Search<'g> {
                 for target in self.successors.of_node(node) {
                     let successor = target.node();
                     self.steps_left = self.steps_left.saturating_sub(1);
+                    if self.is_cut(node, successor) {
+                        continue;
+                    }
                     if successor == start {
                         return Some(self.walk_back(start, node));
                     }
@@ -218,34 +235,5 @@ impl<'g> Search<'g> {
         }
         way.reverse();
         way
-    }
-
-    /// Returns the place in `path` of the dependency to remove; see [`Cycle`] for the rule.
-    fn cheapest_cut(
-        &mut self,
-        plan: &Plan,
-        component: &[NodeIndex],
-        way: &[NodeIndex],
-        path: &[CycleEdge],
-    ) -> usize {
-        let edges: usize = component.iter().map(|node| self.successors.degree(*node)).sum();
-        let cost = way.len().saturating_mul(edges);
-        let affordable = cost <= self.steps_left;
-        if affordable {
-            self.steps_left -= cost;
-        }
-        (0..path.len())
-            .filter(|place| matches!(path[*place].origin, Origin::Dependency { .. }))
-            .min_by_key(|place| {
-                let edge = (way[*place], way[(*place + 1) % way.len()]);
-                let still_in_cycles: usize = if affordable {
-                    self.components(component, Some(edge)).iter().map(Vec::len).sum()
-                } else {
-                    0
-                };
-                let importance = plan.tasks[path[*place].from.task().index()].priority;
-                (still_in_cycles, std::cmp::Reverse(importance), std::cmp::Reverse(path[*place].origin))
-            })
-            .expect("parents alone form no cycle")
     }
 }

@@ -63,17 +63,36 @@ pub enum Defect {
     Cycle(Cycle),
 }
 
-/// Tasks that wait for each other: one shortest way around, and where to cut it.
+impl Defect {
+    /// Returns the id that is named and not in the plan.
+    pub(crate) fn unknown_id(&self) -> Option<&TaskId> {
+        match self {
+            Self::UnknownDependency { on: unknown, .. } | Self::UnknownParent { parent: unknown, .. } => {
+                Some(unknown)
+            }
+            Self::DuplicateId { .. }
+            | Self::SelfDependency { .. }
+            | Self::ParentCycle { .. }
+            | Self::Cycle(_) => None,
+        }
+    }
+}
+
+/// Tasks that wait for each other: one shortest way around, and where to cut it and all others.
 ///
 /// The way around is the shortest one of its component; where finding it would take long, the shortest of those that were
-/// looked at. The edge to cut is the dependency on that way whose removal leaves the fewest nodes
-/// of the component in cycles; of equals, the one that waits for the least important task, then the one written last.
+/// looked at. What to cut are the fewest dependencies without which nothing of the component waits for itself, up to six of them;
+/// of equals, those whose removal, one after the other, leaves the fewest nodes in cycles, then those that wait for the least
+/// important task, then those written last. Where that would take long they are chosen one by one by the same rule, and may be
+/// more than needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cycle {
     /// The edges in order; each begins where the one before ended, the first where the last ended.
     pub path: Vec<CycleEdge>,
-    /// The position in `path` of the cheapest dependency to remove.
-    pub cut: usize,
+    /// The dependencies to remove; not empty, and the first is one of `path`.
+    pub cuts: Vec<CycleEdge>,
+    /// Whether they are all that need to be: where there are a great many, only some are told.
+    pub is_parted: bool,
     /// How many tasks and groups wait for each other, this way around or another.
     pub tasks_involved: usize,
     /// The ids along the path: `ids[i]` is the task that `path[i]` begins in.

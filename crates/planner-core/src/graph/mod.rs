@@ -10,6 +10,7 @@
 
 mod builder;
 mod csr;
+mod cut;
 mod cycle;
 mod defect;
 mod digraph;

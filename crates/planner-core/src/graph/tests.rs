@@ -153,8 +153,19 @@ fn each_cycle_is_told_by_a_shortest_way_and_its_cheapest_cut() {
     assert_eq!(cycles.len(), 2);
     assert_eq!(cycles[0].path.len(), 3);
     assert_eq!(cycles[0].tasks_involved, 5);
-    let cut = cycles[0].path[cycles[0].cut];
+    let [cut] = cycles[0].cuts[..] else { panic!("{:?}", cycles[0].cuts) };
     assert_eq!(cut.origin, Origin::Dependency { task: TaskIndex(1), position: 0 });
+}
+
+#[test]
+fn several_cuts_are_told_where_one_does_not_do_and_never_more_than_needed() {
+    // Three ways around, no two of which share an edge.
+    let plan = plan(&["a: b, c, d", "b: a", "c: a", "d: a"]);
+    let Defect::Cycle(cycle) = TaskGraph::new(&plan).unwrap_err().remove(0) else { panic!("a cycle") };
+    let cuts: Vec<Origin> = cycle.cuts.iter().map(|cut| cut.origin).collect();
+    let of = |task| Origin::Dependency { task: TaskIndex(task), position: 0 };
+    assert_eq!((cuts.len(), cycle.is_parted), (3, true), "{cuts:?}");
+    assert!(cuts.contains(&of(3)), "{cuts:?}");
 }
 
 #[test]
@@ -300,8 +311,11 @@ proptest! {
                     for (place, edge) in cycle.path.iter().enumerate() {
                         prop_assert_eq!(edge.to, cycle.path[(place + 1) % cycle.path.len()].from);
                     }
-                    let is_dependency = matches!(cycle.path[cycle.cut].origin, Origin::Dependency { .. });
-                    prop_assert!(is_dependency);
+                    prop_assert!(cycle.path.contains(&cycle.cuts[0]));
+                    for cut in &cycle.cuts {
+                        let is_dependency = matches!(cut.origin, Origin::Dependency { .. });
+                        prop_assert!(is_dependency);
+                    }
                 }
             }
         }
@@ -332,5 +346,39 @@ proptest! {
         theirs.sort_unstable();
         ours.sort_unstable();
         prop_assert_eq!(ours, theirs);
+    }
+
+    #[test]
+    fn the_cuts_are_the_fewest_that_part_a_cycle(edges in proptest::collection::vec((0..5_usize, 0..5_usize), 1..11)) {
+        let mut edges: Vec<_> = edges.into_iter().filter(|(first, then)| first != then).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        let without = |left_out: u32| {
+            let mut graph: DiGraph<(), ()> = DiGraph::new();
+            let nodes: Vec<_> = (0..5).map(|_| graph.add_node(())).collect();
+            for (_, (first, then)) in edges.iter().enumerate().filter(|(place, _)| left_out >> place & 1 == 0) {
+                graph.add_edge(nodes[*first], nodes[*then], ());
+            }
+            graph
+        };
+        let sets = 0..1_u32 << edges.len();
+        let fewest = sets.filter(|set| !is_cyclic_directed(&without(*set))).map(u32::count_ones).min().unwrap();
+        let mut plan = plan(&["a", "b", "c", "d", "e"]);
+        for (first, then) in &edges {
+            let on = plan.tasks[*first].id.clone();
+            plan.tasks[*then].dependencies.push(Dependency::on_completion(on));
+        }
+        let cycles: Vec<Cycle> = TaskGraph::new(&plan).err().into_iter().flatten().map(|defect| match defect {
+            Defect::Cycle(cycle) => cycle,
+            other => panic!("{other}"),
+        }).collect();
+        let cuts: Vec<CycleEdge> = cycles.iter().flat_map(|cycle| cycle.cuts.clone()).collect();
+        prop_assert_eq!(cuts.len() as u32, fewest);
+        let is_cut = |first: usize, then: usize| {
+            cuts.iter().any(|cut| (cut.from.task().index(), cut.to.task().index()) == (first, then))
+        };
+        let left_out = edges.iter().enumerate().filter(|(_, (first, then))| is_cut(*first, *then));
+        let left_out = left_out.fold(0, |set, (place, _)| set | 1 << place);
+        prop_assert!(!is_cyclic_directed(&without(left_out)));
     }
 }
