@@ -380,11 +380,18 @@ impl<E: AgentExecutor> Driver<E> {
         if !events.is_empty() {
             self.metrics.commits += 1;
             self.metrics.events += events.len() as u64;
-            let moved = events.iter().filter_map(|recorded| match recorded.event {
-                Event::Task { task, .. } => Some(task),
-                _ => None,
+            let state = self.desk.state();
+            let all_of = |project| {
+                let tasks = state.project(project).map_or(0, |project| project.tasks.len() as u32);
+                (0..tasks).map(move |task| TaskKey { project, task })
+            };
+            let moved = events.iter().flat_map(|recorded| match recorded.event {
+                Event::Task { task, .. } => vec![task],
+                // What is removed stands differently, and no step of its own says so.
+                Event::TasksSet { project, .. } => all_of(project).collect(),
+                _ => Vec::new(),
             });
-            self.handle.view.show(self.desk.state(), moved);
+            self.handle.view.show(state, moved);
             for recorded in events {
                 // Nobody may be listening.
                 let _ = self.handle.events.send(recorded.clone());

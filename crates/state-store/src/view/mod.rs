@@ -51,8 +51,8 @@ impl TaskView {
         self.all.load_full()
     }
 
-    /// Shows a state that is durable: the tasks of projects that are new, and of the others those that have moved since
-    /// the last one. An older state than the one that is shown is ignored. There is one writer.
+    /// Shows a state that is durable: the tasks that are new, and of the others those that have moved since the last one.
+    /// An older state than the one that is shown is ignored. There is one writer.
     ///
     /// Costs time by the tasks that have moved, not by those that there are.
     pub fn show(&self, state: &State, moved: impl IntoIterator<Item = TaskKey>) {
@@ -67,6 +67,19 @@ impl TaskView {
             for (task, record) in (0..).zip(&project.tasks) {
                 self.tasks.insert(TaskKey { project: key, task }, glance(state.seq(), record));
             }
+        }
+        // What has come into the plan of a project since.
+        for (key, project) in (0..).map(ProjectKey).zip(state.projects()).take(known) {
+            let shown = &all.projects[key.index()];
+            let new: Vec<_> =
+                project.tasks.iter().skip(shown.len()).map(|record| glance(state.seq(), record)).collect();
+            if new.is_empty() {
+                continue;
+            }
+            for (task, glance) in (shown.len() as u32..).zip(&new) {
+                self.tasks.insert(TaskKey { project: key, task }, *glance);
+            }
+            all.projects[key.index()] = shown.iter().copied().chain(new).collect();
         }
         for task in moved {
             if let (Some(record), true) = (state.task(task), task.project.index() < known) {

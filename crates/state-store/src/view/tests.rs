@@ -64,6 +64,21 @@ fn what_is_shown_is_the_last_state_and_never_an_older_one() {
     assert_eq!(view.all().tasks(ProjectKey(1)).count(), 0);
 }
 
+#[test]
+fn tasks_that_come_into_a_plan_are_shown_whichever_moves_first() {
+    let (mut state, view) = (workspace(), TaskView::default());
+    view.show(&state, []);
+    let added = br#"[{"id":"N0","title":"t"},{"id":"N1","title":"t"}]"#.to_vec();
+    apply(&mut state, &Event::TasksSet { project: PROJECT, tasks: added });
+    let last = TaskKey { project: PROJECT, task: TASKS + 1 };
+    attempt(&mut state, std::iter::once(last));
+    view.show(&state, [last]);
+    assert_eq!(view.all().tasks(PROJECT).count(), TASKS as usize + 2);
+    let attempts = |task| (view.get(task).unwrap().attempts, view.all().get(task).unwrap().attempts);
+    assert_eq!(attempts(last), (1, 1));
+    assert_eq!(attempts(TaskKey { project: PROJECT, task: TASKS }), (0, 0));
+}
+
 /// The writer gives every task one more attempt with each batch, so tasks of two batches together show at once.
 #[test]
 fn no_reader_ever_sees_a_mixture() {

@@ -24,6 +24,10 @@ enum Block<T> {
 }
 
 impl<T: Clone> VersionedList<T> {
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
     pub(super) fn get(&self, place: usize) -> Option<&T> {
         if place >= self.length {
             return None;
