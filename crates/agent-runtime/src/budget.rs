@@ -78,7 +78,8 @@ impl Spent {
     /// Adds what a summary has cost beyond the one before it.
     pub(crate) fn summed_up(&mut self, earlier: Option<&Summary>, summary: &Summary) {
         let before = earlier.map(|summary| summary.usage).unwrap_or_default();
-        self.bytes += summary.text.len();
+        let bytes_before = earlier.map_or(0, |summary| summary.text.len());
+        self.bytes = (self.bytes + summary.text.len()).saturating_sub(bytes_before);
         self.usage = self.usage
             + TokenUsage {
                 input: summary.usage.input.saturating_sub(before.input),

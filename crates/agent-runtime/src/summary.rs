@@ -28,19 +28,19 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Returns the summary that a reply is, of so many messages; `None` where it is none, or is longer than it may be.
-    pub(crate) fn of(
-        reply: &Reply,
-        messages: usize,
-        earlier: Option<&Self>,
-        bytes_max: usize,
-    ) -> Option<Self> {
+    /// Returns the summary that a reply is, of so many messages; `None` where it is none, or is longer than it may be. `before` is
+    /// what all summaries before it have cost, those that came to nothing among them.
+    pub(crate) fn of(reply: &Reply, messages: usize, before: TokenUsage, bytes_max: usize) -> Option<Self> {
         let text = reply.text.trim();
         if text.is_empty() || text.len() > bytes_max || !reply.calls.is_empty() {
             return None;
         }
-        let before = earlier.map(|summary| summary.usage).unwrap_or_default();
         Some(Self { messages, text: text.to_owned(), usage: before + reply.usage })
+    }
+
+    /// Returns what stands for no message and says nothing, but has cost something.
+    pub(crate) fn of_nothing(usage: TokenUsage) -> Self {
+        Self { messages: 0, text: String::new(), usage }
     }
 
     /// Returns what a model is shown of it.
@@ -80,13 +80,14 @@ mod tests {
     fn only_a_text_of_bounded_length_is_a_summary() {
         let usage = TokenUsage { input: 10, output: 5 };
         let reply = Reply { usage, ..Reply::answer(" it was done \n") };
-        let first = Summary::of(&reply, 7, None, 100).unwrap();
+        let nothing = TokenUsage::default();
+        let first = Summary::of(&reply, 7, nothing, 100).unwrap();
         assert_eq!((first.messages, first.text.as_str(), first.usage), (7, "it was done", usage));
-        assert_eq!(Summary::of(&reply, 9, Some(&first), 100).unwrap().usage, usage + usage);
-        assert_eq!(Summary::of(&reply, 7, None, 10), None);
-        assert_eq!(Summary::of(&Reply::answer(" \n"), 7, None, 100), None);
+        assert_eq!(Summary::of(&reply, 9, first.usage, 100).unwrap().usage, usage + usage);
+        assert_eq!(Summary::of(&reply, 7, nothing, 10), None);
+        assert_eq!(Summary::of(&Reply::answer(" \n"), 7, nothing, 100), None);
         let call = ToolCall { id: String::new(), name: "x".to_owned(), arguments: String::new() };
-        assert_eq!(Summary::of(&Reply { calls: vec![call], ..reply }, 7, None, 100), None);
+        assert_eq!(Summary::of(&Reply { calls: vec![call], ..reply }, 7, nothing, 100), None);
     }
 
     #[test]

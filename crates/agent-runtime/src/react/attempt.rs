@@ -86,12 +86,16 @@ impl Attempt<'_> {
         let asked = tokio::time::timeout(SUMMARY_TIME_MAX, model.respond(question));
         let Ok(Ok(reply)) = self.stop.race(asked).await? else { return Ok(Instead::Note) };
         let bytes_max = self.window.summary_bytes_max();
-        let Some(summary) = Summary::of(&reply, self.window.left_out(), earlier, bytes_max) else {
+        let before = session.spent_on_summaries();
+        let summary = Summary::of(&reply, self.window.left_out(), before, bytes_max)
+            .filter(|summary| self.window.sum_up(summary.clone(), session.messages()));
+        let Some(summary) = summary else {
+            // It is of no use, and has to be paid for all the same.
+            let usage = before + reply.usage;
+            let kept = earlier.cloned().unwrap_or_else(|| Summary::of_nothing(usage));
+            session.keep_summary(Summary { usage, ..kept }).await?;
             return Ok(Instead::Note);
         };
-        if !self.window.sum_up(summary.clone(), session.messages()) {
-            return Ok(Instead::Note);
-        }
         session.keep_summary(summary).await?;
         Ok(Instead::Summary)
     }

@@ -22,7 +22,7 @@ use state_store::log::SnapshotError;
 use state_store::{CommitError, Entry, Seq, StateStore, StoreError, StreamName, Timestamp};
 
 use crate::budget::Spent;
-use crate::model::Message;
+use crate::model::{Message, TokenUsage};
 use crate::planted::{self, Bug};
 use crate::summary::Summary;
 
@@ -181,7 +181,12 @@ impl Session {
 
     /// Returns what a model has said of its beginning, if one has.
     pub fn summary(&self) -> Option<&Summary> {
-        self.conversation.summary.as_ref()
+        self.conversation.summary.as_ref().filter(|summary| summary.messages > 0)
+    }
+
+    /// Returns what all summaries have cost, those that came to nothing among them.
+    pub(crate) fn spent_on_summaries(&self) -> TokenUsage {
+        self.conversation.summary.as_ref().map(|summary| summary.usage).unwrap_or_default()
     }
 
     /// Keeps what a model says of its beginning, in place of what was said before; all messages stay.
@@ -207,7 +212,7 @@ impl Session {
             return Err(SessionError::Exists { session: fork.name });
         }
         fork.append(self.messages().to_vec()).await?;
-        if let Some(summary) = self.summary() {
+        if let Some(summary) = &self.conversation.summary {
             fork.keep_summary(summary.clone()).await?;
         }
         Ok(fork)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::skill::{FrontMatter, InvalidFrontMatter};
-use crate::tool::files::{FileError, FilePath, Files, Folder};
+use crate::tool::files::{Beginning, FileError, FilePath, Files, Folder};
 
 /// The file that makes a folder a skill.
 const SKILL_FILE: &str = "SKILL.md";
@@ -262,15 +262,41 @@ impl Skill {
 
     /// Returns the text of one of its files. Reads on the calling thread.
     pub fn file(&self, path: &FilePath) -> Result<String, SkillError> {
-        let skill = || self.name.clone();
-        let joined = match &self.within {
-            Some(within) => FilePath::new(&format!("{within}/{path}"))
-                .map_err(|_| SkillError::NoFile { skill: skill(), path: path.clone() })?,
-            None => path.clone(),
-        };
-        let content = self.root.read(&joined).map_err(|source| self.failed(source))?;
-        let content = content.ok_or_else(|| SkillError::NoFile { skill: skill(), path: path.clone() })?;
-        String::from_utf8(content).map_err(|_| SkillError::NoText { skill: skill(), path: path.clone() })
+        let content = self.root.read(&self.in_root(path)?).map_err(|source| self.failed(source))?;
+        let content = content.ok_or_else(|| self.no_file(path))?;
+        String::from_utf8(content).map_err(|_| self.no_text(path))
+    }
+
+    /// Returns the beginning of the text of one of its files, and how many bytes the file has. Reads on the calling thread.
+    pub(crate) fn beginning(&self, path: &FilePath, bytes_max: u64) -> Result<(String, u64), SkillError> {
+        let read = self
+            .root
+            .read_beginning(&self.in_root(path)?, bytes_max)
+            .map_err(|source| self.failed(source))?;
+        let Beginning { mut bytes, size } = read.ok_or_else(|| self.no_file(path))?;
+        if size > bytes.len() as u64 {
+            // The last character may have been cut.
+            let whole = bytes.utf8_chunks().map(|chunk| chunk.valid().len()).next().unwrap_or_default();
+            if bytes.len() - whole < 4 {
+                bytes.truncate(whole);
+            }
+        }
+        Ok((String::from_utf8(bytes).map_err(|_| self.no_text(path))?, size))
+    }
+
+    fn in_root(&self, path: &FilePath) -> Result<FilePath, SkillError> {
+        match &self.within {
+            Some(within) => FilePath::new(&format!("{within}/{path}")).map_err(|_| self.no_file(path)),
+            None => Ok(path.clone()),
+        }
+    }
+
+    fn no_file(&self, path: &FilePath) -> SkillError {
+        SkillError::NoFile { skill: self.name.clone(), path: path.clone() }
+    }
+
+    fn no_text(&self, path: &FilePath) -> SkillError {
+        SkillError::NoText { skill: self.name.clone(), path: path.clone() }
     }
 
     fn failed(&self, source: FileError) -> SkillError {

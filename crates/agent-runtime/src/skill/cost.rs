@@ -8,6 +8,12 @@ pub const BODY_LINES_ADVISED: usize = 500;
 /// The tokens that the format advises a body to stay below.
 pub const BODY_TOKENS_ADVISED: u64 = 5000;
 
+/// How much of a file, and of all files of a skill, is counted.
+const FILE_BYTES_COUNTED_MAX: u64 = 1 << 20;
+const SKILL_BYTES_COUNTED_MAX: u64 = 16 << 20;
+/// How much of a file tells whether it is text.
+const BYTES_LOOKED_AT: u64 = 512;
+
 /// What one skill costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkillCost {
@@ -21,8 +27,10 @@ pub struct SkillCost {
     pub body_lines: usize,
     /// Tokens of what a model gets to see when it activates the skill: the body, and the names of its files.
     pub activation: u64,
-    /// Tokens of each of its supporting files that is text, the largest first.
+    /// Tokens of each of its supporting files that is text, the largest first; of a long one those of its beginning.
     pub files: Vec<u64>,
+    /// How many of the files are longer than was counted.
+    pub files_cut: usize,
 }
 
 /// What all skills of a catalogue cost.
@@ -49,9 +57,16 @@ impl SkillCost {
     /// Counts a skill. Reads on the calling thread.
     pub fn of(skill: &Skill, counter: &dyn TokenCounter) -> Result<Self, SkillError> {
         let body = skill.body()?;
-        // A file that is no text is not for a model to read.
-        let texts = skill.files()?.into_iter().filter_map(|path| skill.file(&path).ok());
-        let mut files: Vec<u64> = texts.map(|text| counter.count(&text)).collect();
+        let (mut files, mut files_cut, mut bytes_left) = (Vec::new(), 0, SKILL_BYTES_COUNTED_MAX);
+        for path in skill.files()? {
+            // A file that is no text is not for a model to read.
+            let bytes_max = FILE_BYTES_COUNTED_MAX.min(bytes_left).max(BYTES_LOOKED_AT);
+            let Ok((text, size)) = skill.beginning(&path, bytes_max) else { continue };
+            let counted = text.len() as u64;
+            bytes_left = bytes_left.saturating_sub(counted);
+            files_cut += usize::from(counted < size);
+            files.push(counter.count(&text));
+        }
         files.sort_unstable_by(|one, other| other.cmp(one));
         Ok(Self {
             name: skill.name.clone(),
@@ -60,6 +75,7 @@ impl SkillCost {
             body_lines: body.lines().count(),
             activation: counter.count(&skill.activation()?),
             files,
+            files_cut,
         })
     }
 
@@ -145,10 +161,11 @@ pub fn saving(progressive: u64, eager: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::Estimate;
 
     fn skill(name: &str, body: u64, files: &[u64]) -> SkillCost {
         let (name, files) = (name.to_owned(), files.to_vec());
-        SkillCost { name, line: 10, body, body_lines: 50, activation: body + 5, files }
+        SkillCost { name, line: 10, body, body_lines: 50, activation: body + 5, files, files_cut: 0 }
     }
 
     #[test]
@@ -171,6 +188,32 @@ mod tests {
         assert_eq!(costs.mean_session(1, 0), 50 + 13_020 / 4);
         let advised: Vec<bool> = costs.skills.iter().map(SkillCost::is_as_advised).collect();
         assert_eq!(advised, [true, true, false, true]);
+    }
+
+    #[test]
+    fn long_files_are_counted_as_far_as_they_are_read_and_said_to_be_cut() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("long");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("SKILL.md"), "---\nname: long\ndescription: is long\n---\nbody\n")
+            .unwrap();
+        // The last character that is read is cut in two.
+        let long = format!("x{}", "ß".repeat(1 << 20));
+        std::fs::write(folder.join("long.md"), &long).unwrap();
+        std::fs::write(folder.join("short.md"), "ß").unwrap();
+        std::fs::write(folder.join("image.png"), [0xff; 100]).unwrap();
+        let cost_of = || {
+            let catalogue = Catalogue::load(&[root.path().to_owned()]);
+            SkillCost::of(catalogue.get("long").unwrap(), &Estimate::default()).unwrap()
+        };
+        let cost = cost_of();
+        assert_eq!((cost.files.len(), cost.files_cut), (2, 1));
+        for number in 0..20 {
+            std::fs::write(folder.join(format!("{number}.md")), &long).unwrap();
+        }
+        let cost = cost_of();
+        assert_eq!((cost.files.len(), cost.files_cut), (22, 21));
+        assert!(cost.files[16..].iter().all(|tokens| *tokens < 1000), "16 MiB are counted: {:?}", cost.files);
     }
 
     #[test]

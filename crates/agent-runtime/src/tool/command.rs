@@ -7,12 +7,12 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::BoxFuture;
+use crate::tool::process_group::ProcessGroup;
 use crate::tool::{Access, Arguments, Kind, Schema, Tool, ToolError, ToolSpec};
 
 /// The name of the tool.
@@ -51,19 +51,17 @@ impl Commands {
             let count = arguments.len();
             return Err(ToolError::Failed(format!("{count} arguments of {bytes} bytes are too many")));
         }
-        let mut child = tokio::process::Command::new(program)
+        let mut command = tokio::process::Command::new(program);
+        command
             .args(arguments)
             .current_dir(&self.folder)
             .env_clear()
             .envs(ENVIRONMENT_KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
+            .stderr(Stdio::piped());
+        let (mut child, group) = ProcessGroup::start(&mut command)
             .map_err(|error| ToolError::Failed(format!("{program:?} cannot be run: {error}")))?;
-        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).map(Group);
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let tails = [Tail::new(self.output_bytes_max), Tail::new(self.output_bytes_max)];
         let [of_out, of_err] = tails.clone();
@@ -121,16 +119,6 @@ impl Tool for RunCommand {
             let words: Vec<String> = arguments.texts("arguments").into_iter().map(str::to_owned).collect();
             self.0.run(program, &words).await
         })
-    }
-}
-
-/// A process group, killed when it is dropped.
-struct Group(Pid);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = kill_process_group(self.0, Signal::KILL);
     }
 }
 

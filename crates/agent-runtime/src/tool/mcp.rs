@@ -10,11 +10,14 @@ use std::time::Duration;
 
 use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock, ProtocolVersion};
 use rmcp::service::{ClientServiceExt, RunningService};
-use rmcp::transport::{IntoTransport, TokioChildProcess};
+use rmcp::transport::IntoTransport;
+use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{ClientLifecycleMode, Peer, RoleClient};
+use tokio::process::Child;
 use tokio_util::sync::CancellationToken;
 
 use crate::BoxFuture;
+use crate::tool::process_group::ProcessGroup;
 use crate::tool::{Access, Arguments, Schema, Tool, ToolError, ToolSpec, UnusableSchema};
 
 /// How long a server may take to begin.
@@ -22,6 +25,8 @@ const START_TIME_MAX: Duration = Duration::from_secs(30);
 /// The most tools of one server, and the characters of a description.
 const TOOLS_MAX: usize = 200;
 const DESCRIPTION_CHARS_MAX: usize = 2000;
+/// The longest line of a server that is looked at; a longer one is passed over, and the call that it may have answered fails in time.
+const LINE_BYTES_MAX: usize = 4 << 20;
 /// The longest name that models can call.
 const NAME_CHARS_MAX: usize = 64;
 /// The environment variables that are handed on.
@@ -38,10 +43,12 @@ pub struct McpCommand {
     pub arguments: Vec<String>,
 }
 
-/// A server that runs, and what it has. It ends when this is dropped.
+/// A server that runs, and what it has. It ends when this is dropped, and so does all that it has started.
 pub struct McpServer {
     /// Keeps the connection.
     _service: RunningService<RoleClient, ()>,
+    /// Keeps the program.
+    _program: Program,
     tools: Vec<Arc<dyn Tool>>,
     left_out: Vec<String>,
 }
@@ -75,6 +82,12 @@ pub enum McpError {
     },
 }
 
+/// A program that runs, with its group; in this order they end.
+struct Program {
+    _group: Option<ProcessGroup>,
+    _child: Child,
+}
+
 impl McpServer {
     /// Starts a server and asks what it has.
     pub async fn start(command: &McpCommand) -> Result<Self, McpError> {
@@ -83,15 +96,18 @@ impl McpServer {
             .args(&command.arguments)
             .env_clear()
             .envs(ENVIRONMENT_KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-            .kill_on_drop(true);
-        let started = TokioChildProcess::builder(program).stderr(Stdio::null()).spawn();
-        let (transport, _) =
-            started.map_err(|source| McpError::Start { server: command.name.clone(), source })?;
-        Self::over(&command.name, transport).await
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let failed = |source| McpError::Start { server: command.name.clone(), source };
+        let (mut child, group) = ProcessGroup::start(&mut program).map_err(failed)?;
+        let (output, input) = child.stdout.take().zip(child.stdin.take()).expect("they were asked for");
+        let transport = AsyncRwTransport::new(output, input).with_max_line_length(LINE_BYTES_MAX);
+        Self::over(&command.name, transport, Program { _group: group, _child: child }).await
     }
 
     /// Asks a server at the other end of a connection what it has.
-    async fn over<T, E, A>(name: &str, transport: T) -> Result<Self, McpError>
+    async fn over<T, E, A>(name: &str, transport: T, program: Program) -> Result<Self, McpError>
     where
         T: IntoTransport<RoleClient, E, A>,
         E: std::error::Error + Send + Sync + 'static,
@@ -117,7 +133,7 @@ impl McpServer {
                 }
             }
         }
-        Ok(Self { _service: service, tools, left_out })
+        Ok(Self { _service: service, _program: program, tools, left_out })
     }
 
     /// Returns its tools.
@@ -256,13 +272,13 @@ while read -r line; do
 done
 "#;
 
-    async fn server() -> McpServer {
+    async fn start(program: &str, arguments: &[&str]) -> Result<McpServer, McpError> {
         let command = McpCommand {
             name: "t".to_owned(),
-            program: "sh".to_owned(),
-            arguments: vec!["-c".to_owned(), SERVER.to_owned()],
+            program: program.to_owned(),
+            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
         };
-        McpServer::start(&command).await.unwrap()
+        McpServer::start(&command).await
     }
 
     async fn call(registry: &Registry, name: &str, arguments: &str) -> ToolResult {
@@ -273,7 +289,7 @@ done
 
     #[tokio::test]
     async fn the_tools_of_a_server_have_our_limits_and_counts() {
-        let server = server().await;
+        let server = start("sh", &["-c", SERVER]).await.unwrap();
         assert_eq!(server.left_out(), ["t_no such name", "t_unchecked"]);
         let limits =
             ToolLimits { time_max: Duration::from_secs(5), output_bytes_max: 1000, ..ToolLimits::default() };
@@ -303,15 +319,45 @@ done
     }
 
     #[tokio::test]
-    async fn what_is_no_server_is_an_error() {
-        let start = |program: &str, arguments: &[&str]| {
-            let command = McpCommand {
-                name: "t".to_owned(),
-                program: program.to_owned(),
-                arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
-            };
-            async move { McpServer::start(&command).await }
+    async fn a_line_without_an_end_is_passed_over_and_the_others_are_heard() {
+        let flood = format!("head -c {} /dev/zero | tr '\\0' x; echo; ", 2 * LINE_BYTES_MAX);
+        let script = SERVER.replace("*'\"name\":\"hang\"'*)", &format!("*'\"name\":\"hang\"'*) {flood}"));
+        let server = start("sh", &["-c", &script]).await.unwrap();
+        let limits = ToolLimits { time_max: Duration::from_secs(3), ..ToolLimits::default() };
+        let registry = Registry::new(server.tools(), limits).unwrap();
+        assert_eq!(call(&registry, "t_hang", "{}").await.status, ToolStatus::TimedOut);
+        assert_eq!(call(&registry, "t_echo", r#"{"text": "x"}"#).await.status, ToolStatus::Succeeded);
+    }
+
+    #[tokio::test]
+    async fn what_a_server_has_started_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("child");
+        // The child holds neither stream of the server, and does not hear that it has gone.
+        let script = format!("sleep 600 </dev/null >/dev/null & echo $! > {}\n{SERVER}", path.display());
+        let server = start("sh", &["-c", &script]).await.unwrap();
+        let child: i32 = std::fs::read_to_string(&path).unwrap().trim().parse().unwrap();
+        let is_there =
+            || rustix::process::test_kill_process(rustix::process::Pid::from_raw(child).unwrap()).is_ok();
+        assert!(is_there());
+        drop(server);
+        // Whoever inherits it has to look after it first.
+        let gone = async {
+            while is_there() && !is_waited_for(child) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
         };
+        tokio::time::timeout(Duration::from_secs(10), gone).await.expect("it is killed");
+    }
+
+    /// Returns whether a process has ended, and only its parent has not heard of it.
+    fn is_waited_for(process: i32) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+    }
+
+    #[tokio::test]
+    async fn what_is_no_server_is_an_error() {
         assert!(matches!(start("/no/such/program", &[]).await, Err(McpError::Start { .. })));
         assert!(matches!(start("true", &[]).await, Err(McpError::Protocol { .. })));
         assert!(matches!(start("sh", &["-c", "echo hello; exit 3"]).await, Err(McpError::Protocol { .. })));

@@ -7,6 +7,7 @@ pub mod files;
 mod foreign_schema;
 #[cfg(feature = "mcp")]
 pub mod mcp;
+mod process_group;
 mod record;
 mod registry;
 mod schema;

@@ -35,6 +35,14 @@ pub struct Folder {
     files_max: usize,
 }
 
+/// A file, as far as it was read.
+pub(crate) struct Beginning {
+    /// The bytes that were read, from the first on.
+    pub(crate) bytes: Vec<u8>,
+    /// How many there are.
+    pub(crate) size: u64,
+}
+
 impl Folder {
     /// Opens a folder.
     pub fn open(path: &Path) -> io::Result<Self> {
@@ -42,6 +50,36 @@ impl Folder {
         let flags = FOLDER_FLAGS.difference(OFlags::NOFOLLOW);
         let root = rustix::fs::open(path, flags, Mode::empty())?;
         Ok(Self { root, written: AtomicU64::new(0), files_max: FILES_MAX })
+    }
+
+    /// Returns the beginning of a file, `None` if there is no file at the path.
+    pub(crate) fn read_beginning(
+        &self,
+        path: &FilePath,
+        bytes_max: u64,
+    ) -> Result<Option<Beginning>, FileError> {
+        let Some(parent) = self.parent(path, Missing::Leave)? else { return Ok(None) };
+        // Without blocking, since opening a pipe waits for its other end.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&parent, name_of(path), flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP | Errno::NXIO) => return Err(FileError::NotAFile { path: path.clone() }),
+            Err(errno) => return Err(system(path, errno)),
+        };
+        let io = |source| FileError::Io { path: path.to_string(), source };
+        let metadata = file.metadata().map_err(io)?;
+        if metadata.is_dir() {
+            return Ok(None);
+        }
+        if !metadata.is_file() {
+            return Err(FileError::NotAFile { path: path.clone() });
+        }
+        let mut bytes = Vec::new();
+        // It may have grown since it was looked at.
+        let read = file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(io)? as u64;
+        bytes.truncate(usize::try_from(bytes_max).unwrap_or(usize::MAX));
+        Ok(Some(Beginning { bytes, size: metadata.len().max(read) }))
     }
 
     /// Returns the folder that a path lies in, opened; `None` if there is none.
@@ -151,31 +189,12 @@ impl Files for Folder {
     }
 
     fn read(&self, path: &FilePath) -> Result<Option<Vec<u8>>, FileError> {
-        let Some(parent) = self.parent(path, Missing::Leave)? else { return Ok(None) };
-        // Without blocking, since opening a pipe waits for its other end.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match rustix::fs::openat(&parent, name_of(path), flags, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(Errno::NOENT) => return Ok(None),
-            Err(Errno::LOOP | Errno::NXIO) => return Err(FileError::NotAFile { path: path.clone() }),
-            Err(errno) => return Err(system(path, errno)),
-        };
-        let io = |source| FileError::Io { path: path.to_string(), source };
-        let metadata = file.metadata().map_err(io)?;
-        if metadata.is_dir() {
-            return Ok(None);
+        match self.read_beginning(path, FILE_BYTES_MAX)? {
+            Some(Beginning { size, .. }) if size > FILE_BYTES_MAX => {
+                Err(FileError::TooLarge { path: path.clone(), bytes: size, bytes_max: FILE_BYTES_MAX })
+            }
+            beginning => Ok(beginning.map(|beginning| beginning.bytes)),
         }
-        if !metadata.is_file() {
-            return Err(FileError::NotAFile { path: path.clone() });
-        }
-        let mut content = Vec::new();
-        // It may have grown since it was looked at.
-        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut content).map_err(io)?;
-        if content.len() as u64 > FILE_BYTES_MAX {
-            let bytes = metadata.len().max(content.len() as u64);
-            return Err(FileError::TooLarge { path: path.clone(), bytes, bytes_max: FILE_BYTES_MAX });
-        }
-        Ok(Some(content))
     }
 
     /// The file is replaced as a whole: who reads it meanwhile sees the old one or the new one.

@@ -8,6 +8,7 @@ mod path;
 mod tools;
 mod working_set;
 
+pub(crate) use folder::Beginning;
 pub use folder::Folder;
 pub use path::{FilePath, InvalidFilePath};
 pub(crate) use tools::from_line;
