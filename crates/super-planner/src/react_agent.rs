@@ -84,6 +84,13 @@ impl ReactAgent {
     }
 }
 
+impl ReactAgent {
+    /// Returns the skills of the agents.
+    pub(crate) fn skills(&self) -> &Catalogue {
+        &self.0.catalogue
+    }
+}
+
 impl std::fmt::Debug for ReactAgent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ReactAgent").field("simulation", &self.0.simulation).finish_non_exhaustive()

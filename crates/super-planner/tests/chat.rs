@@ -150,6 +150,22 @@ fn a_session_that_cannot_be_read_does_not_hide_the_others() {
     let (out, err) = (text(&told.stdout), text(&told.stderr));
     assert!(out.contains("one") && out.contains("broken") && out.contains("unreadable"), "{out}");
     assert!(err.contains("message 1 of session `broken` cannot be read"), "{err}");
+    let told = sessions(folder.path(), &["archive", "--idle", "0s"]);
+    let (out, err) = (text(&told.stdout), text(&told.stderr));
+    assert_eq!(told.status.code(), Some(1), "{out}{err}");
+    assert!(out.starts_with("1 sessions") && out.contains("1 cannot be read"), "{out}");
+    assert!(err.contains("message 1 of session `broken` cannot be read"), "{err}");
+}
+
+#[test]
+fn the_exit_code_is_that_of_the_last_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = talk(folder.path(), &["--tokens-max", "40", "--json"], "hello\nhello again\n");
+    let out = text(&told.stdout);
+    assert_eq!(told.status.code(), Some(1), "{out}");
+    assert!(out.lines().last().unwrap().contains("\"limit\""), "{out}");
+    let told = talk(folder.path(), &["--json"], "hello\n");
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stdout));
 }
 
 #[test]

@@ -115,9 +115,18 @@ async fn archive(
     args: &SessionsArchiveArgs,
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
-    let mut archived = 0;
+    let (mut archived, mut unreadable) = (0, 0);
     for name in Session::list(&**store)? {
-        let mut session = open(store, name).await?;
+        let mut session = match Session::open(Arc::clone(store), name).await {
+            Ok(session) => session,
+            // The others are put away all the same.
+            Err(error @ SessionError::Unreadable { .. }) => {
+                terminal.note(format!("{WARN}warning:{WARN:#} {}", escaped(&error.to_string())));
+                unreadable += 1;
+                continue;
+            }
+            Err(error) => return Err(session_error(error)),
+        };
         if session.standing() != Standing::Open || session.idle(store.now()) < args.idle {
             continue;
         }
@@ -129,7 +138,10 @@ async fn archive(
         }
     }
     terminal.line(format_args!("{archived} sessions are put away; the next message opens one again"))?;
-    Ok(Exit::Fine)
+    if unreadable > 0 {
+        terminal.line(format_args!("{unreadable} cannot be read, and stay as they are"))?;
+    }
+    Ok(Exit::problems_if(unreadable > 0))
 }
 
 fn in_a_word(standing: Standing) -> &'static str {

@@ -69,10 +69,15 @@ fn list(args: &SkillsListArgs, terminal: &Terminal) -> Result<Exit, CliError> {
         table.row([escaped(&skill.name), escaped(&skill.description)].map(Cell::plain));
     }
     terminal.print(table.draw(terminal.width()))?;
+    tell_warnings(&catalogue, terminal);
+    Ok(Exit::Fine)
+}
+
+/// Tells what is odd about skills.
+pub(crate) fn tell_warnings(catalogue: &Catalogue, terminal: &Terminal) {
     for warning in catalogue.warnings() {
         terminal.note(format!("{WARN}warning:{WARN:#} {}", escaped(&warning.to_string())));
     }
-    Ok(Exit::Fine)
 }
 
 fn show(args: &SkillsShowArgs, terminal: &Terminal) -> Result<Exit, CliError> {
@@ -130,6 +135,13 @@ fn cost(args: &SkillsCostArgs, terminal: &Terminal) -> Result<Exit, CliError> {
         VOCABULARY.as_str(),
         costs.skills.len()
     ))?;
+    for skill in costs.skills.iter().filter(|skill| skill.files_cut > 0) {
+        terminal.note(format!(
+            "{WARN}warning:{WARN:#} {} has {} files that are too long to be counted to their end",
+            escaped(&skill.name),
+            skill.files_cut
+        ));
+    }
     Ok(Exit::Fine)
 }
 
@@ -204,6 +216,7 @@ fn cost_json(costs: &Costs, ways: &[Way]) -> Value {
                 "body_lines": skill.body_lines,
                 "activated_tokens": skill.activation,
                 "file_tokens": skill.files,
+                "files_cut": skill.files_cut,
                 "as_advised": skill.is_as_advised(),
             })
         })

@@ -69,6 +69,8 @@ struct Chat<'a> {
     cache: Arc<SkillCache>,
     skills: Arc<SkillTools>,
     experience: Experience,
+    /// How the last request ended, which is how the command ends.
+    end: Exit,
 }
 
 impl<'a> Chat<'a> {
@@ -80,9 +82,7 @@ impl<'a> Chat<'a> {
         terminal: &'a Terminal,
     ) -> Result<Self, CliError> {
         let catalogue = Arc::new(skills::named(&args.model.skills)?);
-        for warning in catalogue.warnings() {
-            terminal.note(format!("{WARN}warning:{WARN:#} {}", escaped(&warning.to_string())));
-        }
+        skills::tell_warnings(&catalogue, terminal);
         let cache = Arc::new(SkillCache::default());
         let skills = SkillTools::new(Arc::clone(&catalogue), Arc::clone(&cache), session.messages());
         let registry = registry(args, &session, servers, &skills)?;
@@ -110,6 +110,7 @@ impl<'a> Chat<'a> {
             cache,
             skills,
             experience: Experience::default(),
+            end: Exit::Fine,
         })
     }
 
@@ -138,7 +139,7 @@ impl<'a> Chat<'a> {
                 Line::Statistics => self.statistics()?,
                 Line::Close => {
                     self.session.close().await.map_err(session_error)?;
-                    return Ok(Exit::Fine);
+                    break;
                 }
                 Line::Help => self.terminal.note(input::HELP),
                 Line::Unknown(word) => {
@@ -151,7 +152,7 @@ impl<'a> Chat<'a> {
                 Line::Quit => break,
             }
         }
-        Ok(Exit::Fine)
+        Ok(self.end)
     }
 
     fn greet(&self) {
@@ -200,7 +201,8 @@ impl<'a> Chat<'a> {
         };
         shown?;
         self.felt(paced.experience());
-        self.tell(run)
+        self.end = self.tell(run)?;
+        Ok(())
     }
 
     fn request(&self, text: String) -> Request {
@@ -221,31 +223,35 @@ impl<'a> Chat<'a> {
         self.experience.first_text.extend(&felt.first_text);
     }
 
-    fn tell(&self, run: Result<Run, RunError>) -> Result<(), CliError> {
-        let run = match run {
-            Ok(run) => run,
-            Err(RunError::Session(error)) => return Err(session_error(error)),
-            // The event that told it was shown. The next start goes on with the request; another request leaves it.
-            Err(_) => return Ok(()),
+    /// Tells how a request ended where the events have not, and returns what that means for the command.
+    fn tell(&self, run: Result<Run, RunError>) -> Result<Exit, CliError> {
+        let (how, text, exit) = match &run {
+            Ok(Run { outcome: Outcome::Answered(text), .. }) => ("answered", text.clone(), Exit::Fine),
+            Ok(Run { outcome: Outcome::LimitReached(limit), .. }) => {
+                ("limit", format!("{limit:?}").to_lowercase(), Exit::Problems)
+            }
+            Ok(Run { outcome: Outcome::Cancelled, .. }) => ("cancelled", String::new(), Exit::Interrupted),
+            Err(RunError::Session(_)) => ("failed", String::new(), Exit::Store),
+            // The next start goes on with the request; another request leaves it.
+            Err(error) => ("failed", error.to_string(), Exit::Problems),
         };
         if self.args.json {
-            let (how, text) = match &run.outcome {
-                Outcome::Answered(text) => ("answered", text.clone()),
-                Outcome::LimitReached(limit) => ("limit", format!("{limit:?}").to_lowercase()),
-                Outcome::Cancelled => ("cancelled", String::new()),
-            };
+            let run = run.as_ref().ok();
             self.terminal.json_line(&json!({
                 "version": 1,
                 "outcome": how,
                 "text": text,
                 "messages": self.session.messages().len(),
-                "iterations": run.iterations,
-                "input_tokens": run.usage.input,
-                "output_tokens": run.usage.output,
-                "seconds": run.elapsed.as_secs_f64(),
+                "iterations": run.map(|run| run.iterations),
+                "input_tokens": run.map(|run| run.usage.input),
+                "output_tokens": run.map(|run| run.usage.output),
+                "seconds": run.map(|run| run.elapsed.as_secs_f64()),
             }))?;
         }
-        Ok(())
+        match run {
+            Err(RunError::Session(error)) => Err(session_error(error)),
+            Ok(_) | Err(_) => Ok(exit),
+        }
     }
 
     async fn fork(&mut self, name: &str) -> Result<(), CliError> {
