@@ -26,6 +26,7 @@ pub mod logging;
 mod models;
 pub mod moment;
 pub mod nearest;
+mod plan_change;
 pub mod plan_file;
 pub mod plan_output;
 mod plan_summary;

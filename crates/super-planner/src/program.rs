@@ -94,7 +94,14 @@ fn tell(error: &CliError, terminal: &Terminal, as_json: bool) {
     let place = error.place().map(|(diagnostic, source)| {
         let offset = diagnostic.labels.first().map_or(0, |label| label.span.start);
         let (line, column) = source.line_column(offset);
-        json!({ "file": source.name(), "line": line, "column": column })
+        json!({
+            "file": source.name(),
+            "line": line,
+            "column": column,
+            "code": diagnostic.code,
+            "message": diagnostic.message,
+            "help": diagnostic.help,
+        })
     });
     terminal.note(json!({
         "version": 1,

@@ -94,6 +94,15 @@ impl ProjectView {
         answer.map_err(CliError::from)
     }
 
+    /// Has requests decided one after the other and made durable in one turn; tells the first that was refused.
+    pub fn ask_all(&mut self, requests: &[Request]) -> Result<(), CliError> {
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let turn = turn(&mut self.engine, &*self.store, &self.stream, requests)?;
+        turn.answers.into_iter().try_for_each(|answer| answer.map(drop).map_err(CliError::from))
+    }
+
     /// Waits until somebody has appended something, or patience is at an end; returns whether something is new.
     pub fn wait_for_news(&self, patience: Duration) -> Result<bool, CliError> {
         let known = self.engine.seq();

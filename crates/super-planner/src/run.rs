@@ -7,7 +7,7 @@ use std::time::Duration;
 use agent_coordinator::engine::{AgentSpec, Policy, Refusal};
 use agent_coordinator::{CommandError, DriverError, LandingRules, ProcessLimits, ShutDown};
 use git_ops::{BranchName, Repository, WorktreePool};
-use planner_core::Plan;
+use planner_core::{Plan, PlanDiff};
 use state_store::StateStore;
 use state_store::task::ProjectRules;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use crate::escape::escaped;
 use crate::event_lines::print_events;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::session::{Session, SessionError, SessionOptions};
+use crate::session::{ChangedPlan, Session, SessionError, SessionOptions};
 use crate::state_location::StateLocation;
 use crate::terminal::{DIM, Terminal};
 
@@ -43,12 +43,15 @@ pub(crate) struct Run {
     pub(crate) time_scale: Option<f64>,
     pub(crate) seed: u64,
     pub(crate) voice: Voice,
+    pub(crate) changed_plan: ChangedPlan,
 }
 
 /// A run that has ended.
 pub(crate) struct End {
     pub(crate) report: Report,
     pub(crate) places: Places,
+    /// How the plan differed from the recorded one, and was joined in.
+    pub(crate) joined: PlanDiff,
     is_interrupted: bool,
 }
 
@@ -118,12 +121,18 @@ impl Run {
             landing: self.landing,
             worktrees: self.worktrees,
             check_limits: self.check_limits,
+            changed_plan: self.changed_plan,
             ..SessionOptions::new(self.plan, self.executor)
         };
         let session = Session::begin(options).await?;
         let handle = session.handle().clone();
         if session.is_resumed() && self.voice == Voice::People {
             terminal.note("the state holds this project: going on where it stopped");
+        }
+        let joined = session.joined().clone();
+        if !joined.is_empty() && self.voice == Voice::People {
+            terminal
+                .note(format_args!("joined in from the plan file:\n{}", first_lines(&joined.to_string())));
         }
         let progress = (self.voice == Voice::People)
             .then(|| Progress::show(session.handle().clone(), session.project()));
@@ -142,7 +151,7 @@ impl Run {
         if let Some(telling) = telling {
             telling.await.map_err(|panic| CliError::new(ErrorKind::Internal, panic.to_string()))??;
         }
-        Ok(End { report, places, is_interrupted: interrupted.is_some() })
+        Ok(End { report, places, joined, is_interrupted: interrupted.is_some() })
     }
 }
 
@@ -197,8 +206,14 @@ impl From<SessionError> for CliError {
                     .caused_by(error)
             }
             SessionError::PlanChanged { ref difference, .. } => Self::new(ErrorKind::Plan, error.to_string())
-                .hint("`super-planner apply` makes the recorded plan that of the file; or rename the project, or name another --state")
+                .hint("`run --join` makes the recorded plan that of the file, and goes on; or rename the project, or name another --state")
                 .caused_by(first_lines(&difference.to_string())),
+            SessionError::CannotJoin { ref reasons, .. } => Self::new(ErrorKind::Refused, error.to_string())
+                .hint("nothing has changed: let that come to its end, or `super-planner task cancel` it, and join again")
+                .caused_by(first_lines(&reasons.join("\n"))),
+            SessionError::Refused(CommandError::Refused(refusal @ Refusal::UnsoundChange { .. })) => {
+                refusal.into()
+            }
             error @ (SessionError::BranchChanged { .. } | SessionError::NotOnBranch { .. }) => Self::new(
                 ErrorKind::Repository,
                 error.to_string(),

@@ -25,13 +25,14 @@ use agent_coordinator::{
     TurnError,
 };
 use git_ops::{BranchName, CommitId, CreateBranchError, ReadError, Repository, Signature, WorktreePool};
-use planner_core::{CapabilitySet, Plan, PlanDiff, Standing, TaskId};
+use planner_core::{CapabilitySet, Plan, PlanDiff, TaskId};
 use state_store::task::{
     Accepted, CommitHash, Completion, Landed, Project, ProjectKey, ProjectRules, ProjectSettings, State,
     TaskState,
 };
 use state_store::{MemoryStore, StateStore, StreamName, SystemClock};
 
+use crate::plan_change::PlanChange;
 use crate::report::{Report, Transitions};
 
 /// What a run is made of.
@@ -63,6 +64,19 @@ pub struct SessionOptions<E> {
     pub check_limits: ProcessLimits,
     /// How long an attempt may take.
     pub attempt_time: Duration,
+    /// What is done if the store holds another plan under this name.
+    pub changed_plan: ChangedPlan,
+}
+
+/// What is done about a plan that is other than the recorded one of its project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChangedPlan {
+    /// It is refused with the difference; nothing is changed.
+    #[default]
+    Refuse,
+    /// It becomes the plan of the project: tasks are added, replaced and removed, and moved where people have put them. What
+    /// is in the way of that is told, and nothing is changed.
+    Join,
 }
 
 impl<E> SessionOptions<E> {
@@ -83,6 +97,7 @@ impl<E> SessionOptions<E> {
             worktrees: WorktreePool::default(),
             check_limits: ProcessLimits::default(),
             attempt_time: ATTEMPT_TIME,
+            changed_plan: ChangedPlan::default(),
         }
     }
 }
@@ -146,6 +161,14 @@ pub enum SessionError {
         /// All of it, field by field.
         difference: Box<PlanDiff>,
     },
+    /// The plan cannot become that of the project now; nothing has changed.
+    #[error("the changes of the plan cannot be joined into the project `{name}` now")]
+    CannotJoin {
+        /// The project.
+        name: String,
+        /// Why, a sentence for each task that is in the way.
+        reasons: Vec<String>,
+    },
     /// Results of the project have landed elsewhere.
     #[error("{landed} results of the project have landed on {recorded}, and this run is to land on {given}")]
     BranchChanged {
@@ -202,6 +225,7 @@ pub struct Session {
     store: Arc<dyn StateStore>,
     target: Option<(Repository, BranchName)>,
     is_resumed: bool,
+    joined: PlanDiff,
 }
 
 impl Session {
@@ -209,11 +233,6 @@ impl Session {
     pub async fn begin<E: AgentExecutor>(options: SessionOptions<E>) -> Result<Self, SessionError> {
         let state = look(&*options.store)?;
         let recorded = find_recorded(&state, &options)?;
-        // A plan that means the same is entered as it was recorded: in the same order, and with the states that it had then.
-        let plan = match recorded.and_then(|key| state.project(key)) {
-            Some(project) => Plan::clone(&project.plan),
-            None => options.plan,
-        };
         drop(state);
         if let Some((repository, branch)) = &options.target {
             prepare_branch(repository, branch)?;
@@ -238,11 +257,27 @@ impl Session {
             attempt_time: options.attempt_time,
         };
         let running = coordinator.start()?;
-        let begun = enter(&running.handle, plan, settings, options.rules, options.agents).await;
-        match begun {
-            Ok(project) => {
+        let begun = async {
+            let handle = &running.handle;
+            // The coordinator has given up what dead ones left behind, and hands out nothing of a project before it enters it.
+            let (plan, joined) = match (recorded, options.changed_plan) {
+                (None, _) => (options.plan, PlanDiff::default()),
+                // It means the same, and is entered in the order and with the states in which it was recorded.
+                (Some(key), ChangedPlan::Refuse) => (recorded_plan(handle, key).await?, PlanDiff::default()),
+                (Some(key), ChangedPlan::Join) => {
+                    let joined = join(handle, key, options.plan).await?;
+                    (recorded_plan(handle, key).await?, joined)
+                }
+            };
+            Ok::<_, SessionError>((
+                enter(handle, plan, settings, options.rules, options.agents).await?,
+                joined,
+            ))
+        };
+        match begun.await {
+            Ok((project, joined)) => {
                 let (store, target) = (options.store, options.target);
-                Ok(Self { running, project, store, target, is_resumed: recorded.is_some() })
+                Ok(Self { running, project, store, target, is_resumed: recorded.is_some(), joined })
             }
             Err(error) => {
                 running.handle.shut_down(ShutDown::Now);
@@ -265,6 +300,11 @@ impl Session {
     /// Returns whether the store held the project already.
     pub fn is_resumed(&self) -> bool {
         self.is_resumed
+    }
+
+    /// Returns how the plan differed from the recorded one, and was joined in; empty where it did not differ.
+    pub fn joined(&self) -> &PlanDiff {
+        &self.joined
     }
 
     /// Waits until nothing will happen any more, ends the coordinator, and reports.
@@ -299,11 +339,13 @@ fn look(store: &dyn StateStore) -> Result<State, SessionError> {
     loaded.map(|loaded| loaded.state).map_err(|error| SessionError::Log(error.into()))
 }
 
-/// Returns the project that the plan is already, if it is: with the same tasks, and where its results have landed.
+/// Returns the project that the plan is already, if it is: with tasks that it may have, and where its results have landed.
 fn find_recorded<E>(state: &State, options: &SessionOptions<E>) -> Result<Option<ProjectKey>, SessionError> {
     let Some(key) = state.project_named(&options.plan.name) else { return Ok(None) };
     let project = &state.projects()[key.index()];
-    same_plan(project, &options.plan)?;
+    if options.changed_plan == ChangedPlan::Refuse {
+        refuse_if_changed(project, PlanChange::between(key, project, &options.plan).difference)?;
+    }
     check_landed(project, options.target.as_ref())?;
     Ok(Some(key))
 }
@@ -374,14 +416,7 @@ async fn submit(handle: &Handle, command: Command) -> Result<Accepted, SessionEr
     handle.submit(command).await.map_err(SessionError::Refused)
 }
 
-fn same_plan(project: &Project, given: &Plan) -> Result<(), SessionError> {
-    if project.is_of(given) {
-        return Ok(());
-    }
-    // What is recorded has been through JSON once.
-    let stored = Plan::from_json(given.to_json().as_bytes());
-    let given = with_recorded_standings(project, stored.unwrap_or_else(|_| given.clone()));
-    let difference = PlanDiff::between(&project.plan, &given);
+fn refuse_if_changed(project: &Project, difference: PlanDiff) -> Result<(), SessionError> {
     if difference.is_empty() {
         return Ok(());
     }
@@ -394,31 +429,22 @@ fn same_plan(project: &Project, given: &Plan) -> Result<(), SessionError> {
     })
 }
 
-/// Returns the plan in which a task that stands where the project has brought it stands where it stood when the plan was recorded:
-/// a file that says how far its tasks are is no other plan.
-fn with_recorded_standings(project: &Project, mut given: Plan) -> Plan {
-    for task in &mut given.tasks {
-        let Some(index) = project.graph.task_index(task.id.as_str()) else { continue };
-        let recorded = &project.plan.tasks[index.index()];
-        let is_reached = match (&task.standing, &project.task(index).state) {
-            (Standing::Completed, TaskState::Completed(_))
-            | (Standing::OnHold, TaskState::OnHold)
-            | (Standing::Excluded(_), TaskState::Cancelled(_)) => true,
-            // The state of a group is not stored.
-            (standing, _) => *standing == recorded.standing || project.graph.is_group(index),
-        };
-        if !is_reached {
-            continue;
-        }
-        task.standing = recorded.standing.clone();
-        for field in ["status", "state"] {
-            match recorded.extra.get(field) {
-                Some(value) => task.extra.insert(field, value.clone()),
-                None => drop(task.extra.remove(field)),
-            }
-        }
+async fn recorded_plan(handle: &Handle, key: ProjectKey) -> Result<Plan, SessionError> {
+    let plan = handle.inspect(move |engine, _| Arc::clone(&engine.state().projects()[key.index()].plan));
+    Ok(Plan::clone(&*plan.await?))
+}
+
+/// Makes the given plan that of the project, and returns how it differed.
+async fn join(handle: &Handle, key: ProjectKey, given: Plan) -> Result<PlanDiff, SessionError> {
+    let project = handle.inspect(move |engine, _| engine.state().projects()[key.index()].clone()).await?;
+    let PlanChange { difference, commands, hindrances } = PlanChange::between(key, &project, &given);
+    if !hindrances.is_empty() {
+        return Err(SessionError::CannotJoin { name: project.name, reasons: hindrances });
     }
-    given
+    for command in commands {
+        submit(handle, command).await?;
+    }
+    Ok(difference)
 }
 
 /// Returns the ids as they are told in a sentence: how many, and the first of them.

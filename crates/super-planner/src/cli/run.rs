@@ -16,9 +16,11 @@ Examples:
   super-planner run plan.yaml
   super-planner run plan.yaml --agents 4 --repo ../service --branch next
   super-planner run plan.yaml --agents 3 --agent-command 'claude --print'
+  super-planner run plan.yaml --join
   super-planner run plan.yaml --state memory: --landing none --time-scale 36000
 
 Interrupted, killed or out of power: the same command goes on where it stopped.
+A file that has changed since is refused with the difference, or joined in with --join.
 A plan's checks are run only if the configuration names them or --trust-checks is given.")]
 pub struct RunArgs {
     /// The plan: a file, or a folder of Backlog.md, Claude Code or beads
@@ -27,6 +29,9 @@ pub struct RunArgs {
     /// Put on hold what has defects, and what waits for it, and carry out the rest
     #[arg(long)]
     pub lenient: bool,
+    /// Make the recorded plan that of the file where the file has changed since, and go on
+    #[arg(long)]
+    pub join: bool,
     /// How many agents that can do everything, instead of those that the plan names [default: the plan's own, or 8]
     #[arg(long, value_name = "N")]
     pub agents: Option<NonZeroU32>,

@@ -21,7 +21,7 @@ use crate::plan_summary::plan_summary;
 use crate::react_agent::ReactAgent;
 use crate::report::Report;
 use crate::run::{Run, Voice, new_seed};
-use crate::session::{agents_of, generalists};
+use crate::session::{ChangedPlan, agents_of, generalists};
 use crate::state_location::StateLocation;
 use crate::terminal::{DIM, HEADING, Terminal};
 use crate::{check_trust, target};
@@ -84,6 +84,7 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
         time_scale: Some(time_scale),
         seed,
         voice: if args.json { Voice::Nobody } else { Voice::People },
+        changed_plan: ChangedPlan::Refuse,
         plan,
     };
     let end = run.finish(terminal)?;

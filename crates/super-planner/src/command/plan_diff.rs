@@ -16,22 +16,12 @@ pub fn run(args: &PlanDiffArgs, config: &Config, terminal: &Terminal) -> Result<
     let [first, second] = [&args.first, &args.second].map(|path| plan_file::read(path, &options));
     let diff = PlanDiff::between(&first?.plan, &second?.plan);
     if args.json {
-        let changed: Vec<_> = diff
-            .changed
-            .iter()
-            .map(|change| {
-                let fields = change.fields.iter().map(
-                    |field| json!({ "field": field.field, "before": field.before, "after": field.after }),
-                );
-                json!({ "id": change.id, "fields": fields.collect::<Vec<_>>() })
-            })
-            .collect();
         terminal.json(&json!({
             "version": 1,
             "plan": diff.plan,
             "removed": diff.removed,
             "added": diff.added,
-            "changed": changed,
+            "changed": diff.changed,
         }))?;
     } else {
         for line in diff.to_string().lines() {

@@ -16,6 +16,7 @@ use state_store::task::{OverlappingWrites, ProjectRules};
 use crate::agents::{Agents, Simulation};
 use crate::check_trust;
 use crate::cli::{AgentKind, LandingChoice, ModelArgs, RunArgs};
+use crate::command::skills;
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
@@ -23,7 +24,7 @@ use crate::plan_file::{self, Defects, SoundPlan};
 use crate::plan_summary::plan_summary;
 use crate::react_agent::ReactAgent;
 use crate::run::{Run, Voice, new_seed};
-use crate::session::{ATTEMPT_TIME, agents_of, generalists};
+use crate::session::{ATTEMPT_TIME, ChangedPlan, agents_of, generalists};
 use crate::state_location::StateLocation;
 use crate::target;
 use crate::terminal::{Terminal, WARN};
@@ -60,7 +61,7 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
     let run = Run {
         executor: match command {
             Some(command) => Agents::Command(command),
-            None => executor(args, &store, simulation)?,
+            None => executor(args, &store, simulation, terminal)?,
         },
         plan: sound.reading.plan,
         agents,
@@ -81,12 +82,17 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
         time_scale: args.agent_command.is_none().then_some(time_scale),
         seed,
         voice: voice(args),
+        changed_plan: if args.join { ChangedPlan::Join } else { ChangedPlan::Refuse },
     };
     let end = run.finish(terminal)?;
     if args.json {
-        terminal.json(
-            &json!({ "report": end.report, "places": end.places, "rules": rules, "set_aside": set_aside }),
-        )?;
+        terminal.json(&json!({
+            "report": end.report,
+            "places": end.places,
+            "rules": rules,
+            "set_aside": set_aside,
+            "joined": end.joined,
+        }))?;
     } else if !args.events {
         terminal.print(end.report.text(terminal, end.places.time_scale))?;
         terminal.print(end.places.text())?;
@@ -169,9 +175,20 @@ fn check_model(args: &RunArgs) -> Result<(), CliError> {
     Err(CliError::new(ErrorKind::Usage, message).hint("--agent react runs such agents"))
 }
 
-fn executor(args: &RunArgs, store: &Arc<dyn StateStore>, simulation: Simulation) -> Result<Agents, CliError> {
+fn executor(
+    args: &RunArgs,
+    store: &Arc<dyn StateStore>,
+    simulation: Simulation,
+    terminal: &Terminal,
+) -> Result<Agents, CliError> {
     match args.agent {
-        AgentKind::React => Ok(Agents::React(ReactAgent::new(Arc::clone(store), &args.model, simulation)?)),
+        AgentKind::React => {
+            let agent = ReactAgent::new(Arc::clone(store), &args.model, simulation)?;
+            if !args.quiet {
+                skills::tell_warnings(agent.skills(), terminal);
+            }
+            Ok(Agents::React(agent))
+        }
         AgentKind::Simulated => Ok(Agents::simulated(simulation)),
     }
 }
