@@ -8,7 +8,7 @@ use state_store::Timestamp;
 use state_store::task::{AgentKey, CommitHash, Deliverable, FailureReason};
 use tokio::sync::oneshot;
 
-use crate::engine::Command;
+use crate::engine::{Command, Pausable};
 use crate::executor::{AgentExecutor, Base, Job, Outcome};
 use crate::handle::{Handle, Input};
 use crate::hindrance::Hindrance;
@@ -40,6 +40,8 @@ enum Report {
     Fail(FailureReason),
     /// It could not be made; the reason, if the coordinator does not know it yet.
     GiveUp(Option<String>),
+    /// The agent may do no more.
+    Exhausted(String),
     /// Nobody wants to know any more.
     Nothing,
 }
@@ -63,6 +65,11 @@ impl Attempt {
                     let what = "attempts cannot be made".to_owned();
                     self.handle.tell(Input::Hindered(Hindrance { what, reason }));
                 }
+                self.handle.send(Command::GiveUp { task, token });
+            }
+            Report::Exhausted(reason) => {
+                tracing::warn!(agent = %self.job.agent, %reason, "the agent is paused");
+                self.handle.send(Command::Pause(Pausable::Agent(self.agent)));
                 self.handle.send(Command::GiveUp { task, token });
             }
             Report::Nothing => {}
@@ -102,6 +109,7 @@ impl Attempt {
             Some(Err(_)) => Report::Fail(FailureReason::Timeout),
             Some(Ok(Err(panic))) => Report::Fail(FailureReason::Agent(panic.to_string())),
             Some(Ok(Ok(Outcome::Failed(text)))) => Report::Fail(FailureReason::Agent(text)),
+            Some(Ok(Ok(Outcome::Exhausted(text)))) => Report::Exhausted(text),
             Some(Ok(Ok(Outcome::Unable(text)))) => Report::GiveUp(Some(text)),
             Some(Ok(Ok(Outcome::Done(edits)))) => self.deliver(edits).await,
         }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::Attempt;
 use crate::desk::{AttemptId, Desk};
 use crate::engine::{Command, Effect, Engine, Policy, Request};
-use crate::executor::AgentExecutor;
+use crate::executor::{AgentExecutor, Job, Progress};
 use crate::handle::{CommandError, Handle, Input, ShutDown};
 use crate::hindrance::Hindrance;
 use crate::host;
@@ -27,6 +27,7 @@ use crate::landing::{Git, Lander, Landing, chain};
 use crate::landing_rules::{LandingRules, Origin};
 use crate::metrics::Metrics;
 use crate::process::ProcessLimits;
+use crate::process_owner::{self, ProcessOwner};
 use crate::snapshotter::Snapshotter;
 use crate::turn::{RecordedEvent, Turn, TurnError};
 use crate::verification::{self, CheckedFiles, Verdict};
@@ -146,6 +147,7 @@ impl<E: AgentExecutor> Coordinator<E> {
             author: self.author,
             landing: self.landing,
             worktrees: self.worktrees,
+            owner: ProcessOwner::new(self.id),
             shut_down: None,
             hindrance: None,
             snapshots,
@@ -177,6 +179,7 @@ impl<E: AgentExecutor> Coordinator<E> {
             rules: self.landing.clone(),
             check_limits: self.check_limits,
             worktrees: self.worktrees.clone(),
+            owner: ProcessOwner::new(self.id),
             runtime: tokio::runtime::Handle::current(),
             handle: handle.clone(),
         };
@@ -196,7 +199,7 @@ struct Driver<E> {
     runtime: tokio::runtime::Handle,
     handle: Handle,
     metrics: Metrics,
-    attempts: HashMap<AttemptId, CancellationToken>,
+    attempts: HashMap<AttemptId, UnderWay>,
     settled: Vec<(state_store::task::ProjectKey, oneshot::Sender<()>)>,
     checks: Arc<Semaphore>,
     check_limits: ProcessLimits,
@@ -204,10 +207,19 @@ struct Driver<E> {
     author: Signature,
     landing: LandingRules,
     worktrees: WorktreePool,
+    /// Whose the agents and checks are.
+    owner: ProcessOwner,
     shut_down: Option<ShutDown>,
     /// What keeps work from being done.
     hindrance: Option<Hindrance>,
     snapshots: Snapshotter,
+}
+
+/// An attempt that is under way.
+#[derive(Debug, Clone)]
+struct UnderWay {
+    stop: CancellationToken,
+    progress: Progress,
 }
 
 /// Who wants to know how a request ends, and since when.
@@ -262,6 +274,7 @@ impl<E: AgentExecutor> Driver<E> {
     fn begin(&mut self) -> Result<(), DriverError> {
         let snapshot = self.desk.load().map_err(DriverError::Store)?;
         self.snapshots.begin(snapshot);
+        process_owner::kill_of_all_ended(self.desk.state(), self.owner);
         self.take_turn([Command::Begin { host: host::current() }].into())?;
         let mut gone = Waiting::default();
         gone.extend(self.desk.gone(&host::is_at_work));
@@ -270,7 +283,7 @@ impl<E: AgentExecutor> Driver<E> {
 
     fn run(mut self, incoming: &mpsc::Receiver<Input>) -> Result<(), DriverError> {
         let worked = self.work(incoming);
-        self.attempts.values().for_each(CancellationToken::cancel);
+        self.attempts.values().for_each(|attempt| attempt.stop.cancel());
         match worked {
             // What is recorded is for the next one to find out; and one that was taken over from has been ended.
             Err(DriverError::Store(_) | DriverError::Deposed) => worked,
@@ -332,7 +345,8 @@ impl<E: AgentExecutor> Driver<E> {
     /// Has the requests decided together with what is due, if there is anything.
     fn take_round(&mut self, waiting: Waiting) -> Result<(), DriverError> {
         let Waiting { mut requests, askers } = waiting;
-        let (elapsed, attempts) = (self.began.elapsed(), self.attempts.keys().copied());
+        let going_on = self.attempts.iter().filter(|(_, attempt)| !attempt.progress.is_stalled());
+        let (elapsed, attempts) = (self.began.elapsed(), going_on.map(|(id, _)| *id));
         let outcome = self.desk.round(elapsed, attempts, &host::is_at_work, &mut requests);
         self.follow_up(&requests, askers, outcome)
     }
@@ -362,6 +376,8 @@ impl<E: AgentExecutor> Driver<E> {
             }
         };
         self.publish(&turn.events);
+        // Before anybody else is put to their work.
+        process_owner::kill_of_ended(&turn.events, self.desk.state(), self.owner);
         for effect in turn.effects {
             if let Err(hindrance) = self.carry_out(effect) {
                 self.wind_down(hindrance);
@@ -403,8 +419,8 @@ impl<E: AgentExecutor> Driver<E> {
         match effect {
             Effect::StartAttempt { task, lease } => self.start_attempt(task, lease)?,
             Effect::StopAttempt { task, token } => {
-                if let Some(stop) = self.attempts.remove(&(task, token)) {
-                    stop.cancel();
+                if let Some(attempt) = self.attempts.remove(&(task, token)) {
+                    attempt.stop.cancel();
                 }
             }
             Effect::RunCheck { task, lease, result } => {
@@ -424,10 +440,10 @@ impl<E: AgentExecutor> Driver<E> {
 
     fn start_attempt(&mut self, task: TaskKey, lease: Lease) -> Result<(), Hindrance> {
         let branch = self.branch(task)?;
-        let stop = CancellationToken::new();
-        self.attempts.insert((task, lease.token), stop.clone());
+        let under_way = UnderWay { stop: CancellationToken::new(), progress: Progress::begin() };
+        self.attempts.insert((task, lease.token), under_way.clone());
         let attempt = Attempt {
-            job: self.job(task, lease, stop),
+            job: self.job(task, lease, under_way),
             agent: lease.agent,
             repository: self.repository.clone(),
             branch,
@@ -442,7 +458,7 @@ impl<E: AgentExecutor> Driver<E> {
         Ok(())
     }
 
-    fn job(&self, task: TaskKey, lease: Lease, stop: CancellationToken) -> crate::executor::Job {
+    fn job(&self, task: TaskKey, lease: Lease, under_way: UnderWay) -> Job {
         let (state, project) = (self.desk.state(), self.project(task));
         let mut groups = Vec::new();
         let mut above = project.graph.parent_of(task.task());
@@ -450,7 +466,8 @@ impl<E: AgentExecutor> Driver<E> {
             groups.insert(0, project.plan.tasks[group.0 as usize].id.clone());
             above = project.graph.parent_of(group);
         }
-        crate::executor::Job {
+        let UnderWay { stop, progress } = under_way;
+        Job {
             key: task,
             project: project.name.clone(),
             plan: Arc::clone(&project.plan),
@@ -462,6 +479,8 @@ impl<E: AgentExecutor> Driver<E> {
             handover: project.task(task.task()).handover.as_deref().cloned(),
             checkpoint: project.task(task.task()).checkpoint.as_deref().map(str::to_owned),
             stop,
+            progress,
+            owner: self.owner,
         }
     }
 
@@ -491,13 +510,13 @@ impl<E: AgentExecutor> Driver<E> {
         };
         let (checks, limits, handle) = (Arc::clone(&self.checks), self.check_limits, self.handle.clone());
         let (repository, branch, token) = (self.repository.clone(), self.branch(task)?, lease.token);
-        let worktrees = self.worktrees.clone();
+        let (worktrees, owner) = (self.worktrees.clone(), self.owner);
         self.runtime.spawn(async move {
             // The semaphore is never closed.
             let _permit = checks.acquire_owned().await;
             let files = repository.map(|repository| files_to_check(&repository, branch.as_ref(), result));
             let verdict = match files.transpose() {
-                Ok(files) => verification::verify(&check, files.flatten(), worktrees, limits).await,
+                Ok(files) => verification::verify(&check, files.flatten(), worktrees, limits, owner).await,
                 Err(reason) => Verdict::Unable(reason),
             };
             match verdict {

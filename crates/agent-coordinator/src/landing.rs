@@ -25,6 +25,7 @@ use crate::handle::{CommandError, Handle, Input};
 use crate::hindrance::Hindrance;
 use crate::landing_rules::LandingRules;
 use crate::process::ProcessLimits;
+use crate::process_owner::ProcessOwner;
 use crate::verification::{self, CheckedFiles, Verdict};
 
 /// How often a batch is tried again when somebody else has moved the branch or holds a lock.
@@ -60,6 +61,8 @@ pub(crate) struct Lander {
     pub(crate) rules: LandingRules,
     pub(crate) check_limits: ProcessLimits,
     pub(crate) worktrees: WorktreePool,
+    /// Whose the checks are.
+    pub(crate) owner: ProcessOwner,
     /// Where checks run.
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) handle: Handle,
@@ -199,11 +202,11 @@ impl Lander {
     fn verdict(&self, check: &Check, commit: CommitId) -> Result<CheckVerdict, String> {
         let files = CheckedFiles { repository: self.repository.clone(), commit };
         let (check, worktrees, limits) = (check.clone(), self.worktrees.clone(), self.check_limits);
-        let ended = self.handle.ended.clone();
+        let (owner, ended) = (self.owner, self.handle.ended.clone());
         let (reply, answer) = oneshot::channel();
         self.runtime.spawn(async move {
             tokio::select! {
-                verdict = verification::verify(&check, Some(files), worktrees, limits) => drop(reply.send(verdict)),
+                verdict = verification::verify(&check, Some(files), worktrees, limits, owner) => drop(reply.send(verdict)),
                 () = ended.cancelled() => {}
             }
         });

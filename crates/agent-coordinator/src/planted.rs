@@ -27,6 +27,10 @@ pub(crate) enum PlantedBug {
     GateSkipped,
     /// Tasks run at once that could write the same file.
     OverlapForgotten,
+    /// An agent that asks the log itself takes over from others whose lease lasts.
+    TakenOverTooEarly,
+    /// An agent that asks the log itself goes by what it has known of its lease.
+    OldLeaseTrusted,
 }
 
 /// Returns whether a bug is there.
@@ -41,11 +45,13 @@ pub(crate) fn is_planted(bug: PlantedBug) -> bool {
     static PLANTED: std::sync::OnceLock<Option<PlantedBug>> = std::sync::OnceLock::new();
     let planted = PLANTED.get_or_init(|| {
         let name = std::env::var("AGENT_COORDINATOR_PLANTED_BUG").ok()?;
-        ALL.into_iter().find(|bug| format!("{bug:?}") == name)
+        let mut all = ALL.into_iter().chain(OF_RACES);
+        all.find(|bug| format!("{bug:?}") == name)
     });
     *planted == Some(bug)
 }
 
+/// Those of the engine.
 #[cfg(feature = "planted-bugs")]
 const ALL: [PlantedBug; 10] = [
     PlantedBug::FencingSkipped,
@@ -60,8 +66,19 @@ const ALL: [PlantedBug; 10] = [
     PlantedBug::OverlapForgotten,
 ];
 
-/// The names of all of them.
+/// Those by which an agent gets, keeps or delivers what is not its own.
+#[cfg(feature = "planted-bugs")]
+const OF_RACES: [PlantedBug; 3] =
+    [PlantedBug::FencingSkipped, PlantedBug::TakenOverTooEarly, PlantedBug::OldLeaseTrusted];
+
+/// The names of all bugs of the engine.
 #[cfg(feature = "planted-bugs")]
 pub fn planted_bugs() -> Vec<String> {
     ALL.iter().map(|bug| format!("{bug:?}")).collect()
+}
+
+/// The names of the bugs that concern those who race over tasks.
+#[cfg(feature = "planted-bugs")]
+pub fn planted_bugs_of_races() -> Vec<String> {
+    OF_RACES.iter().map(|bug| format!("{bug:?}")).collect()
 }

@@ -1,5 +1,5 @@
 //! Programs that somebody else's text asked for, kept within bounds: a cleared environment, a process group of their
-//! own, no input, a time limit, and only the end of what they print.
+//! own, no input but what they are told, a time limit, and only the end of what they print.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 /// The environment variables that are handed on.
 const ENVIRONMENT_KEPT: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TERM"];
@@ -53,13 +55,44 @@ pub(crate) struct Program<'a> {
     /// Where it runs.
     pub(crate) folder: &'a Path,
     /// Variables of its environment, beside those that are always handed on.
-    pub(crate) variables: Vec<(&'static str, String)>,
+    pub(crate) variables: Vec<(String, String)>,
     /// What it reads from its standard input.
     pub(crate) input: Vec<u8>,
 }
 
-/// Runs a program. Whatever it has started goes with it when it ends, and when the future is dropped.
-pub(crate) async fn run(program: Program<'_>, limits: ProcessLimits) -> std::io::Result<Finished> {
+/// One of the two streams that a program prints on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+impl Stream {
+    /// Returns its short name.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Out => "out",
+            Self::Err => "err",
+        }
+    }
+}
+
+/// A piece of what a program prints.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) stream: Stream,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Runs a program. Whatever it has started goes with it when it ends, and when the future is dropped. All that it prints is sent
+/// on as it comes, if somebody wants to see it; the program waits where that one is slow.
+pub(crate) async fn run(
+    program: Program<'_>,
+    limits: ProcessLimits,
+    watcher: Option<mpsc::Sender<Chunk>>,
+) -> std::io::Result<Finished> {
     let (name, arguments) =
         program.command.split_first().ok_or_else(|| std::io::Error::other("the command is empty"))?;
     let mut child = tokio::process::Command::new(name)
@@ -82,10 +115,14 @@ pub(crate) async fn run(program: Program<'_>, limits: ProcessLimits) -> std::io:
             let _ = stdin.write_all(&program.input).await;
         }
     });
-    let output = tokio::spawn(async move {
-        let (out, err) = tokio::join!(tail(stdout, limits.output), tail(stderr, limits.output));
+    // Neither reading goes on when this is over: a child that has the stream still open is nobody's any more.
+    let output = AbortOnDropHandle::new(tokio::spawn(async move {
+        let bytes_max = limits.output;
+        let out = tail(stdout, Stream::Out, bytes_max, watcher.clone());
+        let err = tail(stderr, Stream::Err, bytes_max, watcher);
+        let (out, err) = tokio::join!(out, err);
         [out, err].concat()
-    });
+    }));
     let end = match tokio::time::timeout(limits.time, child.wait()).await {
         Ok(status) => End::Exit(status?.code()),
         Err(_) => End::TimedOut,
@@ -111,13 +148,22 @@ impl Drop for Group {
     }
 }
 
-/// Reads everything and keeps the end.
-async fn tail(stream: Option<impl tokio::io::AsyncRead + Unpin>, bytes_max: usize) -> Vec<u8> {
-    let Some(mut stream) = stream else { return Vec::new() };
+/// Reads everything, sends it on, and keeps the end.
+async fn tail(
+    pipe: Option<impl tokio::io::AsyncRead + Unpin>,
+    stream: Stream,
+    bytes_max: usize,
+    watcher: Option<mpsc::Sender<Chunk>>,
+) -> Vec<u8> {
+    let Some(mut pipe) = pipe else { return Vec::new() };
     let mut kept = Vec::new();
     let mut buffer = vec![0; 8192];
-    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+    while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
         kept.extend_from_slice(&buffer[..read]);
+        if let Some(watcher) = &watcher {
+            // Where nobody looks any more, the end is kept all the same.
+            let _ = watcher.send(Chunk { stream, bytes: buffer[..read].to_vec() }).await;
+        }
         if kept.len() > 2 * bytes_max {
             kept.drain(..kept.len() - bytes_max);
         }
@@ -142,7 +188,7 @@ mod tests {
         let (command, folder) = (shell(script), std::env::temp_dir());
         let program =
             Program { command: &command, folder: &folder, variables: Vec::new(), input: input.into() };
-        run(program, limits).await.unwrap()
+        run(program, limits, None).await.unwrap()
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use planner_core::Check;
 
 use crate::lending;
 use crate::process::{self, End, ProcessLimits, Program};
+use crate::process_owner::ProcessOwner;
 
 /// What a check came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub(crate) async fn verify(
     files: Option<CheckedFiles>,
     worktrees: WorktreePool,
     limits: ProcessLimits,
+    owner: ProcessOwner,
 ) -> Verdict {
     let begin = Instant::now();
     let lent = lending::lend(&worktrees, move |pool| match &files {
@@ -49,11 +51,11 @@ pub(crate) async fn verify(
     let program = Program {
         command: &check.command,
         folder: worktree.path(),
-        variables: Vec::new(),
+        variables: vec![owner.variable()],
         input: Vec::new(),
     };
     let command = check.command.join(" ");
-    let finished = process::run(program, limits).await;
+    let finished = process::run(program, limits, None).await;
     // Giving it back means reading its folder, which is not for a thread of the runtime; nobody waits for it.
     drop(tokio::task::spawn_blocking(move || drop(worktree)));
     match finished {

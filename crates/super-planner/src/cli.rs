@@ -6,11 +6,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use planner_core::Limits;
 
 mod agent;
+mod agents;
 mod bench;
 mod git;
 mod plan;
+mod program_agent;
 mod project;
 mod prove;
+mod races;
 mod review;
 mod run;
 mod simulate;
@@ -21,6 +24,7 @@ pub use agent::{
     ChatArgs, SessionsArchiveArgs, SessionsArgs, SessionsCommand, SessionsExportArgs, SessionsListArgs,
     SkillsArgs, SkillsCommand, SkillsCostArgs, SkillsListArgs, SkillsShowArgs,
 };
+pub use agents::{AgentsArgs, AgentsCommand, AgentsPresetsArgs, LogsArgs};
 pub use bench::{
     BenchArgs, BenchClaimsArgs, BenchCommand, BenchCompareArgs, BenchHistoryArgs, BenchHistoryCommand,
     BenchProfile, BenchReportArgs, BenchSelfTestArgs, ReportFormat,
@@ -29,8 +33,10 @@ pub use git::{LandArgs, RepackArgs, WorktreesArgs};
 pub use plan::{
     AnalyzeArgs, ConvertArgs, GenerateArgs, PlanArgs, PlanDiffArgs, RepairArgs, SyncArgs, ValidateArgs,
 };
+pub use program_agent::ProgramAgentArgs;
 pub use project::{ApplyArgs, AskingArgs, ExplainArgs, PauseArgs, StatusArgs};
 pub use prove::{ProveArgs, ProveCommand, ProveCrashArgs, ProveCrashVictimArgs};
+pub use races::{ProveRacerArgs, ProveRacesArgs, Through};
 pub use review::ReviewArgs;
 pub use run::{AgentKind, DemoArgs, LandingChoice, ModelArgs, RunArgs};
 pub use simulate::SimulateArgs;
@@ -162,6 +168,10 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show what has happened, as it was recorded
     Log(LogArgs),
+    /// Show what the agents print that work on a task
+    Logs(LogsArgs),
+    /// Show the presets for coding agents
+    Agents(AgentsArgs),
     /// Bring what has landed on a project's branch to another branch
     Land(LandArgs),
     /// Show the folders that agents and checks work in
@@ -216,6 +226,8 @@ impl Command {
             Self::Explain(args) => args.json,
             Self::Log(LogArgs { command: Some(LogCommand::Diff(args)), .. }) => args.json,
             Self::Log(args) => args.json,
+            Self::Logs(args) => args.json,
+            Self::Agents(AgentsArgs { command: AgentsCommand::Presets(args) }) => args.json,
             Self::Land(args) => args.json,
             Self::Worktrees(args) => args.json,
             Self::Repack(args) => args.json,
@@ -230,7 +242,8 @@ impl Command {
             Self::Bench(args) => args.wants_json(),
             Self::Prove(ProveArgs { command }) => match command {
                 ProveCommand::Crash(args) => args.json,
-                ProveCommand::CrashVictim(_) => false,
+                ProveCommand::Races(args) => args.json,
+                ProveCommand::CrashVictim(_) | ProveCommand::Racer(_) => false,
             },
             Self::Simulate(args) => args.json,
             Self::Apply(args) => args.asking.json,

@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use agent_coordinator::TurnError;
 use agent_coordinator::engine::Refusal;
+use agent_coordinator::{ScriptAgentError, TurnError};
 use planner_core::{Diagnostic, Source};
 use state_store::log::PostgresOpenError;
 use state_store::task::{LoadError, ReplayError};
@@ -253,6 +253,17 @@ impl From<Refusal> for CliError {
                 .hint("leave out one of the dependencies that it names; nothing was changed"),
             _ => Self::new(ErrorKind::Refused, refusal.to_string())
                 .hint("nothing was changed; `super-planner explain` tells where the task stands"),
+        }
+    }
+}
+
+impl From<ScriptAgentError> for CliError {
+    fn from(error: ScriptAgentError) -> Self {
+        match error {
+            ScriptAgentError::Turn(source) => source.into(),
+            ScriptAgentError::Refused(refusal) => refusal.into(),
+            ScriptAgentError::LeaseOver { .. } => Self::new(ErrorKind::Refused, error.to_string())
+                .hint("stop working on it: nothing of it is accepted"),
         }
     }
 }

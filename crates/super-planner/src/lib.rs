@@ -9,6 +9,7 @@
 
 pub use {agent_coordinator, agent_runtime, git_ops, planner_core, state_store};
 
+mod agent_presets;
 mod agents;
 mod asking;
 mod check_trust;
@@ -31,6 +32,7 @@ pub mod plan_file;
 pub mod plan_output;
 mod plan_summary;
 pub mod program;
+mod program_agent;
 mod progress;
 pub mod project_view;
 mod react_agent;

@@ -305,6 +305,8 @@ impl FileSource for BaseFiles {
 
 #[cfg(test)]
 mod tests {
+    use agent_coordinator::ProcessOwner;
+    use agent_coordinator::executor::Progress;
     use agent_runtime::model::Message;
     use planner_core::Plan;
     use state_store::task::{FencingToken, Handover, ProjectKey, TaskKey};
@@ -328,6 +330,8 @@ mod tests {
             handover,
             checkpoint: None,
             stop: CancellationToken::new(),
+            progress: Progress::begin(),
+            owner: ProcessOwner::new([1; 16]),
         }
     }
 

@@ -66,6 +66,26 @@ impl StateLocation {
         Self::File(repository.git_dir().join(DEFAULT_IN_GIT_FOLDER))
     }
 
+    /// Returns the folder in which what agents print is kept on this machine; none where the state ends with its process, or
+    /// the environment names no home.
+    pub fn transcripts_folder(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                Some(path.with_file_name(format!("{name}-transcripts")))
+            }
+            Self::Postgres(address, _) => {
+                let folder =
+                    |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+                let home = || Some(folder("HOME")?.join(".local/state"));
+                let name: String = address.to_string();
+                let name = name.replace(|character: char| !character.is_ascii_alphanumeric(), "-");
+                Some(folder("XDG_STATE_HOME").or_else(home)?.join("super-planner/transcripts").join(name))
+            }
+            Self::Memory => None,
+        }
+    }
+
     /// Returns the place that `sqlite:PATH`, `postgres://...`, `memory:` or a bare path names.
     pub fn parse(url: &str) -> Result<Self, CliError> {
         let usage = |message: String| CliError::new(ErrorKind::Usage, message);

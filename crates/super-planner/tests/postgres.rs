@@ -141,3 +141,19 @@ fn a_careless_server_is_taken_only_when_that_is_said_and_never_in_silence() {
     let (code, told) = run(folder, &[&start[..], &["--unsafe-durability"]].concat());
     assert!(code == Some(0) && told.contains("may be lost when the server"), "{told}");
 }
+
+#[test]
+fn processes_race_over_tasks_in_a_database() {
+    let cluster = Cluster::shared();
+    let url = cluster.url(&cluster.fresh_database());
+    let folder = tempfile::tempdir().unwrap();
+    let race =
+        ["prove", "races", "--trials", "4", "--operations", "6", "--lease", "3s", "--json", "--state", &url];
+    let (code, told) = run(folder.path(), &race);
+    assert_eq!(code, Some(0), "{told}");
+    let mut answers = serde_json::Deserializer::from_str(&told).into_iter::<Value>();
+    let answer = answers.next().unwrap().unwrap();
+    assert!(answer["trials"].as_u64() >= Some(4) && answer["unexplained"] == 0, "{answer}");
+    let (code, told) = run(folder.path(), &race);
+    assert!(code == Some(2) && told.contains("is not empty"), "{told}");
+}

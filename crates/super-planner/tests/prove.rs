@@ -1,4 +1,4 @@
-//! `prove crash`, the real program killing itself, in short.
+//! `prove`, in short: the real program killing itself, and racing against itself.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
@@ -42,4 +42,26 @@ fn a_store_that_is_there_is_not_tried_on() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("there is a store"), "{output:?}");
     assert_eq!(std::fs::read(folder.path().join("state.db")).unwrap(), b"somebody's");
+}
+
+#[test]
+fn processes_that_race_over_tasks_are_told_what_fits_one_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_super-planner"));
+    program
+        .env_clear()
+        .env("HOME", folder.path())
+        .args(["prove", "races", "--json", "--dir"])
+        .arg(folder.path());
+    let output = program.args(["--trials", "8", "--operations", "10", "--lease", "3s"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stdout));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let count = |name: &str| answer[name].as_u64().unwrap_or_else(|| panic!("{name} in {answer}"));
+    for wrong in ["unexplained", "accepted_twice", "tokens_not_growing", "not_recorded"] {
+        assert_eq!(count(wrong), 0, "{answer}");
+    }
+    assert!(count("trials") >= 8 && count("operations") == 160 * count("rounds"), "{answer}");
+    assert!(count("refused") > 0 && count("prolonged") > 0, "{answer}");
+    assert!(count("accepted") == count("trials") && said.contains("trials in"), "{answer}{said}");
 }

@@ -41,16 +41,13 @@ impl Engine {
             Command::Deliver { task, token, agent, deliverable } => {
                 return self.decide_delivery(*task, *token, *agent, *deliverable, now);
             }
-            Command::Begin { host } => Ok(self
-                .id
-                .map(|id| Event::InstanceStarted {
-                    id,
-                    host: host.clone(),
-                    expires_at: now + self.policy.instance_lease,
-                })
-                .into_iter()
-                .collect()),
-            Command::RenewInstance => self.begun().map(|instance| {
+            Command::Begin { host } if self.me.is_none() => {
+                let expires_at = now + self.policy.instance_lease;
+                let started = |id| Event::InstanceStarted { id, host: host.clone(), expires_at };
+                Ok(self.id.map(started).into_iter().collect())
+            }
+            // Another process of the same id may have begun first.
+            Command::Begin { .. } | Command::RenewInstance => self.begun().map(|instance| {
                 vec![Event::InstanceRenewed { instance, expires_at: now + self.policy.instance_lease }]
             }),
             Command::TakeOver { instance } => self.decide_take_over(*instance),

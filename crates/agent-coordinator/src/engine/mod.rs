@@ -145,6 +145,11 @@ impl Engine {
         self.is_draining = true;
     }
 
+    /// Hands out tasks, also where it was told not to before.
+    pub fn hand_out(&mut self) {
+        self.is_draining = false;
+    }
+
     /// Applies an entry of the log that somebody else, or an earlier run, appended.
     pub fn apply_recorded(&mut self, recorded: &Recorded) -> Result<Event, UnfitEvent> {
         let event = Event::of(recorded)?;

@@ -2,10 +2,15 @@
 
 mod command;
 mod in_process;
+mod progress;
 mod simulated;
 
-pub use command::CommandAgent;
+pub use command::{
+    AgentProgram, Amount, Budget, BudgetScope, CommandAgent, CommandAgentOptions, Counts, Ends,
+    InvalidProgram, JsonRule, Ledger, Price, PromptBy, TextRule, TranscriptFile, Transcripts, Usage,
+};
 pub use in_process::InProcess;
+pub use progress::Progress;
 pub use simulated::{Simulated, SimulatedProfile, simulated_file, simulated_line, simulated_notes};
 
 use std::future::Future;
@@ -16,6 +21,8 @@ use git_ops::{CommitId, Edit, ReadError, Repository, Snapshot};
 use planner_core::{Plan, Task, TaskId};
 use state_store::task::{FencingToken, Handover, TaskKey};
 use tokio_util::sync::CancellationToken;
+
+use crate::process_owner::ProcessOwner;
 
 /// Runs jobs: by a simulation, a function of this process, or a program.
 pub trait AgentExecutor: Send + Sync + 'static {
@@ -51,6 +58,10 @@ pub struct Job {
     pub checkpoint: Option<String>,
     /// Cancelled when the attempt is not wanted any more.
     pub stop: CancellationToken,
+    /// Where it is told that the work goes on.
+    pub progress: Progress,
+    /// Whose the processes are that it starts.
+    pub owner: ProcessOwner,
 }
 
 /// The files that an attempt begins from: a commit of the repository.
@@ -139,4 +150,6 @@ pub enum Outcome {
     /// It could not be made, for a reason that has nothing to do with the agent: no attempt is counted, and the coordinator
     /// winds down.
     Unable(String),
+    /// It was stopped because the agent has used up what it may: no attempt is counted, and the agent is paused.
+    Exhausted(String),
 }

@@ -4,5 +4,6 @@
 
 mod faults;
 mod landing;
+mod programs;
 mod runs;
 mod world;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use agent_coordinator::executor::{CommandAgent, InProcess, Job, Outcome, Simulated, SimulatedProfile};
-use agent_coordinator::{ProcessLimits, ShutDown};
+use agent_coordinator::ShutDown;
+use agent_coordinator::executor::{InProcess, Job, Outcome, Simulated, SimulatedProfile};
 use git_ops::RepoPath;
 use planner_core::{Check, Task};
 use state_store::task::{Completion, Landed, StateName, TaskState};
@@ -222,8 +222,7 @@ async fn a_program_is_an_agent() {
         mkdir -p sub && echo x > sub/run.sh && chmod +x sub/run.sh
         rm README.md
     ";
-    let command = ["sh", "-c", script].map(str::to_owned).to_vec();
-    let running = world.start(1, CommandAgent::new(command, ProcessLimits::default(), world.worktrees()));
+    let running = world.start(1, world.script_agent(script));
     let project = add(&running, plan(vec![task("a", &[])]), world.settings(), 1).await;
     settle(&running, project).await;
     assert_eq!(states(&running, project).await, [StateName::Completed]);

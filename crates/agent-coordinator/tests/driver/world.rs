@@ -1,10 +1,13 @@
 //! A repository, a store, and what is needed to run small plans on them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent_coordinator::engine::{AgentSpec, Command, Policy};
-use agent_coordinator::executor::{AgentExecutor, Job, Outcome};
+use agent_coordinator::executor::{
+    AgentExecutor, AgentProgram, CommandAgent, CommandAgentOptions, Job, Ledger, Outcome, Transcripts,
+};
 use agent_coordinator::{Coordinator, LandingRules, ProcessLimits, Running, ShutDown};
 use git_ops::{BranchName, Edit, FileMode, RepoPath, Repository, Signature, WorktreeOptions, WorktreePool};
 use planner_core::{CapabilitySet, Dependency, Plan, Task, TaskId};
@@ -66,6 +69,29 @@ impl World {
     pub(crate) fn worktrees(&self) -> WorktreePool {
         let folder = self.folder.path().join("worktrees");
         WorktreePool::new(WorktreeOptions { folder, ..WorktreeOptions::default() })
+    }
+
+    /// Returns agents that run a script for each task.
+    pub(crate) fn script_agent(&self, script: &str) -> CommandAgent {
+        let arguments = ["-c", script].map(str::to_owned).to_vec();
+        self.program_agent(AgentProgram::plain("sh".to_owned(), arguments), Ledger::default())
+    }
+
+    /// Returns agents that run a program for each task; what it prints is kept in the folder of the world.
+    pub(crate) fn program_agent(&self, program: AgentProgram, ledger: Ledger) -> CommandAgent {
+        let transcripts = Transcripts::new(self.transcripts(), 1 << 20, 1 << 24);
+        CommandAgent::new(CommandAgentOptions {
+            program,
+            limits: ProcessLimits::default(),
+            silence_max: Duration::from_millis(600),
+            worktrees: self.worktrees(),
+            transcripts: Some(transcripts),
+            ledger: Arc::new(ledger),
+        })
+    }
+
+    pub(crate) fn transcripts(&self) -> PathBuf {
+        self.folder.path().join("transcripts")
     }
 
     pub(crate) fn settings(&self) -> ProjectSettings {

@@ -7,4 +7,5 @@
 
 #[cfg(feature = "planted-bugs")]
 mod planted_bugs;
+mod races;
 mod storms;

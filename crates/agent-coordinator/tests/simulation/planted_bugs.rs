@@ -2,9 +2,12 @@
 
 #![expect(clippy::print_stdout, reason = "a general run says what it has found")]
 
+use crate::races;
 use crate::storms::{Found, run_seeds};
 
 const TEST: &str = "planted_bugs::one_general_run_finds_every_planted_bug";
+
+const RACE: &str = "planted_bugs::a_race_finds_what_concerns_those_who_race";
 
 const IS_GENERAL_RUN: &str = "AGENT_COORDINATOR_GENERAL_RUN";
 
@@ -20,9 +23,17 @@ fn general_run() {
     }
 }
 
-fn found_with(bug: Option<&str>) -> String {
+fn general_race() {
+    let findings = races::race(1, 100);
+    match findings.first_problem {
+        Some(problem) => println!("\nFOUND in {} operations: {problem:.300}", findings.operations),
+        None => println!("\nFOUND nothing"),
+    }
+}
+
+fn found_with(test: &str, bug: Option<&str>) -> String {
     let mut run = std::process::Command::new(std::env::current_exe().unwrap());
-    run.args([TEST, "--exact", "--nocapture"]).env(IS_GENERAL_RUN, "1");
+    run.args([test, "--exact", "--nocapture"]).env(IS_GENERAL_RUN, "1");
     match bug {
         Some(bug) => run.env("AGENT_COORDINATOR_PLANTED_BUG", bug),
         None => run.env_remove("AGENT_COORDINATOR_PLANTED_BUG"),
@@ -43,12 +54,29 @@ fn one_general_run_finds_every_planted_bug() {
     }
     let mut missed = Vec::new();
     for bug in agent_coordinator::planted_bugs() {
-        let found = found_with(Some(&bug));
+        let found = found_with(TEST, Some(&bug));
         println!("{bug}: {found}");
         if found == "nothing" {
             missed.push(bug);
         }
     }
     assert_eq!(missed, [""; 0], "these were not found");
-    assert_eq!(found_with(None), "nothing", "nothing is planted");
+    assert_eq!(found_with(TEST, None), "nothing", "nothing is planted");
+}
+
+#[test]
+fn a_race_finds_what_concerns_those_who_race() {
+    if std::env::var_os(IS_GENERAL_RUN).is_some() {
+        return general_race();
+    }
+    let mut missed = Vec::new();
+    for bug in agent_coordinator::planted_bugs_of_races() {
+        let found = found_with(RACE, Some(&bug));
+        println!("{bug}: {found}");
+        if found == "nothing" {
+            missed.push(bug);
+        }
+    }
+    assert_eq!(missed, [""; 0], "these were not found");
+    assert_eq!(found_with(RACE, None), "nothing", "nothing is planted");
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::{ProveRacerArgs, ProveRacesArgs};
+
 /// The arguments of `prove`.
 #[derive(Debug, Clone, Args)]
 pub struct ProveArgs {
@@ -21,6 +23,11 @@ pub enum ProveCommand {
     /// The process that `crash` kills
     #[command(hide = true)]
     CrashVictim(ProveCrashVictimArgs),
+    /// Let processes race over tasks, and look whether what each was told fits one order
+    Races(ProveRacesArgs),
+    /// One of the processes of `races`
+    #[command(hide = true)]
+    Racer(ProveRacerArgs),
 }
 
 /// The arguments of `prove crash`.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use planner_core::Format;
 
-use super::PlaceArgs;
 use super::plan::plan_format;
+use super::{PlaceArgs, ProgramAgentArgs};
 
 /// The arguments of `run`.
 #[derive(Debug, Clone, Args)]
@@ -15,7 +15,8 @@ use super::plan::plan_format;
 Examples:
   super-planner run plan.yaml
   super-planner run plan.yaml --agents 4 --repo ../service --branch next
-  super-planner run plan.yaml --agents 3 --agent-command 'claude --print'
+  super-planner run plan.yaml --agents 3 --agent-preset claude --budget run=40usd
+  super-planner run plan.yaml --agents 3 --agent-command '/home/me/bin/my-agent --fast'
   super-planner run plan.yaml --join
   super-planner run plan.yaml --state memory: --landing none --time-scale 36000
 
@@ -44,10 +45,9 @@ pub struct RunArgs {
     /// Which models `react` agents ask.
     #[command(flatten)]
     pub model: ModelArgs,
-    /// The program that does the work, with its arguments split at white space; without it, agents are simulated.
-    /// It reads the task from its standard input and changes files in the folder that it is started in
-    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["agent", "time_scale", "failure_rate", "shared_rate"])]
-    pub agent_command: Option<String>,
+    /// Which program does the work.
+    #[command(flatten)]
+    pub program: ProgramAgentArgs,
     /// How many times faster than the plan's efforts the simulated agents work [default: 3600]
     #[arg(long, value_name = "X", value_parser = positive)]
     pub time_scale: Option<f64>,

@@ -1,5 +1,6 @@
 //! What each subcommand does; one file each.
 
+pub mod agents;
 pub mod analyze;
 pub mod apply;
 pub mod bench;
@@ -18,6 +19,7 @@ pub mod land;
 pub mod log;
 mod log_diff;
 mod log_git;
+pub mod logs;
 pub mod pause;
 pub mod plan;
 pub mod plan_diff;

@@ -1,12 +1,10 @@
 //! `run`: carries out a plan, to the end or until it is interrupted; the same command goes on where the last one stopped.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use agent_coordinator::ProcessLimits;
 use agent_coordinator::engine::{AgentSpec, Policy};
-use agent_coordinator::executor::CommandAgent;
+use agent_coordinator::executor::{CommandAgent, CommandAgentOptions};
 use git_ops::{Repository, WorktreePool};
 use planner_core::{Plan, Reading, TaskGraph};
 use serde_json::{Value, json};
@@ -22,6 +20,7 @@ use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
 use crate::plan_file::{self, Defects, SoundPlan};
 use crate::plan_summary::plan_summary;
+use crate::program_agent::{self, AgentsUsage};
 use crate::react_agent::ReactAgent;
 use crate::run::{Run, Voice, new_seed};
 use crate::session::{ATTEMPT_TIME, ChangedPlan, agents_of, generalists};
@@ -39,7 +38,7 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
     let run_checks = check_trust::decide(&reading.plan, config, args.trust_checks, args.skip_checks)?;
     check_model(args)?;
     let worktrees = WorktreePool::new(config.worktree_options());
-    let command = args.agent_command.as_deref().map(|command| program(command, &worktrees)).transpose()?;
+    let program = program_agent::choose(&args.program, config)?;
     let target = match args.landing {
         LandingChoice::Git => Some(target::find(args, config, &reading.plan)?),
         LandingChoice::None => None,
@@ -58,9 +57,21 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
     let (failure_rate, shared_rate) = (args.failure_rate, args.shared_rate);
     let simulation = Simulation { seed, time_scale, failure_rate, shared_rate };
     let rules = rules(reading);
+    let ledger = match program {
+        Some(program) => Some((program, program_agent::ledger(&args.program.budget, &place)?)),
+        None => None,
+    };
+    let (name, is_real) = (reading.plan.name.clone(), ledger.is_some());
     let run = Run {
-        executor: match command {
-            Some(command) => Agents::Command(command),
+        executor: match &ledger {
+            Some((program, ledger)) => Agents::Command(CommandAgent::new(CommandAgentOptions {
+                program: program.clone(),
+                limits: ProcessLimits { time: ATTEMPT_TIME, ..ProcessLimits::default() },
+                silence_max: args.program.agent_silence,
+                worktrees: worktrees.clone(),
+                transcripts: place.transcripts_folder().map(program_agent::transcripts),
+                ledger: Arc::clone(ledger),
+            })),
             None => executor(args, &store, simulation, terminal)?,
         },
         plan: sound.reading.plan,
@@ -79,12 +90,20 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
         landing: config.landing_rules(),
         worktrees,
         check_limits: ProcessLimits { time: config.check_timeout.value, ..ProcessLimits::default() },
-        time_scale: args.agent_command.is_none().then_some(time_scale),
+        time_scale: (!is_real).then_some(time_scale),
         seed,
         voice: voice(args),
         changed_plan: if args.join { ChangedPlan::Join } else { ChangedPlan::Refuse },
     };
-    let end = run.finish(terminal)?;
+    let end = run.finish(terminal);
+    let usage = ledger.map(|(_, ledger)| AgentsUsage::of(&ledger, &name));
+    let end = match (end, &usage) {
+        (Err(error), Some(usage)) => {
+            terminal.note(usage.text().trim_end());
+            return Err(error);
+        }
+        (end, _) => end?,
+    };
     if args.json {
         terminal.json(&json!({
             "report": end.report,
@@ -92,9 +111,11 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
             "rules": rules,
             "set_aside": set_aside,
             "joined": end.joined,
+            "usage": usage,
         }))?;
     } else if !args.events {
         terminal.print(end.report.text(terminal, end.places.time_scale))?;
+        terminal.print(usage.as_ref().map(AgentsUsage::text).unwrap_or_default())?;
         terminal.print(end.places.text())?;
     }
     Ok(end.exit())
@@ -167,7 +188,8 @@ fn check_model(args: &RunArgs) -> Result<(), CliError> {
     let ModelArgs { models, endpoint, skills, tokens_max, summarise } = &args.model;
     let is_plain =
         models.is_empty() && endpoint.is_none() && skills.is_empty() && tokens_max.is_none() && !summarise;
-    if is_plain || (args.agent == AgentKind::React && args.agent_command.is_none()) {
+    let is_program = args.program.agent_command.is_some() || args.program.agent_preset.is_some();
+    if is_plain || (args.agent == AgentKind::React && !is_program) {
         return Ok(());
     }
     let message =
@@ -199,33 +221,6 @@ fn agents(args: &RunArgs, config: &Config, plan: &Plan) -> Vec<AgentSpec> {
         Some(count) => generalists(plan, count.get() as usize),
         None => agents_of(plan, config.agents.value.get() as usize),
     }
-}
-
-/// Returns whether a program can be started from any folder: it is on the path, or its own path begins at the root.
-fn is_program(name: &str) -> bool {
-    let is_executable = |path: &Path| {
-        path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-    };
-    if name.contains('/') {
-        return Path::new(name).is_absolute() && is_executable(Path::new(name));
-    }
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| is_executable(&folder.join(name))))
-}
-
-fn program(command: &str, worktrees: &WorktreePool) -> Result<CommandAgent, CliError> {
-    let words: Vec<_> = command.split_whitespace().map(str::to_owned).collect();
-    let Some(program) = words.first() else {
-        return Err(CliError::new(ErrorKind::Usage, "--agent-command names no program"));
-    };
-    if !is_program(program) {
-        let message = format!("the agent `{}` cannot be run", escaped(program));
-        return Err(CliError::new(ErrorKind::Usage, message).hint(
-            "--agent-command names a program on the path, or one by a path from the root: agents work in folders of their own",
-        ));
-    }
-    let limits = ProcessLimits { time: ATTEMPT_TIME, ..ProcessLimits::default() };
-    Ok(CommandAgent::new(words, limits, worktrees.clone()))
 }
 
 fn voice(args: &RunArgs) -> Voice {

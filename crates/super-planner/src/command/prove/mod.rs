@@ -3,8 +3,12 @@
 //! `prove crash` starts this program again as a victim that appends to a store, kills it (SIGKILL) at a moment that nobody
 //! foresees, opens the store again and compares what is in it with what the victim had acknowledged. The store grows from
 //! round to round, on a real disk.
+//!
+//! `prove races` starts this program as processes that race over tasks, and judges what each of them was told.
 
 mod production;
+mod racer;
+mod races;
 mod rounds;
 mod victim;
 
@@ -15,15 +19,18 @@ use serde::Serialize;
 
 use crate::cli::{ProveArgs, ProveCommand, ProveCrashArgs};
 use crate::command::prove::rounds::{Findings, Rounds};
+use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
 use crate::terminal::{BAD, GOOD, Terminal};
 
 /// Proves what was asked for; anything lost is a problem.
-pub fn run(args: &ProveArgs, terminal: &Terminal) -> Result<Exit, CliError> {
+pub fn run(args: &ProveArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
     match &args.command {
         ProveCommand::Crash(args) => crash(args, terminal),
         ProveCommand::CrashVictim(args) => victim::run(args),
+        ProveCommand::Races(args) => races::run(args, terminal),
+        ProveCommand::Racer(args) => racer::run(args, config, terminal),
     }
 }
 
@@ -40,17 +47,8 @@ struct Answer<'a> {
 }
 
 fn crash(args: &ProveCrashArgs, terminal: &Terminal) -> Result<Exit, CliError> {
-    let kept;
-    let folder = match &args.dir {
-        Some(folder) => folder.as_path(),
-        None => {
-            kept = tempfile::Builder::new().prefix("super-planner-prove-").tempdir().map_err(|error| {
-                CliError::new(ErrorKind::Usage, "no temporary folder can be made").caused_by(error)
-            })?;
-            kept.path()
-        }
-    };
-    let place = new_place(folder)?;
+    let folder = Folder::of(args.dir.as_deref())?;
+    let place = new_place(folder.path())?;
     let progress = Progress::begin(args.rounds.get().into());
     let mut rounds = Rounds::begin(&place, args.seed, args.producers)?;
     for round in 0..args.rounds.get() {
@@ -73,6 +71,31 @@ fn crash(args: &ProveCrashArgs, terminal: &Terminal) -> Result<Exit, CliError> {
         terminal.print(text(&findings, args, store_bytes))?;
     }
     Ok(Exit::problems_if(!findings.are_fine()))
+}
+
+/// The folder of a store: the one that was named, or a temporary one that goes with this.
+enum Folder {
+    Named(PathBuf),
+    Temporary(tempfile::TempDir),
+}
+
+impl Folder {
+    fn of(named: Option<&Path>) -> Result<Self, CliError> {
+        if let Some(named) = named {
+            return Ok(Self::Named(named.to_owned()));
+        }
+        let made = tempfile::Builder::new().prefix("super-planner-prove-").tempdir();
+        made.map(Self::Temporary).map_err(|error| {
+            CliError::new(ErrorKind::Usage, "no temporary folder can be made").caused_by(error)
+        })
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Named(path) => path,
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
 }
 
 /// Returns where the store is to be; there must be none.
