@@ -8,6 +8,7 @@ use planner_core::Limits;
 mod agent;
 mod agents;
 mod bench;
+mod fleet;
 mod git;
 mod plan;
 mod program_agent;
@@ -29,6 +30,7 @@ pub use bench::{
     BenchArgs, BenchClaimsArgs, BenchCommand, BenchCompareArgs, BenchHistoryArgs, BenchHistoryCommand,
     BenchProfile, BenchReportArgs, BenchSelfTestArgs, ReportFormat,
 };
+pub use fleet::{FleetArgs, FleetCommand, FleetListArgs, OneAgentArgs};
 pub use git::{LandArgs, RepackArgs, WorktreesArgs};
 pub use plan::{
     AnalyzeArgs, ConvertArgs, GenerateArgs, PlanArgs, PlanDiffArgs, RepairArgs, SyncArgs, ValidateArgs,
@@ -156,6 +158,8 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Change a task, or take part as an agent that is a script
     Task(TaskArgs),
+    /// List the agents of the state; let one finish, stop it, let it go on
+    Agent(FleetArgs),
     /// Agree that a task begins, or that its result lands
     Approve(ReviewArgs),
     /// Do not agree that a task begins, or that its result lands
@@ -249,6 +253,7 @@ impl Command {
             Self::Apply(args) => args.asking.json,
             Self::Task(args) => args.command.asking().json,
             Self::Pause(args) | Self::Continue(args) => args.asking.json,
+            Self::Agent(args) => args.command.wants_json(),
             Self::Approve(args) | Self::Reject(args) => args.asking.json,
             Self::Chat(args) => args.json,
             Self::Skills(SkillsArgs { command }) => match command {

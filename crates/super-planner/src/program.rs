@@ -62,6 +62,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Bench(args) => command::bench::run(&args, &config, terminal),
         Command::Apply(args) => command::apply::run(&args, &config, terminal),
         Command::Task(args) => command::task::run(&args, &config, terminal),
+        Command::Agent(args) => command::fleet::run(&args, &config, terminal),
         Command::Approve(args) => command::review::approve(&args, &config, terminal),
         Command::Reject(args) => command::review::reject(&args, &config, terminal),
         Command::Pause(args) => command::pause::pause(&args, &config, terminal),

@@ -100,6 +100,24 @@ fn a_script_gets_no_task_that_could_write_the_files_of_another() {
 }
 
 #[test]
+fn agents_are_listed_with_what_they_are_at_and_lose_what_they_have_where_they_are_stopped() {
+    let place = Place::new(&FILES.replace("writes", "standing: on_hold, writes"));
+    place.run(1);
+    place.ask(&["task", "resume", "A"]);
+    place.ask(&["task", "acquire", "--agent", "one"]);
+    let conditions = |told: &Value| -> Vec<String> {
+        let agents = told["agents"].as_array().unwrap().iter();
+        agents.map(|agent| format!("{} {}", agent["name"], agent["condition"]).replace('"', "")).collect()
+    };
+    assert_eq!(conditions(&place.ask(&["agent", "list"])), ["one busy"]);
+    assert_eq!(place.ask(&["agent", "drain", "one"])["agent"]["condition"], "draining");
+    assert_eq!(place.ask(&["agent", "stop", "one"])["agent"]["condition"], "paused");
+    assert_eq!(place.ask(&["task", "acquire", "--agent", "two"])["task"], "A");
+    assert_eq!(place.ask(&["task", "hold", "A"])["state"], "on_hold", "also while it is worked on");
+    assert_eq!(place.ask(&["agent", "resume", "one"])["agent"]["condition"], "idle");
+}
+
+#[test]
 fn a_project_of_which_too_much_fails_is_paused_and_says_so() {
     let place = Place::new("{name: doomed, tasks: [{id: A}, {id: B}, {id: C}]}");
     std::fs::write(place.0.path().join("own.toml"), "project_failures_in_row_max = 2\nfailures_max = 1\n")

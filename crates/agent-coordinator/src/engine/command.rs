@@ -103,7 +103,7 @@ pub enum Command {
         /// What does not go together.
         conflict: ConflictRecord,
     },
-    /// A task is put aside.
+    /// A task is put aside; where somebody works on it, that is given up.
     Hold(TaskKey),
     /// A task that was put aside may run.
     Resume(TaskKey),
@@ -162,6 +162,8 @@ pub enum Command {
     },
     /// Nothing more is handed out of a project, or to an agent.
     Pause(Pausable),
+    /// An agent gets no more tasks, and what it works on is given up for others.
+    StopAgent(AgentKey),
     /// It goes on.
     Continue(Pausable),
     /// What a project allows is changed.
@@ -249,6 +251,7 @@ impl Command {
             | Self::Renew(_)
             | Self::CancelProject { .. }
             | Self::Pause(_)
+            | Self::StopAgent(_)
             | Self::Continue(_)
             | Self::SetRules { .. }
             | Self::SetTasks { .. }

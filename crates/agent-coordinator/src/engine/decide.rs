@@ -81,7 +81,7 @@ impl Engine {
             Command::Conflict { task, token, conflict } => {
                 self.step(*task, Transition::Conflict { token: *token, conflict: conflict.clone() }, now)
             }
-            Command::Hold(task) => self.step(*task, Transition::Hold, now),
+            Command::Hold(task) => self.decide_hold(*task, now),
             Command::Resume(task) => self.step(*task, Transition::Resume, now),
             Command::Cancel { task, reason, reach } => self.decide_cancel(*task, reason, *reach, now),
             Command::CancelProject { project, reason } => self.decide_cancel_project(*project, reason, now),
@@ -95,6 +95,7 @@ impl Engine {
                 self.step(*task, Transition::Checkpoint { token: *token, text: text.clone() }, now)
             }
             Command::Pause(what) => self.decide_pause(*what, true),
+            Command::StopAgent(agent) => self.decide_stop(*agent, now),
             Command::Continue(what) => self.decide_pause(*what, false),
             Command::SetRules { project, rules } => self.decide_rules(*project, *rules),
             Command::SetTasks { project, tasks } => self.decide_tasks(*project, tasks),

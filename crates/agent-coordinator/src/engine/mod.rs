@@ -3,6 +3,7 @@
 //! No clock, no files, no threads, no randomness: time comes with each call. [`Engine::decide`] changes nothing;
 //! [`Engine::apply`] decides nothing; what must be done in the world is told as [`Effect`]s.
 
+mod agents;
 mod approval;
 mod assign;
 mod claims;
@@ -18,6 +19,7 @@ mod ready_queue;
 mod retry;
 mod roster;
 
+pub use agents::AgentCondition;
 pub use approval::Gate;
 pub use command::{AgentSpec, Command, Decision, Pausable, Reach, Refusal, Request};
 pub use effect::Effect;

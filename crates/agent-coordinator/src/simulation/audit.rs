@@ -105,6 +105,8 @@ struct Asked {
     steps: HashSet<(&'static str, TaskKey, FencingToken)>,
     resumed: HashSet<TaskKey>,
     approved: HashSet<TaskKey>,
+    held: HashSet<TaskKey>,
+    stopped: HashSet<AgentKey>,
     rejected: HashSet<TaskKey>,
     taken_over: HashSet<InstanceKey>,
     has_end: bool,
@@ -130,6 +132,8 @@ impl Asked {
                 Command::Land { task, token, .. } => step("land", task, token),
                 Command::Conflict { task, token, .. } => step("conflict", task, token),
                 Command::Checkpoint { task, token, .. } => step("checkpoint", task, token),
+                Command::Hold(task) => drop(asked.held.insert(*task)),
+                Command::StopAgent(agent) => drop(asked.stopped.insert(*agent)),
                 Command::Resume(task) => drop(asked.resumed.insert(*task)),
                 Command::Approve { task, .. } => drop(asked.approved.insert(*task)),
                 Command::Reject { task, .. } => drop(asked.rejected.insert(*task)),
@@ -141,7 +145,6 @@ impl Asked {
                 | Command::Enter { .. }
                 | Command::Join(_)
                 | Command::RegisterAgents(_)
-                | Command::Hold(_)
                 | Command::Cancel { .. }
                 | Command::CancelProject { .. }
                 | Command::Reopen { .. }
@@ -358,6 +361,14 @@ impl Audit {
             Transition::Checkpoint { .. } => &["checkpoint"],
             Transition::Fail { .. } => &["fail"],
             Transition::Lose { why: Lost::Unable, .. } => &["give up"],
+            Transition::Lose { why: Lost::Paused, .. } => {
+                let holder = self.task(key).and_then(|task| task.stage.occupying()).map(|lease| lease.agent);
+                let is_stopped = holder.is_some_and(|agent| self.asked.stopped.contains(&agent));
+                return match is_stopped || self.asked.held.contains(&key) {
+                    true => Ok(()),
+                    false => broken("G3", format!("{key} was taken from its agent, and nobody asked for it")),
+                };
+            }
             Transition::Lose { why: Lost::LeaseExpired, .. } => {
                 let expires_at =
                     self.task(key).and_then(|task| task.stage.occupying()).map(|lease| lease.expires_at);

@@ -913,8 +913,9 @@ impl<'s> World<'s> {
         let reach = if self.random.chance(0.5) { Reach::Task } else { Reach::Dependents };
         let reason = "simulated".to_owned();
         let project = Pausable::Project(task.project);
-        let agent = Pausable::Agent(AgentKey(self.random.below(self.scenario.agents.len()) as u32));
-        match self.random.below(21) {
+        let agent = AgentKey(self.random.below(self.scenario.agents.len()) as u32);
+        match self.random.below(22) {
+            21 => Command::StopAgent(agent),
             20 => Command::SetRules { project: task.project, rules: self.other_rules() },
             0 => Command::Cancel { task, reason, reach },
             1..=3 => Command::Hold(task),
@@ -923,8 +924,8 @@ impl<'s> World<'s> {
             10 => Command::CompleteByHand { task, reason },
             11 => Command::Pause(project),
             12 | 13 => Command::Continue(project),
-            14 => Command::Pause(agent),
-            15 | 16 => Command::Continue(agent),
+            14 => Command::Pause(Pausable::Agent(agent)),
+            15 | 16 => Command::Continue(Pausable::Agent(agent)),
             _ => self.change_of_plan(task),
         }
     }

@@ -133,6 +133,8 @@ pub enum Lost {
     CoordinatorGone,
     /// The coordinator that looks after it was asked to stop.
     ShutDown,
+    /// Somebody put the task aside, or stopped its agent.
+    Paused,
     /// It could not be made: the fault lies with what is around the agent, not with the agent.
     Unable,
 }
@@ -143,6 +145,7 @@ impl fmt::Display for Lost {
             Self::LeaseExpired => "its lease ran out",
             Self::CoordinatorGone => "its coordinator is gone",
             Self::ShutDown => "its coordinator was shut down",
+            Self::Paused => "it was paused",
             Self::Unable => "it could not be made",
         })
     }

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod doctor;
 pub mod explain;
 pub mod export;
+pub mod fleet;
 pub mod generate;
 pub mod import;
 pub mod land;

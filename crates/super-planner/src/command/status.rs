@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use agent_coordinator::engine::{Explanation, IdleReason};
+use agent_coordinator::engine::{AgentCondition, Explanation, IdleReason};
 use serde::Serialize;
 use state_store::Timestamp;
 use state_store::task::{
@@ -129,6 +129,7 @@ struct WaitingTask {
 #[derive(Debug, Serialize)]
 struct AgentStatus {
     name: String,
+    condition: Option<AgentCondition>,
     #[serde(flatten)]
     doing: Option<IdleReason>,
     completed: usize,
@@ -148,6 +149,7 @@ impl Status {
         }
         let agents = (0..).map(AgentKey).zip(state.agents()).map(|(key, agent)| AgentStatus {
             name: agent.name.clone(),
+            condition: view.engine().agent_condition(key, &|coordinator| view.is_at_work(coordinator)),
             doing: view.engine().explain_agent(key),
             completed: completed.get(&key).copied().unwrap_or(0),
         });
@@ -192,7 +194,7 @@ impl Status {
         if self.agents.is_empty() {
             return String::new();
         }
-        let mut table = Table::new(["agent", "done", "now"].map(|title| Cell::styled(title, HEADING)));
+        let mut table = Table::new(["agent", "is", "done", "now"].map(|title| Cell::styled(title, HEADING)));
         for agent in &self.agents {
             let (text, style) = match &agent.doing {
                 Some(IdleReason::Busy { tasks }) => {
@@ -203,6 +205,7 @@ impl Status {
             };
             table.row([
                 Cell::plain(escaped(&agent.name)),
+                Cell::plain(agent.condition.map_or("", AgentCondition::as_str)),
                 Cell::number(agent.completed),
                 Cell::styled(text, style),
             ]);

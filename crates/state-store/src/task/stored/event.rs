@@ -490,6 +490,7 @@ mod tests {
             Event::RulesSet { project, rules: ProjectRules::default() },
             Event::RulesSet { project, rules },
             Event::FailuresReached { project },
+            moved(Transition::Lose { token, why: Lost::Paused }),
         ]);
         events
     }

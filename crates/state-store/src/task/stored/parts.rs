@@ -384,9 +384,10 @@ pub(super) enum StoredLost {
     CoordinatorGone,
     ShutDown,
     Unable,
+    Paused,
 }
 
-both_ways!(StoredLost <=> Lost { LeaseExpired, CoordinatorGone, ShutDown, Unable });
+both_ways!(StoredLost <=> Lost { LeaseExpired, CoordinatorGone, ShutDown, Unable, Paused });
 
 #[derive(Serialize, Deserialize)]
 pub(super) enum StoredCancel {
