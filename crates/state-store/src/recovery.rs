@@ -82,8 +82,8 @@ impl RecoveryPlan {
         if plan.to == Seq::START || plan.to > to {
             return Err(RecoveryError::Nothing { asked: to });
         }
-        if let Some(problem) = &found.unlisted {
-            plan.left_out.push(format!("all streams but the workspace: they cannot be listed ({problem})"));
+        if let Some(damage) = &found.list_damage {
+            plan.left_out.push(format!("streams that the list has lost, if there are more ({damage})"));
         }
         for stream in found.streams.iter().filter(|stream| stream.stream != Origin::stream()) {
             let is_workspace = stream.stream == workspace;

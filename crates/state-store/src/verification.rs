@@ -17,9 +17,9 @@ pub struct Verification {
     pub engine: Vec<String>,
     /// How the store came by its contents, or why that cannot be told.
     pub provenance: Result<Provenance, StoreError>,
-    /// Why the streams cannot be listed; then only the workspace was looked at.
-    pub unlisted: Option<StoreError>,
-    /// The streams, by name.
+    /// What is wrong with the list of streams; then some of them may not have been looked at.
+    pub list_damage: Option<StoreError>,
+    /// The streams that could be found, by name.
     pub streams: Vec<VerifiedStream>,
 }
 
@@ -85,19 +85,15 @@ impl Verification {
     /// Checks everything.
     pub fn of(store: &dyn StateStore) -> Result<Self, StoreError> {
         let engine = store.check_engine()?;
-        let (streams, unlisted) = match store.streams() {
-            Ok(streams) => (streams, None),
-            Err(error @ StoreError::Corrupt { .. }) => (vec![StreamName::workspace()], Some(error)),
-            Err(error) => return Err(error),
-        };
+        let (streams, list_damage) = store.legible_streams()?;
         let streams = streams.into_iter().map(|stream| verify(store, stream)).collect();
-        Ok(Self { engine, provenance: Provenance::of(store), unlisted, streams })
+        Ok(Self { engine, provenance: Provenance::of(store), list_damage, streams })
     }
 
     /// Returns whether nothing is wrong.
     pub fn is_sound(&self) -> bool {
         self.engine.is_empty()
-            && self.unlisted.is_none()
+            && self.list_damage.is_none()
             && !matches!(self.provenance, Err(_) | Ok(Provenance::Unfinished(_)))
             && self.streams.iter().all(|stream| stream.problem.is_none())
     }

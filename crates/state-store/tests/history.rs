@@ -278,6 +278,45 @@ fn verification_names_the_first_bad_place_and_what_is_before_it_is_told() {
 }
 
 #[test]
+fn what_the_list_of_streams_has_lost_is_found_by_its_hashes_and_recovered() {
+    let folder = tempfile::tempdir().unwrap();
+    let damages = [
+        "DELETE FROM streams",
+        "UPDATE streams SET name = 'x' || name WHERE number = 2",
+        "UPDATE streams SET base = base + 1",
+        "UPDATE streams SET base_hash = zeroblob(31)",
+        "UPDATE streams SET mark = x'00'",
+    ];
+    for (number, (damage, is_compacted)) in
+        damages.into_iter().flat_map(|damage| [(damage, false), (damage, true)]).enumerate()
+    {
+        let path = folder.path().join(number.to_string());
+        let last = long_history(&path);
+        if is_compacted {
+            let store = sqlite(&path);
+            let early = State::as_of(&store, &stream(), Moment::At(Seq::new(13))).unwrap();
+            snapshot::keep(&store, &stream(), &early).unwrap();
+            assert_eq!(store.compact(&stream()).unwrap(), early.seq());
+        }
+        vandalise(&path, damage);
+        let store = sqlite(&path);
+        let found = Verification::of(&store).unwrap();
+        assert!(found.list_damage.is_some() && !found.is_sound(), "{damage}");
+        let workspace = found.streams.last().unwrap();
+        assert!(workspace.problem.is_none() && workspace.head == last.seq(), "{damage}: {found:?}");
+        assert!(matches!(store.begin(&stream(), Seq::START), Err(StoreError::Corrupt { .. })), "{damage}");
+        let into = sqlite(&folder.path().join(format!("{number}.new")));
+        let recovery = RecoveryPlan::new(&store, last.seq()).unwrap();
+        recovery.carry_out(&store, "damaged", &into).unwrap();
+        assert!(Verification::of(&into).unwrap().is_sound());
+        let recovered = State::as_of(&into, &stream(), Moment::At(last.seq())).unwrap();
+        assert_eq!(tasks(&recovered), tasks(&last), "{damage}");
+        let is_session_named = !damage.contains("DELETE");
+        assert_eq!(into.streams().unwrap().len(), if is_session_named { 3 } else { 2 }, "{damage}");
+    }
+}
+
+#[test]
 fn verification_finds_an_event_that_does_not_fit() {
     let store = memory();
     write(&store, &[(0, 0, true)]);

@@ -89,6 +89,15 @@ pub trait StateStore: Send + Sync + fmt::Debug {
     /// Returns the names of the streams that have entries, sorted.
     fn streams(&self) -> Result<Vec<StreamName>, StoreError>;
 
+    /// Returns the names of the streams that can be read, sorted, and what is wrong with the list of them, if anything is.
+    fn legible_streams(&self) -> Result<(Vec<StreamName>, Option<StoreError>), StoreError> {
+        match self.streams() {
+            Ok(streams) => Ok((streams, None)),
+            Err(damage @ StoreError::Corrupt { .. }) => Ok((vec![StreamName::workspace()], Some(damage))),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Returns the present moment by the store's clock.
     fn now(&self) -> Timestamp;
 

@@ -47,10 +47,12 @@ fn text(found: &Verification, location: &StateLocation, width: usize) -> String 
     if let Some(problem) = provenance_problem(found) {
         text.push_str(&format!("  {BAD}its origin{BAD:#}: {}\n", clipped(&problem, REASON_CHARS_MAX)));
     }
-    if let Some(problem) = &found.unlisted {
+    if let Some(problem) = &found.list_damage {
         let problem = escaped(&problem.to_string());
         let shown = clipped(&problem, REASON_CHARS_MAX);
-        text.push_str(&format!("  {BAD}its list of streams{BAD:#}: {shown}; only the workspace is shown\n"));
+        text.push_str(&format!(
+            "  {BAD}its list of streams{BAD:#}: {shown}; those that can be found without it are shown\n"
+        ));
     }
     let header = ["  stream", "entries", "hash", "snapshot", "dropped"];
     let mut table = Table::new(header.map(|title| Cell::styled(title, HEADING)));
@@ -108,7 +110,7 @@ fn as_json(found: &Verification, location: &StateLocation) -> Value {
             Ok(Provenance::Grown) | Err(_) => Value::Null,
         },
         "origin_problem": provenance_problem(found),
-        "list_problem": found.unlisted.as_ref().map(ToString::to_string),
+        "list_problem": found.list_damage.as_ref().map(ToString::to_string),
         "streams": found.streams.iter().map(stream).collect::<Vec<_>>(),
     })
 }

@@ -10,6 +10,7 @@
 mod checkpoint;
 mod folder;
 mod opening;
+mod restored;
 mod segments;
 mod snapshots;
 mod store;

@@ -22,6 +22,11 @@ pub(super) const fn row_key(number: i64, first: Seq) -> i64 {
     (number << SEQ_BITS) + first.get() as i64
 }
 
+/// Returns the number of the stream that the row of that key is of.
+pub(super) const fn number_of(key: i64) -> i64 {
+    key >> SEQ_BITS
+}
+
 const fn first_of(key: i64) -> i64 {
     key & ((1 << SEQ_BITS) - 1)
 }

@@ -311,7 +311,7 @@ fn snapshot_row(
 }
 
 /// Returns the snapshot and the hash of the chain at its place, both checked.
-fn read_snapshot(
+pub(super) fn read_snapshot(
     connection: &Connection,
     row: &StreamRow,
     which: Which,

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use super::checkpoint::{self, Checkpointer};
 use super::folder;
 use super::opening::{self, Absent, OpenError};
+use super::restored;
 use super::segments::{self, engine_error, storage_error};
 use super::snapshots;
 use super::streams::{self, StreamList, StreamRow};
@@ -204,13 +205,20 @@ impl SqliteStore {
         read: impl FnOnce(&Connection, &StreamRow, Option<StreamEnd>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         self.with_reader(|connection| {
-            let Some(found) = self.find_stream(connection, stream)? else { return Ok(None) };
+            let (found, is_listed) = match self.find_stream(connection, stream) {
+                Ok(Some(found)) => (found, true),
+                Ok(None) => return Ok(None),
+                Err(damage @ StoreError::Corrupt { .. }) => {
+                    (restored::row_of(connection, stream)?.ok_or(damage)?, false)
+                }
+                Err(error) => return Err(error),
+            };
             // Read before the log: it never knows of more than that.
             let tip = self.tip.end(found.number);
             let look = connection
                 .unchecked_transaction()
                 .map_err(|source| storage_error("look at the stream", stream, found.base, source))?;
-            let row = streams::again(&look, &found)?;
+            let row = if is_listed { streams::again(&look, &found)? } else { found };
             read(&look, &row, tip).map(Some)
         })
     }
@@ -369,10 +377,20 @@ impl StateStore for SqliteStore {
     }
 
     fn streams(&self) -> Result<Vec<StreamName>, StoreError> {
+        match self.legible_streams()? {
+            (names, None) => Ok(names),
+            (_, Some(damage)) => Err(damage),
+        }
+    }
+
+    fn legible_streams(&self) -> Result<(Vec<StreamName>, Option<StoreError>), StoreError> {
         self.with_reader(|connection| {
-            let mut names = self.streams.names(connection)?;
+            let (mut names, damage) = self.streams.names(connection)?;
+            if damage.is_some() {
+                names.extend(restored::names(connection)?);
+            }
             names.sort_unstable();
-            Ok(names)
+            Ok((names, damage))
         })
     }
 
@@ -498,16 +516,33 @@ mod tests {
             problem,
             "stream `workspace` is damaged at entry 2: entries up to 2 were there and are lost"
         );
-        let problem = lost("DELETE FROM streams");
-        assert_eq!(
-            problem,
-            "stream `workspace` is damaged at entry 0: the list of streams has lost number 1"
-        );
-        let problem = lost("UPDATE streams SET name = 'workspacd'");
-        assert_eq!(
-            problem,
-            "stream `workspace` is damaged at entry 0: row 1 of the list of streams is not what was written"
-        );
+    }
+
+    #[test]
+    fn a_stream_whose_row_of_the_list_is_not_well_is_read_and_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        for (statement, problem) in [
+            ("DELETE FROM streams", "the list of streams has lost number 1"),
+            ("UPDATE streams SET name = 'workspacd'", "row 1 of the list of streams is not what was written"),
+        ] {
+            let store = open(&path).unwrap();
+            append(&store, &["one"]);
+            append(&store, &["two"]);
+            drop(store);
+            Connection::open(&path).unwrap().execute(statement, []).unwrap();
+            let store = open(&path).unwrap();
+            assert_eq!(store.head(&StreamName::workspace()).unwrap(), Seq::new(2));
+            let other = StreamName::new("sessions/1").unwrap();
+            let told = format!("stream `{{}}` is damaged at entry 0: {problem}");
+            for stream in [StreamName::workspace(), other] {
+                let error = store.begin(&stream, Seq::START).map(drop).unwrap_err();
+                assert_eq!(error.to_string(), told.replace("{}", stream.as_str()));
+            }
+            assert_eq!(store.streams().unwrap_err().to_string(), told.replace("{}", "workspace"));
+            drop(store);
+            std::fs::remove_file(&path).unwrap();
+        }
     }
 
     #[test]
@@ -619,7 +654,7 @@ mod tests {
         vandal.execute("UPDATE streams SET base = 7 WHERE name = 'sessions/1'", []).unwrap();
         let store = open(&path).unwrap();
         assert_eq!(store.head(&StreamName::workspace()).unwrap(), Seq::new(1));
-        assert!(matches!(store.head(&other), Err(StoreError::Corrupt { .. })));
+        assert!(matches!(store.begin(&other, Seq::START), Err(StoreError::Corrupt { .. })));
         assert!(matches!(store.streams(), Err(StoreError::Corrupt { .. })));
     }
 

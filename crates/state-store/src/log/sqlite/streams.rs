@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use rusqlite::{Connection, Row};
 
+use super::restored;
 use super::segments::{storage_error, write_error};
 use super::tip::Tip;
 use crate::log::{ChainHash, Seq, StoreError, StreamEnd, StreamName};
@@ -74,10 +75,21 @@ impl StreamList {
         Ok(None)
     }
 
-    /// Returns the names of all streams.
-    pub(super) fn names(&self, connection: &Connection) -> Result<Vec<StreamName>, StoreError> {
-        let rows = rows(connection, &StreamName::workspace(), i64::MIN, i64::MAX)?;
-        rows.into_iter().map(|row| row.map(|row| row.name)).collect()
+    /// Returns the names of the streams whose rows are well, and what is wrong with the first of the others.
+    pub(super) fn names(
+        &self,
+        connection: &Connection,
+    ) -> Result<(Vec<StreamName>, Option<StoreError>), StoreError> {
+        let (mut names, mut damage) = (Vec::new(), None);
+        for row in rows(connection, &StreamName::workspace(), i64::MIN, i64::MAX)? {
+            match row {
+                Ok(row) => names.push(row.name),
+                Err(error) => damage = damage.or(Some(error)),
+            }
+        }
+        let unlisted = restored::unlisted_numbers(connection)?;
+        let lost = unlisted.first().map(|number| lost(&StreamName::workspace(), *number));
+        Ok((names, damage.or(lost)))
     }
 }
 
@@ -96,7 +108,7 @@ fn lost(asked: &StreamName, number: i64) -> StoreError {
 }
 
 /// Returns the rows from number `first` to `last`, each checked; `asked` is named where one is damaged.
-fn rows(
+pub(super) fn rows(
     connection: &Connection,
     asked: &StreamName,
     first: i64,
