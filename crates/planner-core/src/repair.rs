@@ -107,17 +107,32 @@ const ROUNDS_MAX: usize = 12;
 pub fn repair(plan: &Plan) -> (Plan, Vec<Change>) {
     let mut plan = plan.clone();
     let mut changes = Vec::new();
+    drop_equals(&mut plan, &mut changes);
     rename_repeats(&mut plan, &mut changes);
+    mend_all(&mut plan, &mut changes);
+    (plan, changes)
+}
+
+/// Returns a sound plan in which every task is in its place, those that are there twice too.
+pub(crate) fn in_place(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    rename_repeats(&mut plan, &mut Vec::new());
+    mend_all(&mut plan, &mut Vec::new());
+    plan
+}
+
+/// Mends the defects of a plan in which no two tasks share an id.
+fn mend_all(plan: &mut Plan, changes: &mut Vec<Change>) {
     for round in 0.. {
-        let Err(defects) = TaskGraph::new(&plan) else { break };
+        let Err(defects) = TaskGraph::new(plan) else { break };
         if round == ROUNDS_MAX {
-            part_circles(&mut plan, &mut changes);
+            part_circles(plan, changes);
             break;
         }
-        let meant = meant(&plan, &defects);
+        let meant = meant(plan, &defects);
         let mut gone: HashMap<usize, HashSet<usize>> = HashMap::new();
         for defect in &defects {
-            mend(&mut plan, defect, &meant, &mut gone, &mut changes);
+            mend(plan, defect, &meant, &mut gone, changes);
         }
         for (task, positions) in gone {
             let mut position = 0;
@@ -127,7 +142,6 @@ pub fn repair(plan: &Plan) -> (Plan, Vec<Change>) {
             });
         }
     }
-    (plan, changes)
 }
 
 /// Returns the plan with everything put on hold that has a defect or waits for something that has, and without the
@@ -224,38 +238,49 @@ fn part_circles(plan: &mut Plan, changes: &mut Vec<Change>) {
     }
 }
 
-fn rename_repeats(plan: &mut Plan, changes: &mut Vec<Change>) {
+/// Leaves out the tasks that are the same throughout as the first of their id.
+fn drop_equals(plan: &mut Plan, changes: &mut Vec<Change>) {
     let mut first: HashMap<TaskId, usize> = HashMap::new();
-    let taken: HashSet<TaskId> = plan.tasks.iter().map(|task| task.id.clone()).collect();
-    let mut given: HashSet<TaskId> = HashSet::new();
     let mut dropped = HashSet::new();
-    for place in 0..plan.tasks.len() {
-        let id = plan.tasks[place].id.clone();
-        let Some(before) = first.get(&id).copied() else {
-            first.insert(id, place);
-            continue;
-        };
-        if plan.tasks[before] == plan.tasks[place] {
+    for (place, task) in plan.tasks.iter().enumerate() {
+        let before = *first.entry(task.id.clone()).or_insert(place);
+        if before != place && plan.tasks[before] == *task {
             dropped.insert(place);
-            changes.push(Change::Dropped { task: id });
-            continue;
+            changes.push(Change::Dropped { task: task.id.clone() });
         }
-        let mut numbers = 2..;
-        let new = numbers.find_map(|number: usize| {
-            let stem: String = id.as_str().chars().take(60).collect();
-            let new = TaskId::new(&format!("{stem}-{number}")).ok()?;
-            (!taken.contains(&new) && !given.contains(&new)).then_some(new)
-        });
-        let Some(new) = new else { continue };
-        given.insert(new.clone());
-        plan.tasks[place].id = new.clone();
-        changes.push(Change::Renamed { from: id, to: new });
     }
     let mut place = 0;
     plan.tasks.retain(|_| {
         place += 1;
         !dropped.contains(&(place - 1))
     });
+}
+
+/// Gives each task whose id is that of an earlier one another.
+fn rename_repeats(plan: &mut Plan, changes: &mut Vec<Change>) {
+    let mut taken: HashSet<TaskId> = plan.tasks.iter().map(|task| task.id.clone()).collect();
+    if taken.len() == plan.tasks.len() {
+        return;
+    }
+    let mut seen: HashSet<TaskId> = HashSet::new();
+    // Where the search for a free number goes on: the next repeat of an id need not begin anew.
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    for task in &mut plan.tasks {
+        if seen.insert(task.id.clone()) {
+            continue;
+        }
+        let stem: String = task.id.as_str().chars().take(60).collect();
+        let number = numbers.entry(stem.clone()).or_insert(1);
+        let new = loop {
+            *number += 1;
+            let new = TaskId::new(&format!("{stem}-{number}")).expect("an id with a number is an id");
+            if taken.insert(new.clone()) {
+                break new;
+            }
+        };
+        let from = std::mem::replace(&mut task.id, new.clone());
+        changes.push(Change::Renamed { from, to: new });
+    }
 }
 
 /// Returns what unknown ids stand for, where only case or a prefix tells them from a known one.
@@ -365,8 +390,8 @@ tasks:
         assert_eq!(
             told,
             [
-                "T-7-2: was called T-7, as another task is",
                 "T-7: was there twice, word for word",
+                "T-7-2: was called T-7, as another task is",
                 "T-7: names API instead of api",
                 "p: no longer belongs to q: it closed a circle, and this was the cheapest place to cut it",
                 "API: names Setup instead of setup",

@@ -7,6 +7,7 @@ use crate::analysis::is_to_do;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, quoted};
 use crate::format::{Reading, TaskPlaces};
 use crate::graph::{Cycle, CycleEdge, Defect, Ignored, IgnoredReason, Origin};
+use crate::repair;
 use crate::suggest::Suggestions;
 use crate::{
     AgentProfile, Capability, CapabilitySet, Dependency, Effort, Plan, Standing, Task, TaskGraph, TaskId,
@@ -50,16 +51,17 @@ pub fn validate(reading: &Reading) -> Validated {
             for ignored in graph.ignored() {
                 report.ignored(*ignored);
             }
-            report.contradictions(&graph);
-            report.tasks_for_nobody(&graph);
-            report.repeated_dependencies();
-            report.ids_alike();
+            report.oddities(&graph);
             Some(graph)
         }
         Err(defects) => {
             let mut suggestions = Suggestions::new(&reading.plan, &defects);
             for defect in &defects {
                 report.defect(defect, &mut suggestions);
+            }
+            // What else there is to say is said of the plan as it is without its defects.
+            if let Ok(graph) = TaskGraph::new(&repair::in_place(&reading.plan)) {
+                report.oddities(&graph);
             }
             None
         }
@@ -233,6 +235,14 @@ impl<'r> Report<'r> {
         }
     }
 
+    /// Tells what is odd about tasks, whether or not the plan has defects too.
+    fn oddities(&mut self, graph: &TaskGraph) {
+        self.contradictions(graph);
+        self.tasks_for_nobody(graph);
+        self.repeated_dependencies();
+        self.ids_alike();
+    }
+
     fn contradictions(&mut self, graph: &TaskGraph) {
         let mut group_efforts: Vec<TaskIndex> = Vec::new();
         for index in graph.tasks() {
@@ -300,7 +310,8 @@ impl<'r> Report<'r> {
             }
             let second = TaskIndex::from_usize(index);
             let first = *seen.entry(task.id.as_str().to_lowercase()).or_insert(second);
-            if first == second {
+            // One that is given twice is told as such.
+            if first == second || self.task(first).id == task.id {
                 continue;
             }
             let places = [second, first].map(|task| self.places(task).id);

@@ -167,7 +167,8 @@ Bottlenecks  the share of long ways through each, and the critical path without 
   B  100 %  4h  Second
   D  100 %  5h  Last
 
-Least time  6h with 2 agents that can do everything: the critical path takes that long with any number";
+Least time  6h with 2 agents that can do everything: the critical path takes that long with any number
+  at least 3.5h: there are 7h of work, and they take 2 tasks at once";
     assert_eq!(told.lines().join("\n"), expected);
     let json = folder.run(&["analyze", "plan.yaml", "--agents", "1", "--json"]).json();
     assert_eq!(json["least_time"]["hours"], 7.0);

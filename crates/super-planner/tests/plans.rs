@@ -30,6 +30,36 @@ tasks:
 ";
 
 #[test]
+fn an_analysis_tells_what_would_be_if() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = "tasks: [{id: a, effort: 4h}, {id: b, effort: 2h, dependencies: [a]}, {id: c, effort: 3h}]";
+    std::fs::write(folder.path().join("plan.yaml"), plan).unwrap();
+    let analyze = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_super-planner"))
+            .current_dir(folder.path())
+            .env("XDG_CONFIG_HOME", folder.path())
+            .args(["analyze", "plan.yaml", "--agents", "1"])
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let told = analyze(&["--if", "a=30m", "--without", "b", "--json"]);
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let what_if = &told["what_if"];
+    assert_eq!((&what_if["critical_hours"], &what_if["work_hours"]), (&3.0.into(), &3.5.into()));
+    assert_eq!((&what_if["least_hours"], &told["least_time"]["hours"]), (&3.5.into(), &9.0.into()));
+    assert_eq!(told["least_time"]["bounds"].as_array().unwrap().len(), 2);
+    let b = &told["tasks"][1];
+    assert_eq!((&b["earliest_start_hours"], &b["latest_start_hours"]), (&4.0.into(), &4.0.into()));
+    assert_eq!((&b["bottom_level_hours"], &b["wave"]), (&2.0.into(), &2.into()));
+    let text = String::from_utf8(analyze(&["--without", "a"]).stdout).unwrap();
+    assert!(text.contains("What if  a is done"), "{text}");
+    let unknown = analyze(&["--without", "A"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(String::from_utf8(unknown.stderr).unwrap().contains("did you mean `a`?"));
+}
+
+#[test]
 fn a_plan_goes_to_another_format_and_back_and_is_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -46,8 +46,15 @@ const SETS_COMPARED_MAX: usize = 2_000;
 ///
 /// Where no agent can do some task, the bound is `Impossible`, with the critical path as its time.
 pub fn makespan_lower_bound(plan: &Plan, graph: &TaskGraph, agents: &[AgentProfile]) -> Bound {
+    let mut bounds = makespan_lower_bounds(plan, graph, agents);
+    bounds.swap_remove(0)
+}
+
+/// Returns all the bounds that [`makespan_lower_bound`] is the greatest of, the greatest first; of equals the critical path comes
+/// before the work, and that before the sets of capabilities.
+pub fn makespan_lower_bounds(plan: &Plan, graph: &TaskGraph, agents: &[AgentProfile]) -> Vec<Bound> {
     let critical = super::bottom_levels(plan, graph).into_iter().max().unwrap_or_default();
-    let mut best = Bound { makespan: critical, reason: BoundReason::CriticalPath };
+    let mut bounds = vec![Bound { makespan: critical, reason: BoundReason::CriticalPath }];
     let work = work_by_capabilities(plan, graph);
     let sets: Vec<(&CapabilitySet, Effort)> = work.iter().map(|(set, effort)| (set, *effort)).collect();
     let slots_of = |required: &CapabilitySet| -> u64 {
@@ -55,31 +62,29 @@ pub fn makespan_lower_bound(plan: &Plan, graph: &TaskGraph, agents: &[AgentProfi
         able.map(|agent| u64::from(agent.slots)).sum()
     };
     let (all, slots) = (work.values().copied().sum(), slots_of(&CapabilitySet::default()));
-    if slots > 0 && per_slot(all, slots) > best.makespan {
-        best = Bound { makespan: per_slot(all, slots), reason: BoundReason::Work { slots } };
+    if slots > 0 {
+        bounds.push(Bound { makespan: per_slot(all, slots), reason: BoundReason::Work { slots } });
     }
     for (required, own_work) in &sets {
         let slots = slots_of(required);
         if slots == 0 {
-            return Bound {
-                makespan: critical,
-                reason: BoundReason::Impossible { required: (*required).clone() },
-            };
+            let required = (*required).clone();
+            return vec![Bound { makespan: critical, reason: BoundReason::Impossible { required } }];
+        }
+        // What asks for nothing is work like any other.
+        if required.is_empty() {
+            continue;
         }
         let asking = if sets.len() <= SETS_COMPARED_MAX {
             sets.iter().filter(|(other, _)| other.covers(required)).map(|(_, effort)| *effort).sum()
         } else {
             *own_work
         };
-        let makespan = per_slot(asking, slots);
-        if makespan > best.makespan {
-            best = Bound {
-                makespan,
-                reason: BoundReason::Capabilities { required: (*required).clone(), slots },
-            };
-        }
+        let reason = BoundReason::Capabilities { required: (*required).clone(), slots };
+        bounds.push(Bound { makespan: per_slot(asking, slots), reason });
     }
-    best
+    bounds.sort_by_key(|bound| std::cmp::Reverse(bound.makespan));
+    bounds
 }
 
 fn per_slot(work: Effort, slots: u64) -> Effort {

@@ -13,11 +13,11 @@ mod width;
 mod work;
 
 pub use bottlenecks::{Bottleneck, bottlenecks};
-pub use bounds::{Bound, BoundReason, makespan_lower_bound};
+pub use bounds::{Bound, BoundReason, makespan_lower_bound, makespan_lower_bounds};
 pub use critical_path::{Chain, longest_chains};
 pub use timing::{Timing, bottom_levels};
 pub use waves::Waves;
-pub use what_if::critical_effort_if;
+pub use what_if::{Supposition, critical_effort_if, suppose};
 pub use width::{WidthStep, width_profile};
 pub use work::{Counts, is_to_do, remaining_effort};
 

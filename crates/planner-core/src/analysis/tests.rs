@@ -161,6 +161,12 @@ fn what_if_a_task_took_another_time() {
     let graph = TaskGraph::new(&plan).unwrap();
     let if_b_took = |effort| critical_effort_if(&plan, &graph, TaskIndex(1), hours(effort));
     assert_eq!([if_b_took(4.0), if_b_took(3.0), if_b_took(0.0)], [hours(6.0), hours(5.0), hours(4.0)]);
+    for effort in [4.0, 3.0, 0.0] {
+        let supposed = suppose(&plan, &[(TaskIndex(1), Supposition::Takes(hours(effort)))]);
+        assert_eq!(Analysis::of(&supposed, &graph).critical_path.effort, if_b_took(effort));
+    }
+    let without = suppose(&plan, &[(TaskIndex(1), Supposition::IsDone)]);
+    assert_eq!(Analysis::of(&without, &graph).critical_path.effort, if_b_took(0.0));
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub struct Bar {
     pub start_ms: u64,
     /// When it ended.
     pub end_ms: u64,
-    /// What it is, shown in it where it fits and when pointed at.
+    /// What it is, shown in it where it fits and when pointed at. Of many bars the picture is wider, so that most do.
     pub label: String,
     /// How it ended, which gives it its colour.
     pub kind: BarKind,
@@ -79,14 +79,19 @@ impl BarKind {
     }
 }
 
+/// The width of a picture that fits a page.
 const WIDTH: f64 = 1200.0;
+/// The widest that programs still show without trouble.
+const WIDTH_MAX: f64 = 16_000.0;
+/// What a bar of middling length is given in a picture of so many that they would have no room for their labels on a page.
+const LABEL_WIDTH: f64 = 64.0;
 const MARGIN: f64 = 16.0;
 /// Half of the widest tick label has its place beyond the last tick.
 const RIGHT_MARGIN: f64 = 32.0;
 const ROW: f64 = 22.0;
 const LANE_GAP: f64 = 8.0;
 const CHAR: f64 = 6.6;
-const TICKS_ABOUT: u64 = 10;
+const TICK_DISTANCE: f64 = 120.0;
 
 /// Every rule is for the picture alone, because it may stand in a page that has texts and rules of its own.
 const STYLE: &str = "
@@ -107,10 +112,10 @@ impl Gantt {
     pub fn to_svg(&self) -> String {
         let lanes: Vec<Vec<Row<'_>>> = self.lanes.iter().map(|lane| rows(&lane.bars)).collect();
         let name_chars = self.lanes.iter().map(|lane| lane.name.chars().count()).max().unwrap_or(0).min(30);
-        let chart = Chart {
-            left: MARGIN + name_chars as f64 * CHAR + 12.0,
-            end_ms: self.bars().map(|bar| bar.end_ms.max(bar.start_ms)).max().unwrap_or(0).max(1),
-        };
+        let left = MARGIN + name_chars as f64 * CHAR + 12.0;
+        let end_ms = self.bars().map(|bar| bar.end_ms.max(bar.start_ms)).max().unwrap_or(0).max(1);
+        let width = self.width(left, end_ms);
+        let chart = Chart { left, end_ms, width };
         let kinds: Vec<BarKind> =
             BarKind::ALL.into_iter().filter(|kind| self.bars().any(|bar| bar.kind == *kind)).collect();
         let top = MARGIN + 62.0;
@@ -120,11 +125,17 @@ impl Gantt {
 
         let mut svg = String::new();
         let title = escape(&self.title);
+        // A wide one is not to be shrunk to the page, but moved along.
+        let size = if width > WIDTH {
+            format!(" width=\"{width:.0}\" height=\"{height:.0}\"")
+        } else {
+            String::new()
+        };
         write_to(
             &mut svg,
             format_args!(
-                "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"gantt\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{title}\">\n\
-             <style>{STYLE}</style>\n<rect class=\"ground\" width=\"{WIDTH}\" height=\"{height:.0}\"/>\n\
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"gantt\"{size} viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{title}\">\n\
+             <style>{STYLE}</style>\n<rect class=\"ground\" width=\"{width:.0}\" height=\"{height:.0}\"/>\n\
              <text class=\"title\" x=\"{MARGIN}\" y=\"{:.0}\">{title}</text>\n",
                 MARGIN + 14.0
             ),
@@ -137,7 +148,7 @@ impl Gantt {
                 write_to(
                     &mut svg,
                     format_args!(
-                        "<rect class=\"band\" x=\"0\" y=\"{y:.1}\" width=\"{WIDTH}\" height=\"{height:.1}\"/>\n"
+                        "<rect class=\"band\" x=\"0\" y=\"{y:.1}\" width=\"{width:.0}\" height=\"{height:.1}\"/>\n"
                     ),
                 );
             }
@@ -164,6 +175,19 @@ impl Gantt {
         }
         svg.push_str("</svg>\n");
         svg
+    }
+
+    /// Returns how wide the picture has to be: a page, or more where there are too many bars for one.
+    fn width(&self, left: f64, end_ms: u64) -> f64 {
+        let mut lengths: Vec<u64> = self.bars().map(|bar| bar.end_ms.saturating_sub(bar.start_ms)).collect();
+        let middle = lengths.len() / 2;
+        if lengths.is_empty() {
+            return WIDTH;
+        }
+        let middling = (*lengths.select_nth_unstable(middle).1).max(1);
+        let busiest = self.lanes.iter().map(|lane| lane.bars.len()).max().unwrap_or(0);
+        let bars = (end_ms as f64 / middling as f64).min(busiest as f64);
+        (left + bars * LABEL_WIDTH + RIGHT_MARGIN).clamp(WIDTH, WIDTH_MAX)
     }
 
     fn bars(&self) -> impl Iterator<Item = &Bar> {
@@ -213,15 +237,16 @@ fn legend(svg: &mut String, kinds: &[BarKind]) {
 struct Chart {
     left: f64,
     end_ms: u64,
+    width: f64,
 }
 
 impl Chart {
     fn x(&self, ms: u64) -> f64 {
-        self.left + ms as f64 / self.end_ms as f64 * (WIDTH - RIGHT_MARGIN - self.left)
+        self.left + ms as f64 / self.end_ms as f64 * (self.width - RIGHT_MARGIN - self.left)
     }
 
     fn axis(&self, svg: &mut String, top: f64, bottom: f64) {
-        let step = tick_step(self.end_ms);
+        let step = tick_step(self.end_ms, (self.width / TICK_DISTANCE) as u64);
         for ms in (0..=self.end_ms / step).map(|tick| tick * step) {
             let x = self.x(ms);
             write_to(
@@ -265,8 +290,8 @@ impl Chart {
     }
 }
 
-/// Returns the distance of ticks: a round one that gives about ten of them.
-fn tick_step(end_ms: u64) -> u64 {
+/// Returns the distance of ticks: a round one that gives about so many of them.
+fn tick_step(end_ms: u64, ticks: u64) -> u64 {
     const MINUTE: u64 = 60_000;
     const HOUR: u64 = 60 * MINUTE;
     const DAY: u64 = 24 * HOUR;
@@ -299,7 +324,7 @@ fn tick_step(end_ms: u64) -> u64 {
         12 * HOUR,
         DAY,
     ];
-    let least = end_ms.div_ceil(TICKS_ABOUT);
+    let least = end_ms.div_ceil(ticks);
     STEPS.into_iter().find(|step| *step >= least).unwrap_or_else(|| least.div_ceil(DAY) * DAY)
 }
 
@@ -399,6 +424,15 @@ mod tests {
     }
 
     #[test]
+    fn a_thousand_bars_have_room_for_their_labels() {
+        let bars = (0..125).map(|at| bar(at * 10, at * 10 + 10, &format!("task-{at}"), BarKind::Planned));
+        let lane = Lane { name: "ann".to_owned(), bars: bars.collect() };
+        let svg = Gantt { title: String::new(), lanes: vec![lane; 8] }.to_svg();
+        assert_eq!(svg.matches(">task-").count(), 2000, "each is named in its bar and when pointed at");
+        assert!(svg.contains("width=\"8"), "it is not shrunk to a page");
+    }
+
+    #[test]
     fn nothing_is_a_picture_too() {
         assert!(Gantt::default().to_svg().ends_with("</svg>\n"));
     }
@@ -407,6 +441,9 @@ mod tests {
     fn times_are_told_in_two_units() {
         let told = [0, 250, 1_500, 150_000, 14_400_000, 273_600_000].map(duration);
         assert_eq!(told, ["0", "250ms", "1.5s", "2m 30s", "4h", "3d 4h"]);
-        assert_eq!([1, 999, 60_000, 3_600_000, u64::MAX / 2].map(tick_step)[..4], [1, 100, 10_000, 600_000]);
+        assert_eq!(
+            [1, 999, 60_000, 3_600_000, u64::MAX / 2].map(|end| tick_step(end, 10))[..4],
+            [1, 100, 10_000, 600_000]
+        );
     }
 }

@@ -65,6 +65,44 @@ error[cycle]: these tasks wait for each other: `ui` -> `tests` -> `ui`
 }
 
 #[test]
+fn what_is_odd_is_told_beside_what_is_broken() {
+    let yaml = "\
+agents: [{name: ada, capabilities: [rust]}]
+tasks:
+  - {id: a, depends_on: [gone, b]}
+  - {id: b, depends_on: [a, a]}
+  - {id: c, capabilities: [cobol]}
+  - {id: d, status: done, depends_on: [e, c]}
+  - {id: c, title: again}
+";
+    let expected = "\
+error[duplicate-id]: the id `c` is given twice
+  7:10 c - given again here
+  5:10 c - given here
+error[unknown-dependency]: `a` depends on `gone`, which is not in the plan
+  3:26 gone - no such task
+  help: add a task of this id, or remove the dependency
+error[unknown-dependency]: `d` depends on `e`, which is not in the plan
+  6:40 e - no such task
+  help: add a task of this id, or remove the dependency
+error[cycle]: these tasks wait for each other: `a` -> `b` -> `a`
+  4:26 a - `b` waits for `a`
+  3:32 b - `a` waits for `b`
+  4:26 a - cut here
+  help: the cheapest way out: let `b` no longer depend on `a`
+warning[completed-before-its-dependency]: `d` is completed, but what it depends on, `c`, is not
+  6:43 c - still to be done
+warning[no-agent]: no agent of the plan can do `c`: the nearest, `ada`, lacks `cobol`
+  5:27 [ - no agent has all of these
+  help: add what is missing to the capabilities of an agent, or ask for less
+note[repeated-dependency]: `b` depends on `a` twice
+  4:29 a - written again here
+  4:26 a - written here
+";
+    assert_eq!(report("plan.yaml", yaml), expected);
+}
+
+#[test]
 fn toml_and_json_have_places_too() {
     let toml = "[[tasks]]\nid = 'a'\ndependencies = ['b']\n[[tasks]]\nid = 'c'\ndependencies = ['c']\n";
     let expected = "\

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use planner_core::Format;
 use planner_core::generate::PlanKind;
 use planner_core::write::WRITTEN;
+use planner_core::{Effort, Format};
 
 use super::PlaceArgs;
 
@@ -227,7 +227,8 @@ pub struct PlanArgs {
 #[command(after_help = "\
 Examples:
   super-planner analyze plan.yaml
-  super-planner analyze plan.yaml --agents 16 --json")]
+  super-planner analyze plan.yaml --agents 16 --json
+  super-planner analyze plan.yaml --if API-3=2h --without DATA-1")]
 pub struct AnalyzeArgs {
     /// The plan: a file, or a folder of Backlog.md, Claude Code or beads
     #[arg(value_name = "PLAN")]
@@ -235,6 +236,12 @@ pub struct AnalyzeArgs {
     /// The least time with this many agents that can do everything [default: the plan's own agents, or 8]
     #[arg(long, value_name = "N")]
     pub agents: Option<NonZeroU32>,
+    /// Tell what would be if a task took another time, such as API-3=2h
+    #[arg(long = "if", value_name = "TASK=EFFORT", value_parser = task_effort)]
+    pub takes: Vec<(String, Effort)>,
+    /// Tell what would be if a task were done already
+    #[arg(long, value_name = "TASK")]
+    pub without: Vec<String>,
     /// Draw the graph into this file: .dot, .mmd (Mermaid) or .svg
     #[arg(long, value_name = "FILE")]
     pub graph: Option<PathBuf>,
@@ -253,6 +260,12 @@ pub struct AnalyzeArgs {
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,
+}
+
+fn task_effort(text: &str) -> Result<(String, Effort), String> {
+    // An id may hold the sign; an effort does not.
+    let (task, effort) = text.rsplit_once('=').ok_or("write it as TASK=EFFORT, such as API-3=2h")?;
+    Ok((task.to_owned(), Effort::parse(effort).map_err(|error| error.to_string())?))
 }
 
 fn written_format() -> impl TypedValueParser<Value = Format> {

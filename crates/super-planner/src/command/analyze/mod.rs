@@ -1,18 +1,20 @@
 //! `analyze`: what a plan amounts to.
 
+mod json;
+mod what_if;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use planner_core::analysis::{
     Bottleneck, Bound, BoundReason, Chain, Counts, bottlenecks, critical_effort_if, is_to_do, longest_chains,
-    makespan_lower_bound, width_profile,
+    makespan_lower_bounds,
 };
 use planner_core::render::{Bar, BarKind, Gantt, GraphPicture, Lane};
 use planner_core::schedule::{Budget, Problem, improved_schedule};
 use planner_core::{
     AgentProfile, Analysis, Capability, CapabilitySet, Effort, Plan, Standing, TaskGraph, TaskIndex,
 };
-use serde_json::{Value, json};
 
 use crate::cli::AnalyzeArgs;
 use crate::config::Config;
@@ -23,11 +25,14 @@ use crate::plan_output::{Existing, write_file};
 use crate::table::{Cell, Table};
 use crate::terminal::{BAD, BUSY, DIM, HEADING, Terminal};
 
+use what_if::WhatIf;
+
 const CHAINS_SHOWN: usize = 5;
 const WAVES_SHOWN: usize = 12;
 const CRITICAL_TASKS_SHOWN: usize = 30;
 const SLACK_TASKS_SHOWN: usize = 10;
 const BOTTLENECKS_SHOWN: usize = 5;
+const BOUNDS_SHOWN: usize = 5;
 const TITLE_CHARS_MAX: usize = 60;
 
 /// Tells what a plan amounts to.
@@ -36,10 +41,16 @@ pub fn run(args: &AnalyzeArgs, config: &Config, terminal: &Terminal) -> Result<E
     let SoundPlan { reading, graph, .. } = plan_file::read_sound(&args.plan, &options, Defects::Refuse)?;
     let picture = Picture::of(&reading.plan, &graph, args.agents, config.agents.value);
     picture.draw(args)?;
+    let what_if = WhatIf::of(&picture, args)?;
     if args.json {
-        terminal.json(&picture.json())?;
+        let mut told = picture.json();
+        told["what_if"] = what_if.as_ref().map(|what_if| what_if.json(&picture)).into();
+        terminal.json(&told)?;
     } else {
         terminal.print(picture.text(terminal.width()))?;
+        if let Some(what_if) = what_if {
+            terminal.print(what_if.text(&picture, terminal.width()))?;
+        }
     }
     Ok(Exit::Fine)
 }
@@ -56,7 +67,8 @@ struct Picture<'p> {
     /// The leaves that are still to be done, by their slack, then by their place in the file.
     by_slack: Vec<(Effort, TaskIndex)>,
     agents: Agents,
-    bound: Bound,
+    /// The greatest first.
+    bounds: Vec<Bound>,
 }
 
 /// Whom the least time is told for.
@@ -93,7 +105,7 @@ impl<'p> Picture<'p> {
             chains: longest_chains(plan, graph, CHAINS_SHOWN),
             bottlenecks: bottlenecks(plan, graph, BOTTLENECKS_SHOWN),
             by_slack,
-            bound: makespan_lower_bound(plan, graph, &agents.profiles),
+            bounds: makespan_lower_bounds(plan, graph, &agents.profiles),
             agents,
             plan,
             graph,
@@ -174,6 +186,10 @@ impl<'p> Picture<'p> {
         text.push_str(&self.chains_text(width));
         text.push_str(&self.bottlenecks_text(width));
         text.push_str(&format!("\n{HEADING}Least time{HEADING:#}  {}\n", self.bound_text()));
+        for Bound { makespan, reason } in self.bounds.iter().skip(1).take(BOUNDS_SHOWN) {
+            text.push_str(&format!("  {DIM}at least {makespan}: {}{DIM:#}\n", self.reason_text(reason)));
+        }
+        text.push_str(&more(self.bounds.len(), BOUNDS_SHOWN + 1));
         text
     }
 
@@ -302,9 +318,14 @@ impl<'p> Picture<'p> {
         )
     }
 
+    /// Returns the greatest of the bounds.
+    fn bound(&self) -> &Bound {
+        self.bounds.first().expect("the critical path is one")
+    }
+
     fn bound_text(&self) -> String {
         let whom = self.agents.described();
-        let Bound { makespan, reason } = &self.bound;
+        let Bound { makespan, reason } = self.bound();
         match reason {
             BoundReason::Impossible { required } => {
                 format!("{BAD}never{BAD:#} with {whom}: none has all of {}", names(required))
@@ -328,86 +349,6 @@ impl<'p> Picture<'p> {
             }
             BoundReason::Impossible { required } => format!("none has all of {}", names(required)),
         }
-    }
-
-    fn json(&self) -> Value {
-        let hours = |effort: &Effort| effort.as_hours();
-        let task = |task: &TaskIndex| {
-            let (index, task) = (*task, &self.plan.tasks[task.index()]);
-            json!({
-                "id": task.id,
-                "title": task.title,
-                "effort_hours": task.effort_or_default().as_hours(),
-                "slack_hours": self.analysis.timing.slack_of(self.graph, index).as_hours(),
-            })
-        };
-        let Counts { pending, on_hold, completed, groups, excluded } = self.analysis.counts;
-        let chains: Vec<Value> = self
-            .chains
-            .iter()
-            .map(|chain| {
-                let ids: Vec<&str> = chain.tasks.iter().map(|task| self.id(*task)).collect();
-                json!({ "effort_hours": hours(&chain.effort), "tasks": ids })
-            })
-            .collect();
-        let waves: Vec<Vec<&str>> =
-            self.analysis.waves.iter().map(|wave| wave.iter().map(|task| self.id(*task)).collect()).collect();
-        let reason = match &self.bound.reason {
-            BoundReason::CriticalPath => json!({ "kind": "critical_path" }),
-            BoundReason::Work { slots } => json!({ "kind": "work", "slots": slots }),
-            BoundReason::Capabilities { required, slots } => {
-                json!({ "kind": "capabilities", "required": required, "slots": slots })
-            }
-            BoundReason::Impossible { required } => json!({ "kind": "impossible", "required": required }),
-        };
-        let is_possible = !matches!(self.bound.reason, BoundReason::Impossible { .. });
-        let without = self.without_slack();
-        json!({
-            "version": 1,
-            "plan": self.plan.name,
-            "counts": {
-                "entries": self.analysis.counts.total(),
-                "groups": groups,
-                "pending": pending,
-                "on_hold": on_hold,
-                "completed": completed,
-                "excluded": excluded,
-                "excluded_by_reason": self.excluded,
-            },
-            "dependencies": self.dependencies,
-            "work_hours": hours(&self.analysis.work),
-            "waves": { "count": waves.len(), "widest": self.analysis.waves.widest().map(|(number, size)| {
-                json!({ "number": number + 1, "tasks": size })
-            }), "tasks": waves },
-            "critical_path": {
-                "effort_hours": hours(&self.analysis.critical_path.effort),
-                "tasks": self.analysis.critical_path.tasks.iter().map(task).collect::<Vec<_>>(),
-            },
-            "slack": {
-                "tasks_without": without,
-                "others": self.by_slack[without..]
-                    .iter()
-                    .map(|(_, index)| task(index))
-                    .collect::<Vec<_>>(),
-            },
-            "longest_chains": chains,
-            "bottlenecks": self.bottlenecks.iter().map(|found| json!({
-                "id": self.id(found.task),
-                "share_of_long_ways": found.share,
-                "critical_hours_without": critical_effort_if(self.plan, self.graph, found.task, Effort::ZERO).as_hours(),
-            })).collect::<Vec<_>>(),
-            "width": width_profile(self.plan, self.graph, &self.analysis.timing).iter().map(|step| json!({
-                "from_hours": step.from.as_hours(),
-                "tasks": step.tasks,
-            })).collect::<Vec<_>>(),
-            "least_time": {
-                "hours": is_possible.then(|| hours(&self.bound.makespan)),
-                "agents": self.agents.profiles.len(),
-                "agents_from": if self.agents.are_the_plans { "plan" } else { "number" },
-                "reason": reason,
-                "because": self.reason_text(&self.bound.reason),
-            },
-        })
     }
 }
 
