@@ -1,11 +1,13 @@
 //! The dispatcher's view of the state, kept step by step, or derived from nothing.
 
-use planner_core::{Effort, WriteSet};
+use planner_core::WriteSet;
+use state_store::Timestamp;
 use state_store::task::{
     AgentKey, AgentStatus, OverlappingWrites, Project, ProjectKey, TaskKey, TaskState, Transition,
 };
 
 use crate::engine::claims::Claims;
+use crate::engine::learnt::Learnt;
 use crate::engine::progress::{News, Progress};
 use crate::engine::ready_queue::ReadyQueue;
 use crate::engine::{Engine, approval};
@@ -14,7 +16,8 @@ impl Engine {
     /// Keeps the dispatcher's view of a new project.
     pub(super) fn follow_project(&mut self, key: ProjectKey) {
         let project = &self.state.projects()[key.index()];
-        let mut progress = Progress::new(project);
+        self.learnt.push(Learnt::default());
+        let mut progress = Progress::new(project, &self.learnt[key.index()]);
         let news = progress.start(project);
         self.progress.push(progress);
         self.ready.push(ReadyQueue::default());
@@ -23,7 +26,13 @@ impl Engine {
     }
 
     /// Keeps the dispatcher's view of a task that has moved.
-    pub(super) fn follow_task(&mut self, key: TaskKey, before: &TaskState, transition: &Transition) {
+    pub(super) fn follow_task(
+        &mut self,
+        key: TaskKey,
+        before: &TaskState,
+        transition: &Transition,
+        at: Timestamp,
+    ) {
         self.leave_ready(key);
         if let TaskState::Backoff { until } = before {
             self.delayed.remove(&(*until, key));
@@ -36,9 +45,10 @@ impl Engine {
         let after = &project.task(key.task()).state;
         if let Some(lease) = after.occupying_lease() {
             self.expiries.insert((lease.expires_at, key));
-            let effort = project.plan.tasks[key.task as usize].effort_or_default();
-            let is_new = matches!(transition, Transition::Assign(_));
-            self.roster.occupy(lease.agent, key, if is_new { effort } else { Effort::ZERO });
+            self.roster.occupy(lease.agent, key);
+            if matches!(transition, Transition::Assign(_)) {
+                self.roster.give(lease.agent, project.plan.tasks[key.task as usize].effort_or_default());
+            }
         }
         let news = match after {
             TaskState::Completed(_) => self.progress[key.project.index()].complete(project, key.task()),
@@ -60,6 +70,22 @@ impl Engine {
         }
         self.enqueue(key);
         self.follow_reached(key.project, &news);
+        if matches!(transition, Transition::Deliver { .. }) {
+            self.follow_duration(key, at);
+        }
+    }
+
+    /// Learns from how long an attempt took, and from time to time puts the ready tasks in the order that follows.
+    fn follow_duration(&mut self, key: TaskKey, at: Timestamp) {
+        let project = &self.state.projects()[key.project.index()];
+        let learnt = &mut self.learnt[key.project.index()];
+        if !learnt.observe(&project.plan.tasks[key.task as usize], project.task(key.task()), at) {
+            return;
+        }
+        learnt.conclude();
+        let progress = &mut self.progress[key.project.index()];
+        progress.learn(project, learnt);
+        self.ready[key.project.index()].reorder(|key| progress.bottom_level(project, key.task()));
     }
 
     pub(super) fn follow_reached(&mut self, project: ProjectKey, news: &News) {
@@ -153,7 +179,10 @@ impl Engine {
     /// Derives from the state of a project what is kept beside it.
     pub(super) fn derive_project(&mut self, key: ProjectKey) {
         let project = self.state.projects()[key.index()].clone();
-        let (progress, news) = Progress::derived(&project);
+        if self.learnt.len() <= key.index() {
+            self.learnt.push(Learnt::of(&project));
+        }
+        let (progress, news) = Progress::derived(&project, &self.learnt[key.index()]);
         self.progress.push(progress);
         self.ready.push(ReadyQueue::default());
         self.claims.push(Claims::default());
@@ -161,7 +190,7 @@ impl Engine {
             if let Some(lease) = record.state.occupying_lease() {
                 let task = TaskKey { project: key, task: place };
                 self.expiries.insert((lease.expires_at, task));
-                self.roster.occupy(lease.agent, task, Effort::ZERO);
+                self.roster.occupy(lease.agent, task);
             }
         }
         self.enqueue_all(key);
@@ -172,7 +201,7 @@ impl Engine {
     /// Derives anew how far a project is, after a change that does not only go forwards.
     pub(super) fn derive_again(&mut self, key: ProjectKey) {
         let project = self.state.projects()[key.index()].clone();
-        let (progress, news) = Progress::derived(&project);
+        let (progress, news) = Progress::derived(&project, &self.learnt[key.index()]);
         self.progress[key.index()] = progress;
         self.ready[key.index()] = ReadyQueue::default();
         self.claims[key.index()] = Claims::default();

@@ -12,6 +12,7 @@ mod decide;
 mod effect;
 mod explain;
 mod follow;
+mod learnt;
 mod lifecycle;
 mod policy;
 mod progress;
@@ -36,6 +37,7 @@ use state_store::task::{
 use state_store::{Recorded, Seq, Timestamp};
 
 use claims::Claims;
+use learnt::Learnt;
 use progress::Progress;
 use ready_queue::ReadyQueue;
 use roster::Roster;
@@ -54,6 +56,8 @@ pub struct Engine {
     ready: Vec<ReadyQueue>,
     /// By project: who writes what, and who waits for that.
     claims: Vec<Claims>,
+    /// By project: how long tasks take.
+    learnt: Vec<Learnt>,
     /// The tasks that could be handed out at a later moment.
     delayed: BTreeSet<(Timestamp, TaskKey)>,
     /// The leases that keep agents busy, by the moment they end.
@@ -83,6 +87,7 @@ impl Engine {
             progress: Vec::new(),
             ready: Vec::new(),
             claims: Vec::new(),
+            learnt: Vec::new(),
             delayed: BTreeSet::new(),
             expiries: BTreeSet::new(),
             roster: Roster::default(),
@@ -100,6 +105,7 @@ impl Engine {
             me: me.map(|place| InstanceKey(place as u32)),
             state,
             is_draining: self.is_draining,
+            learnt: std::mem::take(&mut self.learnt),
             ..Self::observer(self.policy.clone())
         };
         for agent in 0..self.state.agents().len() as u32 {
@@ -168,7 +174,7 @@ impl Engine {
                 match before {
                     // What was reached is not any more: rare enough to begin anew.
                     Some(before) if before.is_settled() => self.derive_again(task.project),
-                    Some(before) => self.follow_task(*task, &before, transition),
+                    Some(before) => self.follow_task(*task, &before, transition, at),
                     None => {}
                 }
             }
@@ -283,7 +289,9 @@ impl Engine {
     /// Checks what must hold of the state and of what is derived from it.
     pub fn check_invariants(&self) -> Result<(), BrokenInvariant> {
         self.state.check_invariants()?;
-        let mut fresh = Self { id: self.id, ..Self::observer(self.policy.clone()) };
+        // What was learnt does not follow from the state.
+        let learnt = self.learnt.clone();
+        let mut fresh = Self { id: self.id, learnt, ..Self::observer(self.policy.clone()) };
         fresh.set(self.state.clone());
         let same = |place: &str, holds: bool| {
             let what = "what is kept differs from what follows from the state".to_owned();

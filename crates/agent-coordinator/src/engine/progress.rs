@@ -1,10 +1,11 @@
 //! Which nodes of a project's graph are reached, kept as tasks are completed instead of searched for.
 
-use planner_core::analysis::bottom_levels;
+use planner_core::analysis::bottom_levels_by;
 use planner_core::graph::{Node, NodeIndex, TaskIndex};
 use planner_core::{Effort, Standing, When};
 use state_store::task::{Project, TaskState};
 
+use crate::engine::learnt::Learnt;
 use crate::planted::{PlantedBug, is_planted};
 
 /// How far a project is in its graph.
@@ -31,19 +32,19 @@ pub(super) struct News {
 
 impl Progress {
     /// Returns the progress of a project in which nothing is reached.
-    pub(super) fn new(project: &Project) -> Self {
+    pub(super) fn new(project: &Project, learnt: &Learnt) -> Self {
         let graph = &project.graph;
         Self {
             waiting: graph.nodes().map(|node| graph.in_degree(node) as u32).collect(),
             reached: vec![false; graph.node_count()],
             failed: vec![false; graph.node_count()],
-            bottom_levels: bottom_levels(&project.plan, graph),
+            bottom_levels: levels(project, learnt),
         }
     }
 
     /// Returns the progress of a project as its tasks stand, and what that has brought about.
-    pub(super) fn derived(project: &Project) -> (Self, News) {
-        let mut progress = Self::new(project);
+    pub(super) fn derived(project: &Project, learnt: &Learnt) -> (Self, News) {
+        let mut progress = Self::new(project, learnt);
         let mut news = progress.start(project);
         for (place, record) in (0..).zip(&project.tasks) {
             let task = TaskIndex(place);
@@ -183,4 +184,13 @@ impl Progress {
     pub(super) fn bottom_level(&self, project: &Project, task: TaskIndex) -> Effort {
         self.bottom_levels[project.graph.start_of(task).index()]
     }
+
+    /// Takes in what was learnt of how long tasks take.
+    pub(super) fn learn(&mut self, project: &Project, learnt: &Learnt) {
+        self.bottom_levels = levels(project, learnt);
+    }
+}
+
+fn levels(project: &Project, learnt: &Learnt) -> Vec<Effort> {
+    bottom_levels_by(&project.plan, &project.graph, |task| learnt.effort(task))
 }

@@ -13,10 +13,11 @@ pub(super) struct ReadyQueue {
     ranks: HashMap<TaskKey, (CapabilitySet, Rank)>,
 }
 
-/// The order of hand-out: by priority class, then the longest way to the end first, then by place in the plan.
+/// The order of hand-out: by priority class, then the longest way to the end first, then by age: what stands first in the
+/// plan was asked for first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
-    priority: Priority,
+    pub(super) priority: Priority,
     bottom_level: Reverse<Effort>,
     pub(super) key: TaskKey,
 }
@@ -37,6 +38,16 @@ impl ReadyQueue {
             if ranks.is_empty() {
                 self.kinds.remove(&kind);
             }
+        }
+    }
+
+    /// Puts the tasks in order by other bottom levels.
+    pub(super) fn reorder(&mut self, bottom_level: impl Fn(TaskKey) -> Effort) {
+        for (kind, rank) in self.ranks.values_mut() {
+            let ranks = self.kinds.entry(kind.clone()).or_default();
+            ranks.remove(rank);
+            rank.bottom_level = Reverse(bottom_level(rank.key));
+            ranks.insert(*rank);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use planner_core::{CapabilitySet, Effort};
-use state_store::task::{AgentKey, AgentRecord, BrokenInvariant, TaskKey};
+use planner_core::{Capability, CapabilitySet, Effort};
+use state_store::task::{AgentKey, AgentRecord, BrokenInvariant, ProjectKey, TaskKey};
 
 use crate::planted::{PlantedBug, is_planted};
 
@@ -11,18 +11,41 @@ use crate::planted::{PlantedBug, is_planted};
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     agents: HashMap<AgentKey, Place>,
-    free: BTreeMap<Kind, BTreeSet<(Effort, AgentKey)>>,
+    free: BTreeMap<CapabilitySet, BTreeSet<(Load, AgentKey)>>,
+    /// How many slots the agents have together that can do something.
+    supply: BTreeMap<Capability, u64>,
     /// What every known agent works on, also those of other coordinators.
     uses: BTreeMap<AgentKey, BTreeSet<TaskKey>>,
-    loads: HashMap<AgentKey, Effort>,
+    loads: HashMap<AgentKey, Load>,
+    /// How many slots the tasks of each project take.
+    by_project: HashMap<ProjectKey, usize>,
 }
 
-/// Agents of one kind; those that can do less come first, so that rare abilities are not spent on common tasks.
-type Kind = (usize, CapabilitySet);
+/// How much an agent has been given: by effort, then by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Load {
+    effort: Effort,
+    count: u64,
+}
+
+impl Load {
+    /// Returns the load of each of so many slots.
+    fn by_slot(self, slots: usize) -> Self {
+        let slots = slots.max(1) as u64;
+        Self { effort: Effort::from_millis(self.effort.as_millis() / slots), count: self.count / slots }
+    }
+}
+
+/// How rare the abilities are that an agent has beside what a task asks for: the rarest, then all together. A greater number
+/// is rarer.
+type Rarity = (u64, u64);
+
+/// The rarity of an ability that one slot has.
+const RAREST: u64 = 1 << 32;
 
 #[derive(Debug)]
 struct Place {
-    kind: Kind,
+    kind: CapabilitySet,
     slots: usize,
 }
 
@@ -30,19 +53,38 @@ impl Roster {
     /// Takes an agent in, as it is now, or out.
     pub(super) fn set(&mut self, key: AgentKey, agent: Option<&AgentRecord>) {
         self.remove_free(key);
-        self.agents.remove(&key);
+        if let Some(place) = self.agents.remove(&key) {
+            for capability in place.kind.iter() {
+                if let Some(slots) = self.supply.get_mut(capability) {
+                    *slots -= place.slots as u64;
+                }
+            }
+        }
         if let Some(agent) = agent {
-            let kind = (agent.capabilities.len(), agent.capabilities.clone());
+            let kind = agent.capabilities.clone();
+            for capability in kind.iter() {
+                *self.supply.entry(capability.clone()).or_default() += u64::from(agent.slots);
+            }
             self.agents.insert(key, Place { kind, slots: agent.slots as usize });
             self.insert_free(key);
         }
     }
 
-    /// Records that an agent has a task, which adds that effort to what it has been given.
-    pub(super) fn occupy(&mut self, key: AgentKey, task: TaskKey, effort: Effort) {
+    /// Records that an agent has a task.
+    pub(super) fn occupy(&mut self, key: AgentKey, task: TaskKey) {
         self.remove_free(key);
-        self.uses.entry(key).or_default().insert(task);
-        *self.loads.entry(key).or_default() += effort;
+        if self.uses.entry(key).or_default().insert(task) {
+            *self.by_project.entry(task.project).or_default() += 1;
+        }
+        self.insert_free(key);
+    }
+
+    /// Records that an agent has been given so much more to do.
+    pub(super) fn give(&mut self, key: AgentKey, effort: Effort) {
+        self.remove_free(key);
+        let load = self.loads.entry(key).or_default();
+        load.effort += effort;
+        load.count += 1;
         self.insert_free(key);
     }
 
@@ -50,7 +92,11 @@ impl Roster {
     pub(super) fn release(&mut self, key: AgentKey, task: TaskKey) {
         self.remove_free(key);
         if let Some(tasks) = self.uses.get_mut(&key) {
-            tasks.remove(&task);
+            if tasks.remove(&task)
+                && let Some(slots) = self.by_project.get_mut(&task.project)
+            {
+                *slots -= 1;
+            }
             if tasks.is_empty() {
                 self.uses.remove(&key);
             }
@@ -58,19 +104,48 @@ impl Roster {
         self.insert_free(key);
     }
 
-    /// Returns the agent to give a task to: one that can do it and as little else as possible, and of those the one
-    /// that has been given the least work.
-    pub(super) fn pick(&self, required: &CapabilitySet) -> Option<AgentKey> {
+    /// Returns the agent to give a task of that effort to: one that can do it and whose other abilities are the least rare,
+    /// and of those the one that has been given the least work. The one that has done what comes before goes first where it
+    /// is as fit, and has been given no more than this task above that.
+    pub(super) fn pick(
+        &self,
+        required: &CapabilitySet,
+        before: Option<AgentKey>,
+        effort: Effort,
+    ) -> Option<AgentKey> {
         if required.is_empty() && is_planted(PlantedBug::EmptyCapabilityDeadlock) {
             return None;
         }
-        let free = self.free.iter().find(|((_, can), _)| can.covers(required));
-        free.and_then(|(_, agents)| agents.first()).map(|(_, agent)| *agent)
+        let able = self.free.iter().filter(|(can, _)| can.covers(required));
+        let firsts = able.filter_map(|(can, agents)| Some((self.rarity(can, required), *agents.first()?)));
+        let (rarity, (load, least)) = firsts.min()?;
+        let is_as_fit = |key: &AgentKey| {
+            let Some(place) = self.agents.get(key) else { return false };
+            let own = self.load(*key);
+            let is_free = self.free.get(&place.kind).is_some_and(|agents| agents.contains(&(own, *key)));
+            is_free
+                && place.kind.covers(required)
+                && self.rarity(&place.kind, required) == rarity
+                && own.effort <= load.effort + effort
+        };
+        Some(before.filter(is_as_fit).unwrap_or(least))
+    }
+
+    /// Returns how rare the abilities are that are of no use to a task.
+    fn rarity(&self, can: &CapabilitySet, required: &CapabilitySet) -> Rarity {
+        let spare = required.missing(can);
+        let rarities = || spare.iter().map(|one| RAREST / self.supply.get(one).copied().unwrap_or(1).max(1));
+        (rarities().max().unwrap_or(0), rarities().sum())
+    }
+
+    /// Returns how many slots the tasks of a project take.
+    pub(super) fn in_use_by(&self, project: ProjectKey) -> usize {
+        self.by_project.get(&project).copied().unwrap_or(0)
     }
 
     /// Returns whether some agent of this coordinator, busy or not, could do it.
     pub(super) fn has_somebody_for(&self, required: &CapabilitySet) -> bool {
-        self.agents.values().any(|place| place.slots > 0 && place.kind.1.covers(required))
+        self.agents.values().any(|place| place.slots > 0 && place.kind.covers(required))
     }
 
     /// Returns whether some agent has a free slot.
@@ -99,8 +174,10 @@ impl Roster {
         self.uses.get(&key).map_or(0, BTreeSet::len)
     }
 
-    fn load(&self, key: AgentKey) -> Effort {
-        self.loads.get(&key).copied().unwrap_or_default()
+    /// Returns how much an agent has been given, by slot.
+    fn load(&self, key: AgentKey) -> Load {
+        let slots = self.agents.get(&key).map_or(1, |place| place.slots);
+        self.loads.get(&key).copied().unwrap_or_default().by_slot(slots)
     }
 
     fn remove_free(&mut self, key: AgentKey) {

@@ -12,8 +12,9 @@ use state_store::{ManualClock, MemoryStore, StateStore, StreamName, Timestamp};
 
 pub(crate) const PROJECT: ProjectKey = ProjectKey(0);
 
-/// A coordinator on a store in memory.
+/// A coordinator on a store in memory, whose clock the test moves.
 pub(crate) struct Bench {
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: MemoryStore,
     pub(crate) engine: Engine,
 }
@@ -33,8 +34,9 @@ impl Bench {
     }
 
     pub(crate) fn with_agents(tasks: Vec<Task>, agents: Vec<AgentSpec>, policy: Policy) -> Self {
-        let store = MemoryStore::new(Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000))));
-        let mut bench = Self { store, engine: Engine::new([1; 16], policy) };
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+        let store = MemoryStore::new(Arc::clone(&clock) as Arc<_>);
+        let mut bench = Self { clock, store, engine: Engine::new([1; 16], policy) };
         let (description, extra) = (String::new(), serde_json::Map::new());
         let plan = Plan { name: "p".to_owned(), description, agents: Vec::new(), tasks, extra };
         let settings = ProjectSettings { branch: None, checks: false };

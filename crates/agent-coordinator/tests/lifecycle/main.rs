@@ -4,6 +4,7 @@
 
 mod agents;
 mod approval;
+mod assignment;
 mod bench;
 mod changes;
 mod explanation;

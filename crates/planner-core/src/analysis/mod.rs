@@ -15,7 +15,7 @@ mod work;
 pub use bottlenecks::{Bottleneck, bottlenecks};
 pub use bounds::{Bound, BoundReason, makespan_lower_bound, makespan_lower_bounds};
 pub use critical_path::{Chain, longest_chains};
-pub use timing::{Timing, bottom_levels};
+pub use timing::{Timing, bottom_levels, bottom_levels_by};
 pub use waves::Waves;
 pub use what_if::{Supposition, critical_effort_if, suppose};
 pub use width::{WidthStep, width_profile};

@@ -1,7 +1,7 @@
 //! When each node can begin at the earliest, and must at the latest, with as many agents as one likes.
 
-use super::remaining_effort;
-use crate::{Effort, NodeIndex, Plan, TaskGraph, TaskIndex};
+use super::is_to_do;
+use crate::{Effort, Node, NodeIndex, Plan, Task, TaskGraph, TaskIndex};
 
 /// Start times by node, from the beginning of the work on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,16 @@ impl Timing {
 
 /// Returns for each node the longest effort from its start to the end of the plan; this is what urgency is measured by.
 pub fn bottom_levels(plan: &Plan, graph: &TaskGraph) -> Vec<Effort> {
-    let efforts: Vec<Effort> = graph.nodes().map(|node| remaining_effort(plan, graph, node)).collect();
+    bottom_levels_by(plan, graph, Task::effort_or_default)
+}
+
+/// Returns the same by other efforts than those of the plan; what is not to be done any more takes none.
+pub fn bottom_levels_by(plan: &Plan, graph: &TaskGraph, effort: impl Fn(&Task) -> Effort) -> Vec<Effort> {
+    let of_node = |node| match graph.node(node) {
+        Node::Task(task) if is_to_do(&plan.tasks[task.index()]) => effort(&plan.tasks[task.index()]),
+        Node::Task(_) | Node::GroupStart(_) | Node::GroupFinish(_) => Effort::ZERO,
+    };
+    let efforts: Vec<Effort> = graph.nodes().map(of_node).collect();
     bottom_levels_of(graph, &efforts)
 }
 
