@@ -164,6 +164,26 @@ fn a_heartbeat_prolongs_the_present_lease_and_no_other() {
 }
 
 #[test]
+fn a_task_that_asks_for_a_longer_lease_gets_and_keeps_it() {
+    let mut long = task("a", &[]);
+    long.extra.insert("lease_seconds", 3600.into());
+    let mut wrong = task("b", &[]);
+    wrong.extra.insert("lease_seconds", "long".into());
+    let mut bench = Bench::new(vec![long, wrong], vec![agent("one", &[], 2)]);
+    let (key, lease) = (bench.key("a"), bench.lease("a"));
+    let hour = Duration::from_secs(3600);
+    assert_eq!(lease.expires_at, bench.lease("b").expires_at + (hour - LEASE), "the other has the usual one");
+    bench.clock.advance(LEASE);
+    bench.turn(&[]);
+    assert_eq!(bench.lease("a").token, lease.token);
+    bench.turn(&[Command::Renew(vec![(key, lease.token)])]);
+    assert_eq!(bench.lease("a").expires_at, lease.expires_at + LEASE);
+    bench.clock.advance(hour);
+    bench.turn(&[]);
+    assert!(bench.lease("a").token > lease.token, "it ends all the same");
+}
+
+#[test]
 fn a_failed_task_waits_is_tried_again_and_gives_up_at_its_limit() {
     let mut bench = Bench::new(vec![task("a", &[]), task("b", &["a"])], vec![agent("one", &[], 1)]);
     let task = bench.key("a");

@@ -73,6 +73,11 @@ impl Checkout {
         self.given.is_empty()
     }
 
+    /// Returns what it was given.
+    pub(crate) fn items(&self) -> impl Iterator<Item = (&RepoPath, Item)> {
+        self.given.iter().map(|(path, given)| (path, given.item))
+    }
+
     /// Gives the folder another name.
     pub(crate) fn rename(&mut self, folder: PathBuf) -> io::Result<()> {
         std::fs::rename(&self.folder, &folder)?;

@@ -52,6 +52,7 @@ mod path;
 mod pin;
 mod planted;
 mod printable;
+mod private_git;
 mod reference;
 mod repack;
 mod repository;

@@ -1,8 +1,9 @@
 //! Folders for programs to work in: lent with the files of a commit, read back as edits, and used again.
 //!
-//! A worktree is a plain folder without any `.git`, so nobody who works there can reach the repository through it. One that
-//! comes back is cleared of everything that was not given; the next borrower gets it under another name, with only those
-//! files written that differ. One in which a process still is, is never lent again but removed.
+//! A worktree is a plain folder without any `.git`, or with one of its own that is thrown away, so nobody who works there can
+//! change the repository through it. One that comes back is cleared of everything that was not given; the next borrower gets it
+//! under another name, with only those files written that differ. One in which a process still is, is never lent again but
+//! removed.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use crate::id::CommitId;
 use crate::merge_policy::PathPattern;
 use crate::object::{ObjectError, Objects};
 use crate::object_cache::ObjectCache;
+use crate::private_git;
 use crate::repository::{ReadError, Repository};
 use crate::worktree_home::{self, WorktreeFolder, WorktreeHome};
 
@@ -91,6 +93,15 @@ pub enum WorktreeError {
     /// The files cannot be written or compared.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// A repository for whoever works there cannot be made.
+    #[error("no repository can be made in {}", path.display())]
+    PrivateGit {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: git2::Error,
+    },
     /// A folder cannot be made or removed.
     #[error("cannot use {}", path.display())]
     Io {
@@ -291,6 +302,15 @@ impl Worktree {
             Some(repository) => Ok(self.checkout().changes(&repository.open_raw()?, bytes_max)?),
             None => Ok(DirectoryChanges::default()),
         }
+    }
+
+    /// Makes a repository in the folder, with one commit of what it was lent with. Nothing that is done in it is done in that
+    /// of the pool's user; it is no change, and goes when the worktree is given back.
+    pub fn make_git(&self) -> Result<(), WorktreeError> {
+        let theirs = self.repository.as_ref().map(Repository::open_raw).transpose()?;
+        let objects = theirs.map(|raw| raw.commondir().join("objects"));
+        let made = private_git::create(self.checkout(), objects.as_deref());
+        made.map_err(|source| WorktreeError::PrivateGit { path: self.path().to_owned(), source })
     }
 
     /// Counts what is in the folder now, and returns an error if the pool holds more than it may and this one holds most.

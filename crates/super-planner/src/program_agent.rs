@@ -35,7 +35,7 @@ pub(crate) fn choose(args: &ProgramAgentArgs, config: &Config) -> Result<Option<
             let program = words.next();
             let program =
                 program.ok_or_else(|| CliError::new(ErrorKind::Usage, "--agent-command names no program"))?;
-            AgentProgram::plain(program, words.collect())
+            AgentProgram { git: args.agent_git, ..AgentProgram::plain(program, words.collect()) }
         }
         (None, None) if args.budget.is_empty() => return Ok(None),
         (None, None) => {

@@ -271,10 +271,11 @@ impl Engine {
     /// Renewals of attempts that are not the present ones any more are passed over: their agents are told to stop by
     /// the effect of whatever ended them.
     fn decide_renewals(&self, leases: &[(TaskKey, FencingToken)], now: Timestamp) -> Vec<Event> {
-        let expires_at = now + self.policy.lease;
         leases
             .iter()
             .filter_map(|(task, token)| {
+                let project = self.state.project(task.project)?;
+                let expires_at = now + self.policy.lease_of(project.plan.tasks.get(task.task as usize)?);
                 let token =
                     if is_planted(PlantedBug::HeartbeatInherited) { self.last_token(*task) } else { *token };
                 self.one_step(*task, Transition::Renew { token, expires_at }, now).ok()

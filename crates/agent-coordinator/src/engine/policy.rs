@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use planner_core::Task;
+
 /// How long leases last, and how often and when a failed task is tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -17,6 +19,20 @@ pub struct Policy {
     pub backoff_max: Duration,
     /// What the waits are drawn from, together with task and attempt: the same seed gives the same waits.
     pub seed: u64,
+}
+
+/// The longest lease that a task can ask for, in seconds.
+const LEASE_SECONDS_MAX: u64 = 7 * 24 * 3600;
+
+impl Policy {
+    /// Returns how long the lease of a task lasts: as long as its field `lease_seconds` says, where it has one.
+    pub(super) fn lease_of(&self, task: &Task) -> Duration {
+        let asked = task.extra.get("lease_seconds").and_then(serde_json::Value::as_u64);
+        match asked {
+            Some(seconds @ 1..) => Duration::from_secs(seconds.min(LEASE_SECONDS_MAX)),
+            Some(0) | None => self.lease,
+        }
+    }
 }
 
 impl Default for Policy {

@@ -8,7 +8,9 @@ mod history;
 mod judge;
 mod order;
 mod racer;
+mod track;
 
 pub use history::{Asked, Moment, Operation, Told, present_moment};
 pub use judge::{Finding, Findings, judge};
 pub use racer::{Counter, LibraryCounter, Racer};
+pub use track::add_project;

@@ -157,3 +157,23 @@ async fn a_lease_is_renewed_only_while_the_program_prints_something() {
     let attempt = |task: &str| world.git(&["show", &format!("{}:{task}", world.branch)]);
     assert_eq!((attempt("silent").as_str(), attempt("busy").as_str()), ("2\n", "1\n"));
 }
+
+#[tokio::test]
+async fn what_a_program_commits_is_its_result_as_one_commit_and_what_is_ignored_is_not() {
+    let world = World::new();
+    let script = r#"set -e
+        seen=$(git status --porcelain; git log --format=%s); echo noise > noise.log
+        echo '*.log' > .gitignore; echo one > a.txt; git add -A
+        git -c user.name=a -c user.email=a@example.org commit -qm mine
+        echo two > a.txt; git rm -q README.md; git -c user.name=a -c user.email=a@example.org commit -qam again
+        echo "$seen" > told.txt"#;
+    let arguments = ["-c", script].map(str::to_owned).to_vec();
+    let program = AgentProgram { git: true, ..AgentProgram::plain("sh".to_owned(), arguments) };
+    let (states, reason) = run_one(&world, program, &[]).await;
+    assert_eq!(states, [StateName::Completed], "{reason}");
+    let files = world.git(&["ls-tree", "--name-only", world.branch.as_str()]);
+    assert_eq!(files, ".gitignore\na.txt\ntold.txt\n");
+    let shown = |file: &str| world.git(&["show", &format!("{}:{file}", world.branch)]);
+    assert_eq!((shown("a.txt").as_str(), shown("told.txt").as_str()), ("two\n", "The files to begin from\n"));
+    assert_eq!(world.commits(), ["a: a"], "its own commits are its own affair");
+}

@@ -47,21 +47,26 @@ fn found_with(test: &str, bug: Option<&str>) -> String {
     }
 }
 
-#[test]
-fn one_general_run_finds_every_planted_bug() {
-    if std::env::var_os(IS_GENERAL_RUN).is_some() {
-        return general_run();
-    }
+/// Checks that the general run of a test finds each of the bugs, and nothing where nothing is planted.
+fn check_found(test: &str, bugs: Vec<String>) {
     let mut missed = Vec::new();
-    for bug in agent_coordinator::planted_bugs() {
-        let found = found_with(TEST, Some(&bug));
+    for bug in bugs {
+        let found = found_with(test, Some(&bug));
         println!("{bug}: {found}");
         if found == "nothing" {
             missed.push(bug);
         }
     }
     assert_eq!(missed, [""; 0], "these were not found");
-    assert_eq!(found_with(TEST, None), "nothing", "nothing is planted");
+    assert_eq!(found_with(test, None), "nothing", "nothing is planted");
+}
+
+#[test]
+fn one_general_run_finds_every_planted_bug() {
+    if std::env::var_os(IS_GENERAL_RUN).is_some() {
+        return general_run();
+    }
+    check_found(TEST, agent_coordinator::planted_bugs());
 }
 
 #[test]
@@ -69,14 +74,5 @@ fn a_race_finds_what_concerns_those_who_race() {
     if std::env::var_os(IS_GENERAL_RUN).is_some() {
         return general_race();
     }
-    let mut missed = Vec::new();
-    for bug in agent_coordinator::planted_bugs_of_races() {
-        let found = found_with(RACE, Some(&bug));
-        println!("{bug}: {found}");
-        if found == "nothing" {
-            missed.push(bug);
-        }
-    }
-    assert_eq!(missed, [""; 0], "these were not found");
-    assert_eq!(found_with(RACE, None), "nothing", "nothing is planted");
+    check_found(RACE, agent_coordinator::planted_bugs_of_races());
 }

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_coordinator::engine::{Command, Engine, Policy, Request};
-use agent_coordinator::race::{Findings, LibraryCounter, Racer, judge};
-use agent_coordinator::{ScriptAgent, turn};
+use agent_coordinator::ScriptAgent;
+use agent_coordinator::engine::Policy;
+use agent_coordinator::race::{Findings, LibraryCounter, Racer, add_project, judge};
 use planner_core::random::Random;
-use planner_core::{Dependency, Plan, Task, TaskId};
-use state_store::task::{Host, ProjectSettings};
 use state_store::{SqliteStore, StateStore, StreamName, SystemClock};
 
 const RACERS: usize = 16;
@@ -26,7 +24,7 @@ pub(crate) fn race(seed: u64, operations: usize) -> Findings {
     let open =
         || -> Arc<dyn StateStore> { Arc::new(SqliteStore::open(&path, Arc::new(SystemClock)).unwrap()) };
     let store = open();
-    add_project(&*store, &stream, RACERS * operations / 3);
+    add_project(&*store, &stream, [1; 16], "race", RACERS * operations / 3, RACERS / 2).unwrap();
     let history = std::thread::scope(|scope| {
         let racers: Vec<_> = (0..RACERS)
             .map(|racer| {
@@ -44,29 +42,6 @@ pub(crate) fn race(seed: u64, operations: usize) -> Findings {
         racers.into_iter().flat_map(|racer| racer.join().unwrap()).collect::<Vec<_>>()
     });
     judge(&history, &*store, &stream, "race", LEASE, Duration::from_millis(10)).unwrap()
-}
-
-/// Adds a project of which a few tasks can be done at a time.
-fn add_project(store: &dyn StateStore, stream: &StreamName, tasks: usize) {
-    let id = |number: usize| TaskId::new(&format!("T{number}")).unwrap();
-    let task = |number: usize| {
-        let dependencies =
-            number.checked_sub(RACERS / 2).map(id).map(Dependency::on_completion).into_iter().collect();
-        Task { dependencies, ..Task::new(id(number)) }
-    };
-    let plan = Plan {
-        name: "race".to_owned(),
-        description: String::new(),
-        agents: Vec::new(),
-        tasks: (0..tasks).map(task).collect(),
-        extra: serde_json::Map::new(),
-    };
-    let mut engine = Engine::new([1; 16], Policy::default());
-    let host = Host { boot: String::new(), pid: 0, started: 0 };
-    let settings = ProjectSettings { branch: None, checks: false };
-    let commands = [Command::Begin { host }, Command::Enter { plan, settings }, Command::End];
-    let answers = turn(&mut engine, store, stream, &commands.map(Request::from)).unwrap().answers;
-    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
 
 #[test]

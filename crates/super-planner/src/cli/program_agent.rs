@@ -12,6 +12,10 @@ pub struct ProgramAgentArgs {
     /// It reads the task from its standard input and changes files in the folder that it is started in
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["agent", "time_scale", "failure_rate", "shared_rate"])]
     pub agent_command: Option<String>,
+    /// Let that program find a repository of its own in its folder, with one commit of the files; what it does in there is thrown
+    /// away, and how the files differ in the end is its result
+    #[arg(long, requires = "agent_command")]
+    pub agent_git: bool,
     /// The agent that does the work, by the name of its preset; `super-planner agents presets` lists them
     #[arg(long, value_name = "NAME", conflicts_with_all = ["agent_command", "agent", "time_scale", "failure_rate", "shared_rate"])]
     pub agent_preset: Option<String>,

@@ -26,6 +26,9 @@ pub struct AgentProgram {
     /// How it is told what to do.
     #[serde(default)]
     pub prompt: PromptBy,
+    /// Whether it finds a repository of its own in its folder, with one commit of what it begins from; it is thrown away.
+    #[serde(default)]
+    pub git: bool,
     /// Variables of its environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
@@ -87,6 +90,7 @@ impl AgentProgram {
             program,
             arguments,
             prompt: PromptBy::Stdin,
+            git: false,
             environment: BTreeMap::new(),
             environment_kept: Vec::new(),
             json: Vec::new(),

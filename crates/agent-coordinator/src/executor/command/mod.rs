@@ -1,7 +1,7 @@
 //! Agents that are programs: each attempt is one process in a folder of its own.
 //!
-//! The folder holds the files of the target branch, without any `.git`; it is lent by a pool and used again. A task of the plan
-//! can name in a field `paths` which files it needs. The program is told what to do, changes files, and ends with 0; what
+//! The folder holds the files of the target branch, without any `.git` or with one of its own that is thrown away; it is lent by
+//! a pool and used again. A task of the plan can name in a field `paths` which files it needs. The program is told what to do, changes files, and ends with 0; what
 //! differs then is its result. What it prints is kept, and read for what it has used up; a budget that is spent stops it.
 
 mod agent_program;
@@ -210,10 +210,16 @@ impl CommandAgent {
 
     /// Returns a folder with the files of the branch that the task needs.
     async fn lend(&self, job: &Job, paths: Vec<PathPattern>) -> Result<Worktree, String> {
-        let base = job.base.clone();
-        let lent = lending::lend(&self.0.worktrees, move |pool| match &base {
-            Some(base) => pool.lend(base.repository(), base.commit(), &paths),
-            None => pool.lend_empty(),
+        let (base, has_git) = (job.base.clone(), self.0.program.git);
+        let lent = lending::lend(&self.0.worktrees, move |pool| {
+            let worktree = match &base {
+                Some(base) => pool.lend(base.repository(), base.commit(), &paths)?,
+                None => pool.lend_empty()?,
+            };
+            if has_git {
+                worktree.make_git()?;
+            }
+            Ok(worktree)
         });
         lent.await.map_err(|reason| format!("there is no folder to work in: {reason}"))
     }

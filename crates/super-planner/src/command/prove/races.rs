@@ -5,13 +5,10 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agent_coordinator::engine::{Command as Asked, Engine, Policy, Request};
-use agent_coordinator::race::{Findings, Operation, judge};
-use agent_coordinator::{load, turn};
+use agent_coordinator::race::{Findings, Operation, add_project, judge};
 use planner_core::random::Random;
-use planner_core::{Dependency, Plan, Task, TaskId};
 use serde::Serialize;
-use state_store::task::{Host, ProjectSettings, snapshot};
+use state_store::task::snapshot;
 use state_store::{Seq, StateStore, StreamName};
 
 use super::{Folder, new_place};
@@ -174,31 +171,10 @@ impl Races<'_> {
     /// commands need not read what earlier rounds have left.
     fn add_project(&self, name: &str) -> Result<(), CliError> {
         let (processes, operations) = (self.args.processes.get(), self.args.operations.get());
-        let width = (processes as usize / 2).max(1);
+        let width = processes as usize / 2;
         let tasks = (u64::from(processes) * u64::from(operations)).div_ceil(OPERATIONS_PER_TASK) as usize;
-        let id = |number: usize| TaskId::new(&format!("T{number}")).expect("a letter and a number are an id");
-        let task = |number: usize| {
-            let dependencies =
-                number.checked_sub(width).map(id).map(Dependency::on_completion).into_iter().collect();
-            Task { dependencies, ..Task::new(id(number)) }
-        };
-        let tasks = (0..tasks).map(task).collect();
-        let plan = Plan {
-            name: name.to_owned(),
-            description: String::new(),
-            agents: Vec::new(),
-            tasks,
-            extra: serde_json::Map::new(),
-        };
-        let mut engine = Engine::new(*uuid::Uuid::now_v7().as_bytes(), Policy::default());
-        load(&mut engine, &*self.store, &self.stream)?;
-        let host = Host { boot: String::new(), pid: 0, started: 0 };
-        let settings = ProjectSettings { branch: None, checks: false };
-        let commands = [Asked::Begin { host }, Asked::Enter { plan, settings }, Asked::End];
-        let requests = commands.map(Request::from);
-        for answer in turn(&mut engine, &*self.store, &self.stream, &requests)?.answers {
-            answer?;
-        }
+        let id = *uuid::Uuid::now_v7().as_bytes();
+        let engine = add_project(&*self.store, &self.stream, id, name, tasks, width)?;
         snapshot::keep(&*self.store, &self.stream, engine.state())
             .map_err(|error| CliError::new(ErrorKind::Store, "a snapshot cannot be kept").caused_by(error))?;
         Ok(())
