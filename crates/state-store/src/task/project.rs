@@ -7,7 +7,7 @@ use crate::Timestamp;
 use crate::task::{
     ConflictRecord, FailureCounts, FencingToken, InstanceKey, Pause, ProjectRules, Review, TaskState,
 };
-use planner_core::graph::{TaskGraph, TaskIndex};
+use planner_core::graph::{CycleEdge, Defect, Origin, TaskGraph, TaskIndex};
 use planner_core::{Exclusion, Plan, Standing, Task};
 
 /// A project of the workspace.
@@ -88,14 +88,21 @@ impl Project {
     /// refused.
     pub fn with_tasks(&self, tasks: Vec<Task>) -> Result<ChangedPlan, String> {
         let mut plan = Plan::clone(&self.plan);
+        let mut changed = BTreeSet::new();
         for task in tasks {
             match self.graph.task_index(task.id.as_str()) {
-                Some(place) => plan.tasks[place.index()] = task,
-                None => plan.tasks.push(task),
+                Some(place) => {
+                    changed.insert(place);
+                    plan.tasks[place.index()] = task;
+                }
+                None => {
+                    changed.insert(TaskIndex(plan.tasks.len() as u32));
+                    plan.tasks.push(task);
+                }
             }
         }
         let graph = TaskGraph::new(&plan).map_err(|defects| {
-            let first = defects.first().map(ToString::to_string).unwrap_or_default();
+            let first = defects.first().map(|defect| told(defect, &plan, &changed)).unwrap_or_default();
             match defects.len() {
                 1 => first,
                 count => format!("{first} (and {} more defects)", count - 1),
@@ -133,5 +140,27 @@ impl Project {
     /// Returns how far a task is.
     pub fn task(&self, task: TaskIndex) -> &TaskRecord {
         &self.tasks[task.0 as usize]
+    }
+}
+
+/// Returns a defect in words; of tasks that wait for each other also which dependency to leave out, one that the change has
+/// brought where there is one.
+fn told(defect: &Defect, plan: &Plan, changed: &BTreeSet<TaskIndex>) -> String {
+    let Defect::Cycle(cycle) = defect else { return defect.to_string() };
+    let named = |edge: &CycleEdge| match edge.origin {
+        Origin::Dependency { task, position } => Some((task, position)),
+        Origin::Parent { .. } => None,
+    };
+    let mut around = cycle.path.iter().filter_map(named);
+    let brought = around.find(|(task, _)| changed.contains(task));
+    match brought.or_else(|| cycle.cuts.iter().find_map(named)) {
+        Some((task, position)) => {
+            let task = &plan.tasks[task.index()];
+            format!(
+                "{cycle}; leave out the dependency of `{}` on `{}`",
+                task.id, task.dependencies[position].on
+            )
+        }
+        None => cycle.to_string(),
     }
 }
