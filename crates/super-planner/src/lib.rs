@@ -10,6 +10,7 @@
 pub use {agent_coordinator, agent_runtime, git_ops, planner_core, state_store};
 
 mod agent_presets;
+mod agent_tools;
 mod agents;
 mod asking;
 mod check_trust;
@@ -24,6 +25,7 @@ pub mod landed;
 pub mod landing_config;
 mod local_time;
 pub mod logging;
+mod mcp_servers;
 mod models;
 pub mod moment;
 pub mod nearest;

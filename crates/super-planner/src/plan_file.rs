@@ -151,10 +151,9 @@ fn from_read_error(shown: &str, error: ReadError) -> CliError {
             unreadable.hint("--format says how to read it, if it is one of these").caused_by(error)
         }
         ReadError::UnknownTag { .. } => unreadable.hint("--tag takes one of these").caused_by(error),
-        ReadError::TooLarge { .. }
-        | ReadError::Empty
-        | ReadError::NotUtf8 { .. }
-        | ReadError::LineTooLong { .. }
-        | ReadError::TooMany { .. } => unreadable.caused_by(error),
+        ReadError::TooLarge { .. } | ReadError::LineTooLong { .. } | ReadError::TooMany { .. } => unreadable
+            .hint("--plan-limit NAME=N, or limit_NAME in the configuration, has more of a plan read")
+            .caused_by(error),
+        ReadError::Empty | ReadError::NotUtf8 { .. } => unreadable.caused_by(error),
     }
 }

@@ -31,6 +31,7 @@ use git_ops::{Edit, FileMode, RepoPath};
 use planner_core::random::Random;
 use state_store::StateStore;
 
+use crate::agent_tools::AgentTools;
 use crate::agents::Simulation;
 use crate::cli::ModelArgs;
 use crate::command::skills;
@@ -53,6 +54,7 @@ struct Shared {
     models: Models,
     users: Arc<Users>,
     catalogue: Arc<Catalogue>,
+    tools: AgentTools,
     cache: Arc<SkillCache>,
     options: Options,
     /// Whether the model sums up what it is no longer shown.
@@ -65,6 +67,7 @@ impl ReactAgent {
     pub(crate) fn new(
         store: Arc<dyn StateStore>,
         args: &ModelArgs,
+        tools: AgentTools,
         simulation: Simulation,
     ) -> Result<Self, CliError> {
         let catalogue = Arc::new(skills::named(&args.skills)?);
@@ -76,6 +79,7 @@ impl ReactAgent {
             models: Models::choose(args, pace.provider_limits())?,
             users: Users::new(pace.user_limits()),
             catalogue,
+            tools,
             cache: Arc::default(),
             options: Options { retry: pace.retry_policy(), ..options },
             summarises: args.summarise,
@@ -152,12 +156,14 @@ enum Failure {
     Limit(react::Limit),
     #[error("stopped")]
     Stopped,
+    #[error("the tools of the agent are not there")]
+    Tools(#[source] CliError),
     #[error(transparent)]
     Other(#[from] Box<dyn Error + Send + Sync>),
 }
 
 impl Failure {
-    /// A store that fails is not the agent's fault; another who has taken over the session is as good as a failed attempt.
+    /// A store that fails, and tools that are not there, are not the agent's fault; another who has taken over the session is as good as a failed attempt.
     fn outcome(&self) -> Outcome {
         let mut text = self.to_string();
         let mut cause = self.source();
@@ -171,6 +177,7 @@ impl Failure {
             {
                 Outcome::Unable(text)
             }
+            Self::Tools(_) => Outcome::Unable(text),
             Self::Session(_) | Self::Run(_) | Self::Limit(_) | Self::Stopped | Self::Other(_) => {
                 Outcome::Failed(text)
             }
@@ -185,7 +192,9 @@ impl Shared {
         files.restore(session.messages()).map_err(boxed)?;
         let skills =
             SkillTools::new(Arc::clone(&self.catalogue), Arc::clone(&self.cache), session.messages());
-        let tools = Registry::new(tools(&files).into_iter().chain(skills.tools()), ToolLimits::default());
+        let others = self.tools.of(job.base.clone(), &files).await.map_err(Failure::Tools)?;
+        let tools = tools(&files).into_iter().chain(skills.tools()).chain(others);
+        let tools = Registry::new(tools, ToolLimits::default());
         let simulation = self.simulation.profile(job);
         let model = self.users.model_of(&job.agent, Arc::new(self.models.as_one(&simulation)));
         let agent = ReAct {
@@ -308,12 +317,15 @@ mod tests {
     use agent_coordinator::ProcessOwner;
     use agent_coordinator::executor::Progress;
     use agent_runtime::model::Message;
+    use git_ops::WorktreePool;
     use planner_core::Plan;
     use state_store::task::{FencingToken, Handover, ProjectKey, TaskKey};
     use state_store::{MemoryStore, SystemClock};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::cli::ColorWhen;
+    use crate::terminal::Terminal;
 
     const PLAN: &str = r#"{"name": "p", "tasks": [{"id": "A", "title": "First", "capabilities": ["qa"]}]}"#;
 
@@ -342,7 +354,8 @@ mod tests {
         shared_rate: f64,
     ) -> ReactAgent {
         let simulation = Simulation { seed: 7, time_scale: 1e9, failure_rate, shared_rate };
-        ReactAgent::new(Arc::clone(store), args, simulation).unwrap()
+        let tools = AgentTools::new(args, WorktreePool::default(), &Terminal::detect(ColorWhen::Never));
+        ReactAgent::new(Arc::clone(store), args, tools, simulation).unwrap()
     }
 
     fn memory() -> Arc<dyn StateStore> {

@@ -39,7 +39,16 @@ pub struct Commands {
     pub output_bytes_max: usize,
 }
 
+/// How long a program may take, and how much of its output is kept, where nobody says otherwise.
+const TIME_MAX: Duration = Duration::from_secs(60);
+const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+
 impl Commands {
+    /// Returns programs with the ordinary limits.
+    pub fn of(programs: Vec<String>, folder: PathBuf) -> Self {
+        Self { programs, folder, time_max: TIME_MAX, output_bytes_max: OUTPUT_BYTES_MAX }
+    }
+
     /// Returns the tool.
     pub fn tool(self) -> Arc<dyn Tool> {
         Arc::new(RunCommand(Arc::new(self)))

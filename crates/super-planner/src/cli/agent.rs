@@ -32,12 +32,6 @@ pub struct ChatArgs {
     /// A folder whose files the agent may read and change
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
-    /// A program that the agent may run in that folder, with any arguments; it is not a sandbox
-    #[arg(long = "allow-program", value_name = "PROGRAM", requires = "folder")]
-    pub programs: Vec<String>,
-    /// An MCP server whose tools the agent may use: a name, and a program with its arguments split at white space
-    #[arg(long, value_name = "NAME=COMMAND")]
-    pub mcp: Vec<String>,
     /// A fact that stays in sight of the model, however long the session becomes
     #[arg(long = "fact", value_name = "TEXT")]
     pub facts: Vec<String>,

@@ -120,6 +120,12 @@ pub struct ModelArgs {
     /// The tokens that a session may use up in all
     #[arg(long, value_name = "N")]
     pub tokens_max: Option<u64>,
+    /// A program that agents may run, with any arguments, over the files; it is not a sandbox
+    #[arg(long = "allow-program", value_name = "PROGRAM")]
+    pub programs: Vec<String>,
+    /// An MCP server whose tools agents may use: a name, and a program with its arguments split at white space
+    #[arg(long, value_name = "NAME=COMMAND")]
+    pub mcp: Vec<String>,
     /// Have the model sum up what it is no longer shown of a long session; a note tells of it otherwise
     #[arg(long)]
     pub summarise: bool,

@@ -12,6 +12,7 @@ use serde_json::json;
 use state_store::StateStore;
 use state_store::task::ProjectRules;
 
+use crate::agent_tools::AgentTools;
 use crate::agents::{Agents, Simulation};
 use crate::cli::{AgentKind, DemoArgs, ModelArgs};
 use crate::config::{Config, TrustedCheck};
@@ -80,7 +81,7 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
         landing: LandingRules::default(),
         worktrees: WorktreePool::default(),
         check_limits: ProcessLimits::default(),
-        executor: executor(args.agent, &store, &folder, simulation)?,
+        executor: executor(args.agent, &store, &folder, simulation, terminal)?,
         time_scale: Some(time_scale),
         seed,
         voice: if args.json { Voice::Nobody } else { Voice::People },
@@ -107,6 +108,7 @@ fn executor(
     store: &Arc<dyn StateStore>,
     folder: &Path,
     simulation: Simulation,
+    terminal: &Terminal,
 ) -> Result<Agents, CliError> {
     Ok(match kind {
         AgentKind::Simulated => Agents::simulated(simulation),
@@ -121,7 +123,8 @@ fn executor(
             // Of two, one takes over while the other is overloaded or away.
             let models = vec!["simulated".to_owned(); 2];
             let args = ModelArgs { models, skills: vec![skills], ..ModelArgs::default() };
-            Agents::React(ReactAgent::new(Arc::clone(store), &args, simulation)?)
+            let tools = AgentTools::new(&args, WorktreePool::default(), terminal);
+            Agents::React(ReactAgent::new(Arc::clone(store), &args, tools, simulation)?)
         }
     })
 }

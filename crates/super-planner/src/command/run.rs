@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use state_store::StateStore;
 use state_store::task::{OverlappingWrites, ProjectRules};
 
+use crate::agent_tools::AgentTools;
 use crate::agents::{Agents, Simulation};
 use crate::check_trust;
 use crate::cli::{AgentKind, LandingChoice, ModelArgs, RunArgs};
@@ -72,7 +73,7 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
                 transcripts: place.transcripts_folder().map(program_agent::transcripts),
                 ledger: Arc::clone(ledger),
             })),
-            None => executor(args, &store, simulation, terminal)?,
+            None => executor(args, &store, simulation, &worktrees, terminal)?,
         },
         plan: sound.reading.plan,
         agents,
@@ -185,15 +186,16 @@ fn place(
 
 /// Only agents that ask models can be told which.
 fn check_model(args: &RunArgs) -> Result<(), CliError> {
-    let ModelArgs { models, endpoint, skills, tokens_max, summarise } = &args.model;
+    let ModelArgs { models, endpoint, skills, tokens_max, programs, mcp, summarise } = &args.model;
+    let has_no_tools = skills.is_empty() && programs.is_empty() && mcp.is_empty();
     let is_plain =
-        models.is_empty() && endpoint.is_none() && skills.is_empty() && tokens_max.is_none() && !summarise;
+        models.is_empty() && endpoint.is_none() && has_no_tools && tokens_max.is_none() && !summarise;
     let is_program = args.program.agent_command.is_some() || args.program.agent_preset.is_some();
     if is_plain || (args.agent == AgentKind::React && !is_program) {
         return Ok(());
     }
-    let message =
-        "--model, --endpoint, --skills, --tokens-max and --summarise are for agents that ask models";
+    let message = "--model, --endpoint, --skills, --allow-program, --mcp, --tokens-max and --summarise are for agents \
+                   that ask models";
     Err(CliError::new(ErrorKind::Usage, message).hint("--agent react runs such agents"))
 }
 
@@ -201,11 +203,13 @@ fn executor(
     args: &RunArgs,
     store: &Arc<dyn StateStore>,
     simulation: Simulation,
+    worktrees: &WorktreePool,
     terminal: &Terminal,
 ) -> Result<Agents, CliError> {
     match args.agent {
         AgentKind::React => {
-            let agent = ReactAgent::new(Arc::clone(store), &args.model, simulation)?;
+            let tools = AgentTools::new(&args.model, worktrees.clone(), terminal);
+            let agent = ReactAgent::new(Arc::clone(store), &args.model, tools, simulation)?;
             if !args.quiet {
                 skills::tell_warnings(agent.skills(), terminal);
             }

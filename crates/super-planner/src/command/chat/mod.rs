@@ -2,12 +2,10 @@
 //! was, however it ended.
 
 mod input;
-mod mcp;
 mod screen;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use agent_runtime::budget::Budget;
 use agent_runtime::event::{Experience, Pace, Paced, channel};
@@ -27,6 +25,7 @@ use crate::command::skills;
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
+use crate::mcp_servers::Servers;
 use crate::models::Models;
 use crate::run::new_seed;
 use crate::state_location::StateLocation;
@@ -34,11 +33,9 @@ use crate::table::{Cell, Table};
 use crate::terminal::{DIM, Terminal, WARN};
 
 use input::{Input, Line};
-use mcp::Servers;
 use screen::Screen;
 
 const EVENTS_KEPT: usize = 256;
-const COMMAND_TIME_MAX: Duration = Duration::from_secs(60);
 const INSTRUCTIONS: &str = "You help somebody in a conversation, with the tools that you have.";
 
 /// Talks until the input ends.
@@ -52,7 +49,7 @@ pub fn run(args: &ChatArgs, config: &Config, terminal: &Terminal) -> Result<Exit
         let name = SessionName::new(&args.session)
             .map_err(|invalid| CliError::new(ErrorKind::Usage, invalid.to_string()))?;
         let session = Session::open(store, name).await.map_err(session_error)?;
-        let servers = Servers::start(args, terminal).await?;
+        let servers = Servers::start(&args.model.mcp, terminal).await?;
         Chat::begin(args, session, &servers, seed, terminal)?.talk().await
     });
     // A thread that waits for a line of input must not hold up the end.
@@ -351,10 +348,16 @@ fn registry(
         }
     }
     all.extend(skills.tools());
-    if let Some(folder) = args.folder.clone().filter(|_| !args.programs.is_empty()) {
-        let programs = args.programs.clone();
-        let commands = Commands { programs, folder, time_max: COMMAND_TIME_MAX, output_bytes_max: 64 * 1024 };
-        all.push(commands.tool());
+    let programs = args.model.programs.clone();
+    match args.folder.clone() {
+        Some(folder) if !programs.is_empty() => all.push(Commands::of(programs, folder).tool()),
+        None if !programs.is_empty() => {
+            return Err(CliError::new(
+                ErrorKind::Usage,
+                "--allow-program needs --folder, for programs to run in",
+            ));
+        }
+        Some(_) | None => {}
     }
     all.extend(servers.tools());
     let registry = Registry::new(all, ToolLimits::default())

@@ -1,9 +1,10 @@
 //! `plan`: from a goal to a plan, broken down by methods, by an outline, or by a command that is asked.
 
-use std::io::{BufRead, Write};
-use std::process::{Command, Stdio};
+mod asked_command;
 
-use planner_core::planning::{Ask, Bounds, Decomposer, Methods, Part, parse_reply, prompt, propose};
+use std::io::BufRead;
+
+use planner_core::planning::{Bounds, Decomposer, Methods, propose};
 use planner_core::{Analysis, Format, Plan, TaskGraph};
 
 use crate::cli::PlanArgs;
@@ -13,6 +14,8 @@ use crate::escape::{clipped, escaped};
 use crate::plan_file::{self, Defects};
 use crate::plan_output::{Existing, format_for, write_plan};
 use crate::terminal::{DIM, HEADING, Terminal};
+
+use asked_command::AskedCommand;
 
 const TITLE_CHARS_MAX: usize = 90;
 /// How many entries of a proposal are shown before it is approved.
@@ -52,7 +55,7 @@ fn proposed(args: &PlanArgs, terminal: &Terminal) -> Result<Plan, CliError> {
         ..Bounds::default()
     };
     let mut decomposer: Box<dyn Decomposer> = match (&args.command, &args.methods) {
-        (Some(command), _) => Box::new(Outside::of(command)?),
+        (Some(command), _) => Box::new(AskedCommand::of(command)?),
         (None, Some(file)) => {
             let shown = escaped(&file.to_string_lossy());
             let unreadable = || CliError::new(ErrorKind::Input, format!("{shown} cannot be read as methods"));
@@ -108,46 +111,4 @@ fn is_approved(terminal: &Terminal) -> Result<bool, CliError> {
     let read = std::io::stdin().lock().read_line(&mut answer);
     read.map_err(|error| CliError::new(ErrorKind::Input, "the answer cannot be read").caused_by(error))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-/// A command that is asked: the question on its standard input, the answer on its standard output.
-struct Outside {
-    program: String,
-    arguments: Vec<String>,
-}
-
-impl Outside {
-    fn of(command: &str) -> Result<Self, CliError> {
-        let mut words = command.split_whitespace().map(str::to_owned);
-        let program =
-            words.next().ok_or_else(|| CliError::new(ErrorKind::Usage, "the command names no program"))?;
-        Ok(Self { program, arguments: words.collect() })
-    }
-
-    fn answer(&self, question: &str) -> std::io::Result<String> {
-        let mut child = Command::new(&self.program)
-            .args(&self.arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()?;
-        let mut stdin = child.stdin.take().expect("it was asked for");
-        let question = question.to_owned();
-        // Whoever answers before it has read the whole question closes its input early: that is its own affair.
-        let asking = std::thread::spawn(move || drop(stdin.write_all(question.as_bytes())));
-        let output = child.wait_with_output()?;
-        asking.join().map_err(|_| std::io::Error::other("the question could not be asked"))?;
-        match output.status.success() {
-            true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-            false => Err(std::io::Error::other(format!("it ended with {}", output.status))),
-        }
-    }
-}
-
-impl Decomposer for Outside {
-    fn parts(&mut self, ask: &Ask<'_>) -> Result<Vec<Part>, String> {
-        let answer =
-            self.answer(&prompt(ask)).map_err(|error| format!("{} gave no answer: {error}", self.program))?;
-        parse_reply(&answer)
-    }
 }

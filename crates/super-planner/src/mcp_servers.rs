@@ -1,48 +1,47 @@
-//! The MCP servers that an agent may use.
+//! The MCP servers that agents may use.
 
 use std::sync::Arc;
 
 use agent_runtime::tool::Tool;
 
-use crate::cli::ChatArgs;
 use crate::error::{CliError, ErrorKind};
 use crate::terminal::Terminal;
 
 /// Servers that run as long as this is held.
 #[cfg(not(feature = "mcp"))]
 #[derive(Default)]
-pub(super) struct Servers;
+pub(crate) struct Servers;
 
 #[cfg(not(feature = "mcp"))]
 impl Servers {
-    pub(super) async fn start(args: &ChatArgs, _: &Terminal) -> Result<Self, CliError> {
-        if args.mcp.is_empty() {
+    pub(crate) async fn start(named: &[String], _: &Terminal) -> Result<Self, CliError> {
+        if named.is_empty() {
             return Ok(Self);
         }
         let message = "this program was built without MCP";
         Err(CliError::new(ErrorKind::Usage, message).hint("build it with `--features mcp`"))
     }
 
-    pub(super) fn tools(&self) -> Vec<Arc<dyn Tool>> {
+    pub(crate) fn tools(&self) -> Vec<Arc<dyn Tool>> {
         Vec::new()
     }
 }
 
 /// Servers that run as long as this is held.
 #[cfg(feature = "mcp")]
-pub(super) struct Servers(Vec<agent_runtime::tool::mcp::McpServer>);
+pub(crate) struct Servers(Vec<agent_runtime::tool::mcp::McpServer>);
 
 #[cfg(feature = "mcp")]
 impl Servers {
-    /// Starts the servers that the arguments name.
-    pub(super) async fn start(args: &ChatArgs, terminal: &Terminal) -> Result<Self, CliError> {
+    /// Starts the servers that are named, each as `NAME=COMMAND`.
+    pub(crate) async fn start(named: &[String], terminal: &Terminal) -> Result<Self, CliError> {
         use agent_runtime::tool::mcp::{McpCommand, McpServer};
 
         use crate::escape::escaped;
         use crate::terminal::WARN;
 
         let mut servers = Vec::new();
-        for text in &args.mcp {
+        for text in named {
             let (name, command) = text.split_once('=').unwrap_or((text, ""));
             let mut words = command.split_whitespace().map(str::to_owned);
             let Some(program) = words.next() else {
@@ -62,7 +61,7 @@ impl Servers {
     }
 
     /// Returns their tools.
-    pub(super) fn tools(&self) -> Vec<Arc<dyn Tool>> {
+    pub(crate) fn tools(&self) -> Vec<Arc<dyn Tool>> {
         self.0.iter().flat_map(agent_runtime::tool::mcp::McpServer::tools).collect()
     }
 }
