@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_runtime::budget::Budget;
 use agent_runtime::guard::{Provider, ProviderLimits, Providers};
 use agent_runtime::model::{LanguageModel, Simulated, SimulatedProfile};
 use agent_runtime::token::{Estimate, TokenCounter};
@@ -31,6 +32,17 @@ pub(crate) enum Kind {
     Simulated,
     /// Models over HTTP.
     Remote,
+}
+
+/// Returns what a session may use up.
+pub(crate) fn budget(args: &ModelArgs) -> Budget {
+    let otherwise = Budget::default();
+    Budget {
+        tokens_max: args.tokens_max.unwrap_or(otherwise.tokens_max),
+        cost_max: args.cost_max.unwrap_or(otherwise.cost_max),
+        prices: args.prices.unwrap_or(otherwise.prices),
+        ..otherwise
+    }
 }
 
 impl Kind {

@@ -17,7 +17,6 @@ use std::time::Duration;
 use agent_coordinator::executor::{
     AgentExecutor, Base, Job, Outcome, simulated_file, simulated_line, simulated_notes,
 };
-use agent_runtime::budget::Budget;
 use agent_runtime::event::EventSender;
 use agent_runtime::guard::{BreakerLimits, ProviderLimits, Rate, UserLimits, Users};
 use agent_runtime::model::SimulatedProfile;
@@ -36,7 +35,7 @@ use crate::agents::Simulation;
 use crate::cli::ModelArgs;
 use crate::command::skills;
 use crate::error::CliError;
-use crate::models::{Kind, Models};
+use crate::models::{self, Kind, Models};
 use crate::session::ATTEMPT_TIME;
 
 /// How many replies an ordinary task takes: to look, to write, to answer.
@@ -71,7 +70,7 @@ impl ReactAgent {
         simulation: Simulation,
     ) -> Result<Self, CliError> {
         let catalogue = Arc::new(skills::named(&args.skills)?);
-        let budget = Budget { tokens_max: args.tokens_max.unwrap_or(u64::MAX), ..Budget::default() };
+        let budget = models::budget(args);
         let options = Options { seed: simulation.seed, budget, time_max: ATTEMPT_TIME, ..Options::default() };
         let pace = Pace::of(args, simulation);
         Ok(Self(Arc::new(Shared {

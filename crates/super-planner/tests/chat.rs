@@ -166,6 +166,11 @@ fn the_exit_code_is_that_of_the_last_request() {
     assert!(out.lines().last().unwrap().contains("\"limit\""), "{out}");
     let told = talk(folder.path(), &["--json"], "hello\n");
     assert_eq!(told.status.code(), Some(0), "{}", text(&told.stdout));
+    // The session has used up more than a millionth of a dollar already.
+    let budget = ["--prices", "3/15", "--cost-max", "0.000001", "--json"];
+    let told = talk(folder.path(), &budget, "hello\n");
+    assert_eq!(told.status.code(), Some(1), "{}", text(&told.stdout));
+    assert!(text(&told.stdout).contains("cost"), "{}", text(&told.stdout));
 }
 
 #[test]

@@ -169,6 +169,29 @@ fn several_cuts_are_told_where_one_does_not_do_and_never_more_than_needed() {
 }
 
 #[test]
+fn where_cuts_are_too_many_to_be_proved_the_one_that_does_the_most_comes_first() {
+    // Five ways around share the edge from a to b, and seven more share none.
+    let plan = plan(&[
+        "a: c, d, e, f, g, h, i, j, k, l, m, n",
+        "b: a",
+        "c: b",
+        "d: b",
+        "e: b",
+        "f: b",
+        "g: b",
+        "h: a",
+        "i: a",
+        "j: a",
+        "k: a",
+        "l: a",
+        "m: a",
+        "n: a",
+    ]);
+    let Defect::Cycle(cycle) = TaskGraph::new(&plan).unwrap_err().remove(0) else { panic!("a cycle") };
+    assert_eq!((cycle.cuts.len(), cycle.is_parted), (8, true), "{:?}", cycle.cuts);
+}
+
+#[test]
 fn a_cycle_through_a_group_names_the_parents_on_its_way() {
     let plan = plan(&["g: b", "x: < g", "b: g"]);
     let Defect::Cycle(cycle) = TaskGraph::new(&plan).unwrap_err().remove(0) else {

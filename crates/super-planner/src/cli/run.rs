@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use agent_runtime::budget::{MicroDollars, Prices};
 use clap::{Args, ValueEnum};
 use planner_core::Format;
 
@@ -120,6 +121,12 @@ pub struct ModelArgs {
     /// The tokens that a session may use up in all
     #[arg(long, value_name = "N")]
     pub tokens_max: Option<u64>,
+    /// What a session may cost in all, in dollars, by the prices that --prices tells
+    #[arg(long, value_name = "DOLLARS", value_parser = dollars, requires = "prices")]
+    pub cost_max: Option<MicroDollars>,
+    /// What a million tokens cost in dollars: those that a model reads, and those that it writes
+    #[arg(long, value_name = "READ/WRITTEN", value_parser = prices)]
+    pub prices: Option<Prices>,
     /// A program that agents may run, with any arguments, over the files; it is not a sandbox
     #[arg(long = "allow-program", value_name = "PROGRAM")]
     pub programs: Vec<String>,
@@ -168,6 +175,21 @@ pub struct DemoArgs {
     /// Tell the outcome as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+fn dollars(text: &str) -> Result<MicroDollars, String> {
+    let dollars: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    let millionths = (dollars * 1e6).round();
+    // Beyond, not every millionth is a number of this kind.
+    match (0.0..=9e15).contains(&millionths) {
+        true => Ok(MicroDollars(millionths as u64)),
+        false => Err("not an amount of dollars".to_owned()),
+    }
+}
+
+fn prices(text: &str) -> Result<Prices, String> {
+    let (read, written) = text.split_once('/').ok_or("write it as READ/WRITTEN, such as 3/15")?;
+    Ok(Prices { input_per_million: dollars(read)?, output_per_million: dollars(written)? })
 }
 
 fn positive(text: &str) -> Result<f64, String> {

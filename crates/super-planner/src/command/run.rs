@@ -186,15 +186,17 @@ fn place(
 
 /// Only agents that ask models can be told which.
 fn check_model(args: &RunArgs) -> Result<(), CliError> {
-    let ModelArgs { models, endpoint, skills, tokens_max, programs, mcp, summarise } = &args.model;
+    let ModelArgs { models, endpoint, skills, tokens_max, cost_max, prices, programs, mcp, summarise } =
+        &args.model;
     let has_no_tools = skills.is_empty() && programs.is_empty() && mcp.is_empty();
-    let is_plain =
-        models.is_empty() && endpoint.is_none() && has_no_tools && tokens_max.is_none() && !summarise;
+    let has_no_budget = tokens_max.is_none() && cost_max.is_none() && prices.is_none();
+    let is_plain = models.is_empty() && endpoint.is_none() && has_no_tools && has_no_budget && !summarise;
     let is_program = args.program.agent_command.is_some() || args.program.agent_preset.is_some();
     if is_plain || (args.agent == AgentKind::React && !is_program) {
         return Ok(());
     }
-    let message = "--model, --endpoint, --skills, --allow-program, --mcp, --tokens-max and --summarise are for agents \
+    let message = "--model, --endpoint, --skills, --allow-program, --mcp, --tokens-max, --cost-max, --prices and --summarise \
+                   are for agents \
                    that ask models";
     Err(CliError::new(ErrorKind::Usage, message).hint("--agent react runs such agents"))
 }

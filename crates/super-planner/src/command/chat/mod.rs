@@ -7,7 +7,7 @@ mod screen;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use agent_runtime::budget::Budget;
+use agent_runtime::budget::MicroDollars;
 use agent_runtime::event::{Experience, Pace, Paced, channel};
 use agent_runtime::guard::ProviderLimits;
 use agent_runtime::model::{LanguageModel, Message, SimulatedProfile};
@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
 use crate::mcp_servers::Servers;
-use crate::models::Models;
+use crate::models::{self, Models};
 use crate::run::new_seed;
 use crate::state_location::StateLocation;
 use crate::table::{Cell, Table};
@@ -90,7 +90,7 @@ impl<'a> Chat<'a> {
             word_every: args.latency / 10,
             ..SimulatedProfile::default()
         };
-        let budget = Budget { tokens_max: args.model.tokens_max.unwrap_or(u64::MAX), ..Budget::default() };
+        let budget = models::budget(&args.model);
         let model: Arc<dyn LanguageModel> = Arc::new(models.as_one(&simulation));
         let agent = ReAct {
             options: Options { seed, budget, ..Options::default() },
@@ -295,6 +295,10 @@ impl<'a> Chat<'a> {
         let spent = self.session.spent();
         let felt = &self.experience;
         let first = felt.first_text.iter().max().copied().unwrap_or_default();
+        if let Some(prices) = self.args.model.prices {
+            let MicroDollars(cost) = prices.cost(spent.usage);
+            self.terminal.line(format_args!("cost {:.6} dollars", cost as f64 / 1e6))?;
+        }
         self.terminal.line(format_args!(
             "{} tokens read, {} written; {} kB in memory; first text after {first:.1?} at most; {} stalls, {} retries, {} cancels",
             spent.usage.input,
