@@ -21,6 +21,7 @@ use crate::error::{CliError, ErrorKind};
 use crate::escape::escaped;
 use crate::landing_config::{self, ConflictRule};
 use crate::nearest::nearest;
+use crate::session::ATTEMPT_TIME;
 use crate::state_location;
 
 /// The variable of the environment that names another file.
@@ -41,6 +42,8 @@ pub struct Config {
     pub lease: Setting<Duration>,
     /// How many attempts of a task may fail; then the task has failed.
     pub failures_max: Setting<u32>,
+    /// How long an attempt may take.
+    pub attempt_timeout: Setting<Duration>,
     /// Whether tasks run at once that could write the same file.
     pub overlapping_writes: Setting<OverlappingWrites>,
     /// After how many failed attempts without a completed task between them a project is paused.
@@ -180,11 +183,12 @@ const LIMITS: [&str; 7] = [
     "limit_diagnostics",
 ];
 
-const SETTINGS: [(&str, &str); 19] = [
+const SETTINGS: [(&str, &str); 20] = [
     ("agents", "SUPER_PLANNER_AGENTS"),
     ("time_scale", "SUPER_PLANNER_TIME_SCALE"),
     ("lease", "SUPER_PLANNER_LEASE"),
     ("failures_max", "SUPER_PLANNER_FAILURES_MAX"),
+    ("attempt_timeout", "SUPER_PLANNER_ATTEMPT_TIMEOUT"),
     ("overlapping_writes", "SUPER_PLANNER_OVERLAPPING_WRITES"),
     ("project_failures_in_row_max", "SUPER_PLANNER_PROJECT_FAILURES_IN_ROW_MAX"),
     ("project_failures_max", "SUPER_PLANNER_PROJECT_FAILURES_MAX"),
@@ -295,6 +299,7 @@ impl Config {
             one("time_scale", &self.time_scale, |value| serde_json::json!(value)),
             one("lease", &self.lease, length),
             one("failures_max", &self.failures_max, |value| serde_json::json!(value)),
+            one("attempt_timeout", &self.attempt_timeout, length),
             one("overlapping_writes", &self.overlapping_writes, |value| {
                 serde_json::json!(overlap_name(*value))
             }),
@@ -493,6 +498,7 @@ impl Layers<'_> {
             time_scale: self.pick("time_scale", 3600.0, scale)?,
             lease: self.pick("lease", Duration::from_secs(60), length)?,
             failures_max: self.pick("failures_max", 3, |text| whole(text).map(NonZeroU32::get))?,
+            attempt_timeout: self.pick("attempt_timeout", ATTEMPT_TIME, length)?,
             overlapping_writes: self.pick("overlapping_writes", OverlappingWrites::default(), overlap)?,
             project_failures_in_row_max: self
                 .pick("project_failures_in_row_max", None, |text| whole(text).map(Some))?,

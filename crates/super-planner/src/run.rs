@@ -37,6 +37,7 @@ pub(crate) struct Run {
     pub(crate) policy: Policy,
     pub(crate) landing: LandingRules,
     pub(crate) worktrees: WorktreePool,
+    pub(crate) attempt_time: Duration,
     pub(crate) check_limits: ProcessLimits,
     pub(crate) executor: Agents,
     /// How many times faster than planned the agents work; `None` where they are real.
@@ -120,6 +121,7 @@ impl Run {
             policy: self.policy,
             landing: self.landing,
             worktrees: self.worktrees,
+            attempt_time: self.attempt_time,
             check_limits: self.check_limits,
             changed_plan: self.changed_plan,
             ..SessionOptions::new(self.plan, self.executor)

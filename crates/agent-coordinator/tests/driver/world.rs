@@ -83,6 +83,7 @@ impl World {
         CommandAgent::new(CommandAgentOptions {
             program,
             limits: ProcessLimits::default(),
+            start_max: Duration::from_millis(600),
             silence_max: Duration::from_millis(600),
             worktrees: self.worktrees(),
             transcripts: Some(transcripts),

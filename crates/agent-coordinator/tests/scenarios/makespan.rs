@@ -61,23 +61,37 @@ fn efforts(plan: &Plan) -> Vec<Duration> {
     plan.tasks.iter().map(|task| task.effort_or_default().as_duration()).collect()
 }
 
+/// Returns how long the planned schedule takes.
+fn planned(plan: &Plan) -> Duration {
+    let graph = TaskGraph::new(plan).unwrap();
+    let profile =
+        |number| AgentProfile { name: format!("{number}"), capabilities: CapabilitySet::default(), slots: 1 };
+    let profiles: Vec<_> = (0..AGENTS).map(profile).collect();
+    list_schedule(&Problem::new(plan, &graph, &profiles).unwrap()).makespan.as_duration()
+}
+
 #[test]
 fn a_run_takes_as_long_as_planned_where_durations_are_as_estimated() {
     for (count, layers) in SHAPES {
         let plan = plan(tasks(count, layers, 11));
-        let graph = TaskGraph::new(&plan).unwrap();
-        let profile = |number| AgentProfile {
-            name: format!("{number}"),
-            capabilities: CapabilitySet::default(),
-            slots: 1,
-        };
-        let profiles: Vec<_> = (0..AGENTS).map(profile).collect();
-        let problem = Problem::new(&plan, &graph, &profiles).unwrap();
-        let planned = list_schedule(&problem).makespan.as_duration();
-        let ratio = run(&plan, &efforts(&plan)).as_secs_f64() / planned.as_secs_f64();
+        let ratio = run(&plan, &efforts(&plan)).as_secs_f64() / planned(&plan).as_secs_f64();
         println!("{count} tasks in {layers} layers: {ratio:.4} times the planned schedule");
         assert!(ratio < 1.03, "{count} tasks in {layers} layers: {ratio}");
     }
+}
+
+/// Returns how long it takes in our order, in the order of arrival, and by chance, in hours, where durations vary by half.
+fn compare(plan: &Plan, seed: u64) -> [f64; 3] {
+    let vary =
+        |(place, effort): (usize, &Duration)| effort.mul_f64(0.5 + Random::of([seed, place as u64]).unit());
+    let took: Vec<Duration> = efforts(plan).iter().enumerate().map(vary).collect();
+    let mut random = Random::new(seed);
+    let times = [
+        run(plan, &took),
+        by_order(plan, &took, |_, arrived| arrived as u64),
+        by_order(plan, &took, |_, _| random.next_u64()),
+    ];
+    times.map(|time| time.as_secs_f64() / 3600.0)
 }
 
 #[test]
@@ -85,18 +99,7 @@ fn where_durations_vary_by_half_the_order_beats_first_come_first_served_and_chan
     let (mut sums, mut runs) = ([0.0; 3], 0);
     for (count, layers) in SHAPES {
         for seed in 0..3 {
-            let plan = plan(tasks(count, layers, 100 + seed));
-            let vary = |(place, effort): (usize, &Duration)| {
-                effort.mul_f64(0.5 + Random::of([seed, place as u64]).unit())
-            };
-            let took: Vec<Duration> = efforts(&plan).iter().enumerate().map(vary).collect();
-            let mut random = Random::new(seed);
-            let times = [
-                run(&plan, &took),
-                by_order(&plan, &took, |_, arrived| arrived as u64),
-                by_order(&plan, &took, |_, _| random.next_u64()),
-            ];
-            let [ours, first, chance] = times.map(|time| time.as_secs_f64() / 3600.0);
+            let [ours, first, chance] = compare(&plan(tasks(count, layers, 100 + seed)), seed);
             println!(
                 "{count} tasks, {layers} layers, seed {seed}: {ours:.1} h; FIFO {first:.1} h; random {chance:.1} h"
             );
@@ -109,4 +112,51 @@ fn where_durations_vary_by_half_the_order_beats_first_come_first_served_and_chan
     let [ours, _, chance] = sums.map(|sum| sum / f64::from(runs));
     println!("on the mean of {runs} runs: {ours:.3} of FIFO, random {chance:.3}");
     assert!(ours < 1.0 && ours < chance, "{ours} {chance}");
+}
+
+/// Returns the leaves of a real plan as if nothing of it were done yet, anybody could do it, and nothing were urgent.
+fn real_plan(path: &std::path::Path) -> Option<Plan> {
+    let bytes = std::fs::read(path).ok()?;
+    let reading = planner_core::read(path.to_str()?, &bytes, None, &planner_core::Limits::default()).ok()?;
+    let (repaired, _) = planner_core::repair(&reading.plan);
+    let parents: BTreeSet<_> = repaired.tasks.iter().filter_map(|task| task.parent.clone()).collect();
+    let leaves: BTreeSet<_> =
+        repaired.tasks.iter().map(|task| task.id.clone()).filter(|id| !parents.contains(id)).collect();
+    let leaf = |task: &planner_core::Task| planner_core::Task {
+        dependencies: task.dependencies.iter().filter(|one| leaves.contains(&one.on)).cloned().collect(),
+        effort: task.effort,
+        ..planner_core::Task::new(task.id.clone())
+    };
+    Some(plan(repaired.tasks.iter().filter(|task| leaves.contains(&task.id)).map(leaf).collect()))
+}
+
+#[test]
+fn real_plans_take_as_long_as_planned_and_no_longer_than_first_come_first_served() {
+    let Some(corpus) = std::env::var_os("SUPER_PLANNER_CORPUS") else {
+        println!("left out: SUPER_PLANNER_CORPUS is not set");
+        return;
+    };
+    let folder = std::path::PathBuf::from(corpus).join("plans");
+    let mut sums = [0.0; 3];
+    let names = [
+        "beads_liftsys_383.jsonl",
+        "tm_nutrisensia_177.json",
+        "tm_smartinsight_203.json",
+        "tm_testcraft_145.json",
+    ];
+    for name in names {
+        let plan = real_plan(&folder.join(name)).unwrap();
+        let ratio = run(&plan, &efforts(&plan)).as_secs_f64() / planned(&plan).as_secs_f64();
+        let [ours, first, chance] = compare(&plan, 1);
+        println!(
+            "{name}, {} tasks: {ratio:.4} times the planned schedule; vary by half: {ours:.1} h; FIFO {first:.1} h; random {chance:.1} h",
+            plan.tasks.len()
+        );
+        assert!(ratio < 1.03, "{name}: {ratio}");
+        for (sum, time) in sums.iter_mut().zip([ours, first, chance]) {
+            *sum += time / first / names.len() as f64;
+        }
+    }
+    println!("on the mean: {:.3} of FIFO, random {:.3}", sums[0], sums[2]);
+    assert!(sums[0] <= 1.0, "{sums:?}");
 }

@@ -26,6 +26,9 @@ pub struct ProgramAgentArgs {
     /// `super-planner task heartbeat`
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30m")]
     pub agent_silence: Duration,
+    /// How long such an agent may take until it prints anything [default: as --agent-silence]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub agent_start: Option<Duration>,
     /// How much may be used up: by a task, by an agent or in all, as in task=2.50usd, agent=500000tokens, run=40usd
     #[arg(long, value_name = "SCOPE=AMOUNT", value_parser = Budget::parse)]
     pub budget: Vec<Budget>,

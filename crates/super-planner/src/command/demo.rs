@@ -22,7 +22,7 @@ use crate::plan_summary::plan_summary;
 use crate::react_agent::ReactAgent;
 use crate::report::Report;
 use crate::run::{Run, Voice, new_seed};
-use crate::session::{ChangedPlan, agents_of, generalists};
+use crate::session::{ATTEMPT_TIME, ChangedPlan, agents_of, generalists};
 use crate::state_location::StateLocation;
 use crate::terminal::{DIM, HEADING, Terminal};
 use crate::{check_trust, target};
@@ -80,6 +80,7 @@ pub fn run(args: &DemoArgs, config: &Config, terminal: &Terminal) -> Result<Exit
         policy: Policy { seed, ..Policy::default() },
         landing: LandingRules::default(),
         worktrees: WorktreePool::default(),
+        attempt_time: ATTEMPT_TIME,
         check_limits: ProcessLimits::default(),
         executor: executor(args.agent, &store, &folder, simulation, terminal)?,
         time_scale: Some(time_scale),

@@ -24,7 +24,7 @@ use crate::plan_summary::plan_summary;
 use crate::program_agent::{self, AgentsUsage};
 use crate::react_agent::ReactAgent;
 use crate::run::{Run, Voice, new_seed};
-use crate::session::{ATTEMPT_TIME, ChangedPlan, agents_of, generalists};
+use crate::session::{ChangedPlan, agents_of, generalists};
 use crate::state_location::StateLocation;
 use crate::target;
 use crate::terminal::{Terminal, WARN};
@@ -67,7 +67,8 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
         executor: match &ledger {
             Some((program, ledger)) => Agents::Command(CommandAgent::new(CommandAgentOptions {
                 program: program.clone(),
-                limits: ProcessLimits { time: ATTEMPT_TIME, ..ProcessLimits::default() },
+                limits: ProcessLimits { time: config.attempt_timeout.value, ..ProcessLimits::default() },
+                start_max: args.program.agent_start.unwrap_or(args.program.agent_silence),
                 silence_max: args.program.agent_silence,
                 worktrees: worktrees.clone(),
                 transcripts: place.transcripts_folder().map(program_agent::transcripts),
@@ -90,6 +91,7 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
         },
         landing: config.landing_rules(),
         worktrees,
+        attempt_time: config.attempt_timeout.value,
         check_limits: ProcessLimits { time: config.check_timeout.value, ..ProcessLimits::default() },
         time_scale: (!is_real).then_some(time_scale),
         seed,

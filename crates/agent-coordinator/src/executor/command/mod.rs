@@ -61,6 +61,8 @@ pub struct CommandAgentOptions {
     pub program: AgentProgram,
     /// How long an attempt may take, and how much of the end of its output is told where it fails.
     pub limits: ProcessLimits,
+    /// How long it may take until it prints anything; then as below.
+    pub start_max: Duration,
     /// For how long it may print nothing before its lease is not renewed any more; it can renew it itself.
     pub silence_max: Duration,
     /// Where it works.
@@ -189,7 +191,7 @@ impl CommandAgent {
             is_spent: is_spent.clone(),
         };
         let watching = AbortOnDropHandle::new(tokio::spawn(watcher.watch(chunks)));
-        job.progress.promise(self.0.silence_max);
+        job.progress.promise(self.0.start_max, self.0.silence_max);
         let lingered = async {
             has_ended.cancelled().await;
             tokio::time::sleep(EXIT_GRACE).await;
