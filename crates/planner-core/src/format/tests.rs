@@ -383,8 +383,12 @@ fn a_tag_of_taskmaster_is_chosen_by_name() {
     let ids = |reading: &Reading| -> Vec<String> {
         reading.plan.tasks.iter().map(|task| task.id.to_string()).collect()
     };
-    assert_eq!(ids(&read_tag(None).unwrap()), ["2"]);
+    let first = read_tag(None).unwrap();
+    assert_eq!(ids(&first), ["2"]);
+    let told: Vec<String> = first.diagnostics.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["note[other-tags]: the tag `master` was read; there are 1 more"]);
     let other = read_tag(Some("b")).unwrap();
+    assert!(other.diagnostics.is_empty(), "who has named a tag knows of the others");
     assert_eq!((ids(&other), other.plan.name.as_str()), (vec!["1".to_owned()], "x-b"));
     assert_eq!(other.plan.extra["other_tags"]["master"]["tasks"][0]["id"], 2);
     let error = read_tag(Some("c")).unwrap_err().to_string();

@@ -37,21 +37,21 @@ impl Search<'_> {
         way: &[NodeIndex],
         edge: &impl Fn(Ends) -> CycleEdge,
     ) -> Parting {
-        let budget = self.steps_left;
+        let budget = self.cut_steps_left();
         for count in 1..=CUTS_PROVED_MAX {
             let mut cuts = Vec::new();
             let found = self.part_by(count, plan, component, way, edge, &mut cuts);
-            self.cut.clear();
+            self.join_all();
             if found {
                 return Parting { cuts, is_complete: true };
             }
             // The rest is for the quick way and for other components.
-            if self.steps_left < budget / 2 {
+            if self.cut_steps_left() < budget / 2 {
                 break;
             }
         }
         let parting = self.part_greedily(plan, component, way, edge);
-        self.cut.clear();
+        self.join_all();
         parting
     }
 
@@ -73,7 +73,7 @@ impl Search<'_> {
             }
             cuts.push(ends);
             let Some(next) = components.first() else { return true };
-            self.cut.insert(ends);
+            self.cut(ends);
             self.enter(next);
             let next_way = self
                 .way_back(next[0], usize::MAX)
@@ -81,7 +81,7 @@ impl Search<'_> {
             if self.part_by(count - 1, plan, &components.concat(), &next_way, edge, cuts) {
                 return true;
             }
-            self.cut.remove(&ends);
+            self.join(ends);
             cuts.pop();
         }
         false
@@ -99,10 +99,10 @@ impl Search<'_> {
             self.candidates(plan, component, way, edge).into_iter().next().map(|candidate| candidate.ends);
         let first = best.unwrap_or_else(|| first_cut(plan, way, edge));
         let mut cuts = vec![first];
-        self.cut.insert(first);
+        self.cut(first);
         let mut open = self.components(component);
         while let Some(next) = open.pop() {
-            if cuts.len() == CUTS_MAX || !self.take(self.edges_of(&next)) {
+            if cuts.len() == CUTS_MAX || !self.take_cut_steps(self.edges_of(&next)) {
                 return Parting { cuts, is_complete: false };
             }
             self.enter(&next);
@@ -112,19 +112,19 @@ impl Search<'_> {
             let best = self.candidates(plan, &next, &way, edge).into_iter().next();
             let ends = best.map_or_else(|| first_cut(plan, &way, edge), |candidate| candidate.ends);
             cuts.push(ends);
-            self.cut.insert(ends);
+            self.cut(ends);
             open.extend(self.components(&next));
         }
         for place in (1..cuts.len()).rev() {
             let ends = cuts[place];
-            if !self.take(self.edges_of(component)) {
+            if !self.take_cut_steps(self.edges_of(component)) {
                 break;
             }
-            self.cut.remove(&ends);
+            self.join(ends);
             if self.components(component).is_empty() {
                 cuts.remove(place);
             } else {
-                self.cut.insert(ends);
+                self.cut(ends);
             }
         }
         Parting { cuts, is_complete: true }
@@ -139,14 +139,14 @@ impl Search<'_> {
         way: &[NodeIndex],
         edge: &impl Fn(Ends) -> CycleEdge,
     ) -> Vec<Candidate> {
-        if !self.take(way.len().saturating_mul(self.edges_of(nodes))) {
+        if !self.take_cut_steps(way.len().saturating_mul(self.edges_of(nodes))) {
             return Vec::new();
         }
         let mut candidates: Vec<Candidate> = cuttable(way, edge)
             .map(|ends| {
-                self.cut.insert(ends);
+                self.cut(ends);
                 let components = self.components(nodes);
-                self.cut.remove(&ends);
+                self.join(ends);
                 let nodes_in_cycles = components.iter().map(Vec::len).sum();
                 Candidate { ends, nodes_in_cycles, components }
             })
@@ -158,13 +158,6 @@ impl Search<'_> {
 
     fn edges_of(&self, nodes: &[NodeIndex]) -> usize {
         nodes.iter().map(|node| self.successors.degree(*node)).sum()
-    }
-
-    /// Takes steps from those that are left, if there are enough.
-    fn take(&mut self, steps: usize) -> bool {
-        let left = self.steps_left.checked_sub(steps);
-        self.steps_left = left.unwrap_or(self.steps_left);
-        left.is_some()
     }
 }
 

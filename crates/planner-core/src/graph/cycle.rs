@@ -8,8 +8,10 @@ use super::task_graph::{Node, NodeIndex};
 use super::{Cycle, CycleEdge, Origin};
 use crate::Plan;
 
-/// How many edges the search for shortest ways and cheapest cuts may look at in all, beyond one way for each component.
+/// How many edges the search for shortest ways may look at in all, beyond one way for each component.
 const SEARCH_STEPS_MAX: usize = 2_000_000;
+/// How many edges the search for the fewest cuts may look at in all.
+const CUT_STEPS_MAX: usize = 300_000;
 
 /// An edge by its ends.
 pub(super) type Ends = (NodeIndex, NodeIndex);
@@ -63,15 +65,17 @@ pub(super) fn ends_along(way: &[NodeIndex]) -> impl Iterator<Item = Ends> + '_ {
 /// Scratch space that the searches share; entries belong to the current search where their stamp says so.
 pub(super) struct Search<'g> {
     pub(super) successors: &'g Csr,
-    /// The edges that are taken to be cut.
-    pub(super) cut: HashSet<Ends>,
+    /// The edges that are taken to be cut, and by node whether one of its own may be.
+    cut: HashSet<Ends>,
+    has_cuts: Vec<bool>,
     /// By node: the component that is being looked at, numbered from 1.
     member: Vec<u32>,
     entered: u32,
     stamp: Vec<u32>,
     round: u32,
     came_from: Vec<NodeIndex>,
-    pub(super) steps_left: usize,
+    steps_left: usize,
+    cut_steps_left: usize,
     /// Tarjan's numbers: when a node was first seen, and the earliest open node that it reaches.
     order: Vec<u32>,
     low: Vec<u32>,
@@ -83,12 +87,14 @@ impl<'g> Search<'g> {
         Self {
             successors,
             cut: HashSet::new(),
+            has_cuts: vec![false; count],
             member: vec![0; count],
             entered: 0,
             stamp: vec![0; count],
             round: 0,
             came_from: vec![NodeIndex(0); count],
             steps_left: SEARCH_STEPS_MAX,
+            cut_steps_left: CUT_STEPS_MAX,
             order: vec![0; count],
             low: vec![0; count],
         }
@@ -107,7 +113,37 @@ impl<'g> Search<'g> {
     }
 
     fn is_cut(&self, from: NodeIndex, to: NodeIndex) -> bool {
-        !self.cut.is_empty() && self.cut.contains(&(from, to))
+        self.has_cuts[from.index()] && self.cut.contains(&(from, to))
+    }
+
+    /// Takes an edge to be cut.
+    pub(super) fn cut(&mut self, ends: Ends) {
+        self.has_cuts[ends.0.index()] = true;
+        self.cut.insert(ends);
+    }
+
+    /// Takes an edge to be there again.
+    pub(super) fn join(&mut self, ends: Ends) {
+        self.cut.remove(&ends);
+    }
+
+    /// Takes all edges to be there again.
+    pub(super) fn join_all(&mut self) {
+        for (from, _) in self.cut.drain() {
+            self.has_cuts[from.index()] = false;
+        }
+    }
+
+    /// Returns how many steps the search for cuts may still take.
+    pub(super) fn cut_steps_left(&self) -> usize {
+        self.cut_steps_left
+    }
+
+    /// Takes steps from those that the search for cuts has left, if there are enough.
+    pub(super) fn take_cut_steps(&mut self, steps: usize) -> bool {
+        let left = self.cut_steps_left.checked_sub(steps);
+        self.cut_steps_left = left.unwrap_or(self.cut_steps_left);
+        left.is_some()
     }
 
     /// Returns the strongly connected components of more than one node within `nodes`, without the edges that are cut (Tarjan's
