@@ -42,8 +42,8 @@ fn a_rare_agent_is_not_spent_on_what_others_can_do() {
 }
 
 #[test]
-fn of_two_with_the_same_rare_ability_the_one_that_can_do_less_gets_the_task() {
-    let agents = vec![agent("able", &["docs", "gpu"], 1), agent("plain", &["docs"], 1)];
+fn of_two_that_are_as_rare_the_one_that_can_do_less_gets_the_task() {
+    let agents = vec![agent("able", &["docs", "gpu", "web"], 1), agent("plain", &["docs", "ssd"], 1)];
     let bench = bench(vec![needing("write", "docs", 1.0)], agents);
     assert_eq!(bench.holder("write"), "plain");
 }
@@ -75,29 +75,34 @@ fn who_has_done_what_comes_before_goes_on_while_that_costs_no_balance() {
     assert_eq!(bench.holder("c"), "two", "but it does not do all of the work");
 }
 
-#[test]
-fn projects_share_the_agents_and_what_is_urgent_goes_first() {
+/// Returns what four agents are given of two projects: one of long tasks, and one of these.
+fn shared(others: Vec<Task>) -> [Vec<String>; 2] {
     let long = |name: &str| needing(name, "", 90.0);
     let agents = (1..=4).map(|number| agent(&format!("agent-{number}"), &[], 1)).collect();
     let mut bench = bench(["a", "b", "c", "d", "e"].map(long).to_vec(), Vec::new());
-    let urgent = Task { priority: Priority::Critical, ..needing("urgent", "", 0.1) };
-    let short = ["v", "w", "x"].map(|name| needing(name, "", 0.1));
-    let tasks = short.into_iter().chain([urgent]).collect();
     let (description, extra) = (String::new(), serde_json::Map::new());
-    let plan = Plan { name: "q".to_owned(), description, agents: Vec::new(), tasks, extra };
+    let plan = Plan { name: "q".to_owned(), description, agents: Vec::new(), tasks: others, extra };
     bench.ask(Command::Enter { plan, settings: ProjectSettings { branch: None, checks: false } }).unwrap();
     bench.ask(Command::RegisterAgents(agents)).unwrap();
-    let under_way = |project: u32| {
+    [0, 1].map(|project| {
         let project = bench.engine.state().project(ProjectKey(project)).unwrap();
-        let leased = project
-            .tasks
-            .iter()
-            .zip(&project.plan.tasks)
-            .filter(|(record, _)| record.state.lease().is_some());
-        leased.map(|(_, task)| task.id.to_string()).collect::<Vec<_>>()
-    };
-    assert_eq!(under_way(0), ["a", "b"], "however much longer its tasks are");
-    assert_eq!(under_way(1), ["v", "urgent"]);
+        let tasks = project.tasks.iter().zip(&project.plan.tasks);
+        let leased = tasks.filter(|(record, _)| record.state.lease().is_some());
+        leased.map(|(_, task)| task.id.to_string()).collect()
+    })
+}
+
+#[test]
+fn projects_share_the_agents_however_much_longer_the_tasks_of_one_are() {
+    let short = ["w", "x", "y"].map(|name| needing(name, "", 0.1)).to_vec();
+    assert_eq!(shared(short), [["a", "b"], ["w", "x"]]);
+}
+
+#[test]
+fn what_is_urgent_goes_before_a_fair_share() {
+    let urgent = |name: &str| Task { priority: Priority::Critical, ..needing(name, "", 0.1) };
+    let given = shared(["w", "x", "y"].map(urgent).to_vec());
+    assert_eq!(given, [vec!["a".to_owned()], ["w", "x", "y"].map(str::to_owned).to_vec()]);
 }
 
 #[test]
