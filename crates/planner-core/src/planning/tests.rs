@@ -88,7 +88,7 @@ fn bad_replies_are_asked_again_with_what_was_wrong() {
         "```json\n[{\"key\": \"a\", \"title\": \"A\", \"after\": [\"b\"]}, {\"key\": \"b\", \"title\": \"B\", \"after\": [\"a\"]}]\n```",
         "Sure! Here you are:\n{\"parts\": [{\"id\": 1, \"name\": \"Build it\", \"compound\": true, \"effort\": \"2h\",}, \
          {\"key\": \"t\", \"title\": \"Test it\", \"after\": 1, \"acceptance\": \"it passes, [really],\"},]}",
-        "[{\"title\": \"Test it\"}, {\"title\": \"Write it\", \"after\": [\"nothing\"]}]",
+        "[{\"title\": \"test IT\"}, {\"title\": \"Write it\", \"after\": [\"nothing\"]}]",
     ];
     let mut outside = Replies { left: replies, prompts: Vec::new() };
     let proposal = propose("A thing", &mut outside, Bounds::default()).unwrap();
@@ -104,12 +104,14 @@ fn bad_replies_are_asked_again_with_what_was_wrong() {
             format!("{} {:?} {} {}", task.id, task.title, after.join(","), task.extra["acceptance"][0])
         })
         .collect();
+    let build = &proposal.plan().tasks[0];
+    assert_eq!((build.id.as_str(), build.effort), ("1", None), "what was broken down is no work of its own");
     assert_eq!(
         told,
         [
             "1 \"Build it\"  \"Build it: somebody else has looked at it and found it done\"",
             "t \"Test it\" 1 \"it passes, [really],\"",
-            "1.test-it \"Test it (Build it)\"  \"Test it (Build it): somebody else has looked at it and found it done\"",
+            "1.test-it \"test IT (Build it)\"  \"test IT (Build it): somebody else has looked at it and found it done\"",
             "1.write-it \"Write it\"  \"Write it: somebody else has looked at it and found it done\"",
         ]
     );
