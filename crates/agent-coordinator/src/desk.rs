@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use state_store::log::StateStore;
-use state_store::task::{
-    Event, FencingToken, InstanceKey, InstanceRecord, InstanceStatus, ProjectKey, State, StateName, TaskKey,
-};
+use state_store::task::{Event, FencingToken, InstanceRecord, ProjectKey, State, StateName, TaskKey};
 use state_store::{Seq, StoreError, StreamName, Timestamp};
 
 use crate::engine::{Command, Engine, Request};
@@ -134,12 +132,7 @@ impl Desk {
     /// Returns the take-overs of the coordinators that are gone.
     pub(crate) fn gone(&self, is_at_work: AtWork<'_>) -> Vec<Command> {
         let now = self.store.now();
-        let instances = (0..).map(InstanceKey).zip(self.state().instances());
-        let gone = instances.filter(|(key, record)| {
-            let has_ended = record.status == InstanceStatus::Ended;
-            Some(*key) != self.engine.me() && !has_ended && !is_at_work(record, now)
-        });
-        gone.map(|(instance, _)| Command::TakeOver { instance }).collect()
+        self.engine.take_overs(|record| is_at_work(record, now))
     }
 
     /// Returns the renewal of the leases of attempts that are still at it and have used a third of their lease.

@@ -1,7 +1,8 @@
 //! Programs that somebody else's text asked for, kept within bounds: a cleared environment, a process group of their
 //! own, no input but what they are told, a time limit, and only the end of what they print.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -95,7 +96,8 @@ pub(crate) async fn run(
 ) -> std::io::Result<Finished> {
     let (name, arguments) =
         program.command.split_first().ok_or_else(|| std::io::Error::other("the command is empty"))?;
-    let mut child = tokio::process::Command::new(name)
+    let mut child = tokio::process::Command::new(located(name))
+        .arg0(name)
         .args(arguments)
         .current_dir(program.folder)
         .env_clear()
@@ -136,6 +138,20 @@ pub(crate) async fn run(
         _ => String::new(),
     };
     Ok(Finished { end, output })
+}
+
+/// Returns where a program is that is to be found on the path; where it is not found, its name, which then cannot be started.
+///
+/// The system can start a program of which that is known without copying what this process has in memory. The standard library
+/// cannot search the path for one whose environment is another, and copies.
+fn located(name: &str) -> PathBuf {
+    let is_there = |path: &PathBuf| {
+        path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    let folders = std::env::var_os("PATH").filter(|_| !name.contains('/')).unwrap_or_default();
+    let mut found =
+        std::env::split_paths(&folders).filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
+    found.find(is_there).unwrap_or_else(|| PathBuf::from(name))
 }
 
 /// A process group, killed when it is dropped.
@@ -226,6 +242,14 @@ mod tests {
     async fn a_child_that_keeps_the_output_open_does_not_keep_us() {
         let finished = finish("setsid sleep 600 & echo done", ProcessLimits::default()).await;
         assert_eq!(finished.end, End::Exit(Some(0)));
+    }
+
+    #[tokio::test]
+    async fn a_program_is_found_on_the_path_and_keeps_its_name() {
+        assert!(located("sh").is_absolute());
+        assert_eq!(located("./sh"), PathBuf::from("./sh"));
+        assert_eq!(located("there is no such program"), PathBuf::from("there is no such program"));
+        assert_eq!(finish("echo $0", ProcessLimits::default()).await.output, "sh\n");
     }
 
     #[tokio::test]

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use planner_core::CapabilitySet;
 use state_store::task::{
-    Deliverable, FencingToken, Host, InstanceKey, InstanceStatus, Lease, ProjectKey, RequestId, State,
-    StateName, TaskKey, TaskState,
+    Deliverable, FencingToken, Host, InstanceStatus, Lease, ProjectKey, RequestId, State, StateName, TaskKey,
+    TaskState,
 };
 use state_store::{StateStore, StreamName, Timestamp};
 
@@ -162,12 +162,9 @@ impl ScriptAgent {
         self.engine.hand_out();
         let now = self.store.now();
         let state = self.engine.state();
-        let gone = (0..).map(InstanceKey).zip(state.instances()).filter(|(key, instance)| {
-            let has_ended = instance.status == InstanceStatus::Ended;
-            let is_gone = !is_at_work(instance, now) || is_planted(PlantedBug::TakenOverTooEarly);
-            Some(*key) != self.engine.me() && !has_ended && is_gone
-        });
-        let gone: Vec<_> = gone.map(|(instance, _)| Command::TakeOver { instance }).collect();
+        let gone = self
+            .engine
+            .take_overs(|instance| is_at_work(instance, now) && !is_planted(PlantedBug::TakenOverTooEarly));
         let projects = (0..).map(ProjectKey).zip(state.projects());
         let joined = projects.filter(|(_, found)| project.is_none_or(|name| found.name == name));
         let joined: Vec<_> =

@@ -280,7 +280,14 @@ fn the_next_coordinator_gives_up_the_attempts_of_a_dead_one_and_adopts_its_resul
     turn(&mut next, &store, &stream, &requests(&[Command::Begin { host: host() }])).unwrap();
     let recorded = &bench.engine.state().projects()[0];
     let enter = Command::Enter { plan: Plan::clone(&recorded.plan), settings: recorded.settings.clone() };
-    let commands = [Command::TakeOver { instance: InstanceKey(0) }, enter];
+    let mut commands = next.take_overs(|_| false);
+    bench.clock.advance(Duration::from_millis(1));
+    bench.turn(&[Command::RenewInstance]);
+    let early = turn(&mut next, &store, &stream, &requests(&commands)).unwrap();
+    let renewed = Err(Refusal::NotGone { instance: InstanceKey(0) });
+    assert_eq!(early.answers, [renewed], "it has come back since it was found gone");
+    commands = next.take_overs(|_| false);
+    commands.push(enter);
     let taken = turn(&mut next, &store, &stream, &requests(&commands)).unwrap();
     next.check_invariants().unwrap();
     let landing = |effect: &&Effect| matches!(effect, Effect::Land { task, .. } if *task == bench.key("a"));
@@ -310,11 +317,9 @@ fn a_coordinator_that_was_taken_over_from_lands_nothing() {
     load(&mut next, &store, &stream).unwrap();
     let plan = Plan::clone(&bench.engine.state().projects()[0].plan);
     let settings = bench.engine.state().projects()[0].settings.clone();
-    let takes_over = [
-        Command::Begin { host: host() },
-        Command::TakeOver { instance: InstanceKey(0) },
-        Command::Enter { plan, settings },
-    ];
+    turn(&mut next, &store, &stream, &requests(&[Command::Begin { host: host() }])).unwrap();
+    let mut takes_over = next.take_overs(|_| false);
+    takes_over.push(Command::Enter { plan, settings });
     turn(&mut next, &store, &stream, &requests(&takes_over)).unwrap();
 
     // What the new one does not know of must not come onto the branch beside what it lands.

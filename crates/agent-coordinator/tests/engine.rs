@@ -14,7 +14,7 @@ use planner_core::{CapabilitySet, Dependency, Plan, Task, TaskId, When};
 use proptest::prelude::*;
 use state_store::task::{
     AgentKey, CommitHash, ConflictRecord, Deliverable, FailureReason, FencingToken, Host, InstanceKey,
-    Intent, Landed, ProjectKey, ProjectSettings, State, TaskKey, TaskState, snapshot,
+    InstanceStatus, Intent, Landed, ProjectKey, ProjectSettings, State, TaskKey, TaskState, snapshot,
 };
 use state_store::{ManualClock, MemoryStore, StateStore, StreamName, Timestamp};
 
@@ -138,7 +138,14 @@ fn command(walk: &Walk, engine: usize, kind: u8, task: u32, age: u64) -> Command
         10 => Command::Hold(task),
         11 => Command::Resume(task),
         12 => Command::Cancel { task, reason: String::new(), reach: Reach::Task },
-        13 => Command::TakeOver { instance: InstanceKey(1 - engine as u32) },
+        13 => {
+            let instance = InstanceKey(1 - engine as u32);
+            let expires_at = match state.instance(instance).map(|other| other.status) {
+                Some(InstanceStatus::Active { expires_at }) => expires_at,
+                Some(InstanceStatus::Ended) | None => Timestamp::default(),
+            };
+            Command::TakeOver { instance, expires_at }
+        }
         14 => Command::AdoptOrphans,
         _ => agents(2, 1),
     }

@@ -22,6 +22,8 @@ pub enum Command {
     TakeOver {
         /// Which.
         instance: InstanceKey,
+        /// When its lease was to end, for all that was known when it was found gone; one that has renewed it since is not gone.
+        expires_at: Timestamp,
     },
     /// This coordinator looks after the results of those that have ended.
     AdoptOrphans,

@@ -50,7 +50,7 @@ impl Engine {
             Command::Begin { .. } | Command::RenewInstance => self.begun().map(|instance| {
                 vec![Event::InstanceRenewed { instance, expires_at: now + self.policy.instance_lease }]
             }),
-            Command::TakeOver { instance } => self.decide_take_over(*instance),
+            Command::TakeOver { instance, expires_at } => self.decide_take_over(*instance, *expires_at),
             Command::AdoptOrphans => {
                 self.begun().map(|me| self.adoptions(me, |task| self.serves(task.project)))
             }
@@ -216,22 +216,9 @@ impl Engine {
         }
     }
 
-    /// The caller has made sure that the other coordinator is gone; its lease alone would tell only later.
-    fn decide_take_over(&self, gone: InstanceKey) -> Events {
-        let me = self.begun()?;
-        let is_active = matches!(
-            self.state.instance(gone).map(|found| found.status),
-            Some(InstanceStatus::Active { .. })
-        );
-        if gone == me || !is_active {
-            return Err(Refusal::NotGone { instance: gone });
-        }
-        Ok(self.end_of(gone, Lost::CoordinatorGone))
-    }
-
     /// What becomes of the tasks of a coordinator that ends: attempts are given up; results stay, for another one to
     /// adopt.
-    fn end_of(&self, instance: InstanceKey, why: Lost) -> Vec<Event> {
+    pub(super) fn end_of(&self, instance: InstanceKey, why: Lost) -> Vec<Event> {
         let given_up = self.leased().filter(|(_, state, lease)| {
             lease.instance == instance && matches!(state, TaskState::Assigned(_) | TaskState::Running(_))
         });

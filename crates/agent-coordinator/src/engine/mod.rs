@@ -19,6 +19,7 @@ mod progress;
 mod ready_queue;
 mod retry;
 mod roster;
+mod take_over;
 
 pub use agents::AgentCondition;
 pub use approval::Gate;

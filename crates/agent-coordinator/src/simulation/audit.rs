@@ -137,7 +137,7 @@ impl Asked {
                 Command::Resume(task) => drop(asked.resumed.insert(*task)),
                 Command::Approve { task, .. } => drop(asked.approved.insert(*task)),
                 Command::Reject { task, .. } => drop(asked.rejected.insert(*task)),
-                Command::TakeOver { instance } => drop(asked.taken_over.insert(*instance)),
+                Command::TakeOver { instance, .. } => drop(asked.taken_over.insert(*instance)),
                 Command::End => asked.has_end = true,
                 Command::Begin { .. }
                 | Command::RenewInstance

@@ -290,7 +290,8 @@ async fn a_coordinator_that_was_taken_over_from_stops() {
     let mut other = Engine::new([9; 16], Policy::default());
     load(&mut other, &*world.store, &stream).unwrap();
     let host = Host { boot: String::new(), pid: 1, started: 1 };
-    let take_over = [Command::Begin { host }, Command::TakeOver { instance: InstanceKey(0) }];
+    turn(&mut other, &*world.store, &stream, &requests(&[Command::Begin { host }])).unwrap();
+    let take_over = other.take_overs(|_| false);
     turn(&mut other, &*world.store, &stream, &requests(&take_over)).unwrap();
     assert!(matches!(running.ended().await, Err(DriverError::Deposed)));
 }
