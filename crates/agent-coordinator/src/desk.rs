@@ -22,9 +22,6 @@ pub(crate) type AtWork<'a> = &'a dyn Fn(&InstanceRecord, Timestamp) -> bool;
 /// How often other coordinators and leases are looked after.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// How often a lock that others keep is asked for again.
-const LOCK_TRIES: u32 = 6;
-
 /// A coordinator at work, without the world around it.
 pub(crate) struct Desk {
     engine: Engine,
@@ -81,14 +78,7 @@ impl Desk {
 
     /// Has requests decided and made durable, with whatever else is due.
     pub(crate) fn take(&mut self, requests: &[Request]) -> Result<Turn, TurnError> {
-        let mut tries = 0;
-        let turn = loop {
-            tries += 1;
-            match turn::turn(&mut self.engine, &*self.store, &self.stream, requests) {
-                Err(TurnError::NotBegun(StoreError::Busy { .. })) if tries < LOCK_TRIES => {}
-                outcome => break outcome?,
-            }
-        };
+        let turn = turn::patient_turn(&mut self.engine, &*self.store, &self.stream, requests)?;
         self.has_orphans |=
             turn.events.iter().any(|found| matches!(found.event, Event::InstanceEnded { .. }));
         Ok(turn)

@@ -18,7 +18,7 @@ use crate::engine::{AgentSpec, Command, Engine, Policy, Refusal, Request};
 use crate::host::is_at_work;
 use crate::planted::{PlantedBug, is_planted};
 use crate::process_owner::{self, ProcessOwner};
-use crate::turn::{TurnError, load, turn};
+use crate::turn::{TurnError, load, patient_turn};
 
 /// An agent that asks the log itself.
 #[derive(Debug)]
@@ -181,7 +181,7 @@ impl ScriptAgent {
     }
 
     fn ask(&mut self, requests: &[Request]) -> Result<Vec<Result<(), Refusal>>, TurnError> {
-        let turn = turn(&mut self.engine, &*self.store, &self.stream, requests)?;
+        let turn = patient_turn(&mut self.engine, &*self.store, &self.stream, requests)?;
         if let Some(me) = self.engine.me() {
             let own = ProcessOwner::new(self.state().instances()[me.0 as usize].id);
             process_owner::kill_of_ended(&turn.events, self.state(), own);

@@ -12,6 +12,9 @@ use state_store::{Recorded, Seq, StateStore, StoreError, StreamName, Timestamp};
 
 use crate::engine::{Effect, Engine, Refusal, Request};
 
+/// How often a lock that others keep is asked for again.
+const LOCK_TRIES: u32 = 6;
+
 /// What a turn has brought about, durably.
 #[derive(Debug)]
 pub struct Turn {
@@ -134,6 +137,23 @@ pub fn turn(
     events.extend(own);
     let effects = engine.effects_of(events.iter().map(|recorded| &recorded.event));
     Ok(Turn { answers, effects, events })
+}
+
+/// Carries out a batch of requests as [`turn`] does, and asks again for a lock that others keep.
+pub(crate) fn patient_turn(
+    engine: &mut Engine,
+    store: &dyn StateStore,
+    stream: &StreamName,
+    requests: &[Request],
+) -> Result<Turn, TurnError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match turn(engine, store, stream, requests) {
+            Err(TurnError::NotBegun(StoreError::Busy { .. })) if tries < LOCK_TRIES => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 fn follow(engine: &mut Engine, news: &[Recorded]) -> Result<Vec<RecordedEvent>, TurnError> {

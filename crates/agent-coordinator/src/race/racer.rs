@@ -70,9 +70,9 @@ impl Racer {
             std::thread::park_timeout(self.pause);
         }
         match self.random.below(100) {
-            0..40 => Asked::Heartbeat { task, token },
-            40..78 => Asked::Complete { task, token },
-            78..88 => Asked::Release { task, token },
+            0..32 => Asked::Heartbeat { task, token },
+            32..68 => Asked::Complete { task, token },
+            68..78 => Asked::Release { task, token },
             _ => Asked::Acquire,
         }
     }

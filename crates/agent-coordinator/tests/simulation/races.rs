@@ -11,8 +11,8 @@ use state_store::{SqliteStore, StateStore, StreamName, SystemClock};
 
 const RACERS: usize = 16;
 
-/// How many of them share their name with another.
-const NAMES: usize = 12;
+/// Each of them shares its name with another.
+const NAMES: usize = RACERS / 2;
 
 const LEASE: Duration = Duration::from_millis(400);
 
