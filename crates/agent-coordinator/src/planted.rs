@@ -29,8 +29,6 @@ pub(crate) enum PlantedBug {
     OverlapForgotten,
     /// An agent that asks the log itself takes over from others whose lease lasts.
     TakenOverTooEarly,
-    /// An agent that asks the log itself goes by what it has known of its lease.
-    OldLeaseTrusted,
 }
 
 /// Returns whether a bug is there.
@@ -68,8 +66,7 @@ const ALL: [PlantedBug; 10] = [
 
 /// Those by which an agent gets, keeps or delivers what is not its own.
 #[cfg(feature = "planted-bugs")]
-const OF_RACES: [PlantedBug; 3] =
-    [PlantedBug::FencingSkipped, PlantedBug::TakenOverTooEarly, PlantedBug::OldLeaseTrusted];
+const OF_RACES: [PlantedBug; 2] = [PlantedBug::FencingSkipped, PlantedBug::TakenOverTooEarly];
 
 /// The names of all bugs of the engine.
 #[cfg(feature = "planted-bugs")]

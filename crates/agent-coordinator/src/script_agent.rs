@@ -82,9 +82,7 @@ impl ScriptAgent {
         can: &CapabilitySet,
         project: Option<&str>,
     ) -> Result<Option<(TaskKey, Lease)>, ScriptAgentError> {
-        if !is_planted(PlantedBug::OldLeaseTrusted) {
-            load(&mut self.engine, &*self.store, &self.stream)?;
-        }
+        load(&mut self.engine, &*self.store, &self.stream)?;
         if self.engine.is_deposed() {
             self.begin_life();
         }

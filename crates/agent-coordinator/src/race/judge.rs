@@ -10,6 +10,9 @@ use state_store::{Seq, StateStore, StreamName};
 use crate::race::history::{Asked, Operation, Told};
 use crate::race::order;
 
+/// How much is told of what was found wrong first.
+const PROBLEM_CHARS_MAX: usize = 4_000;
+
 /// What a race has come to, in numbers; those of several races add up.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Findings {
@@ -84,7 +87,7 @@ impl Findings {
             Finding::TokenNotGrowing => &mut self.tokens_not_growing,
             Finding::NotRecorded => &mut self.not_recorded,
         } += 1;
-        self.first_problem.get_or_insert_with(what);
+        self.first_problem.get_or_insert_with(|| what().chars().take(PROBLEM_CHARS_MAX).collect());
     }
 
     fn count(&mut self, operation: &Operation) {

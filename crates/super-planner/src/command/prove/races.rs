@@ -192,7 +192,8 @@ impl Races<'_> {
         let seed = Random::of([self.args.seed, self.round, racer.into()]).next_u64();
         Command::new(std::env::current_exe()?)
             .args(["prove", "racer", "--project", project, "--through", through])
-            .args(["--agent", &format!("racer-{}", racer % names)])
+            // What an agent has left in an earlier round is no task of this one.
+            .args(["--agent", &format!("racer-{}-{}", self.round, racer % names)])
             .args(["--operations", &self.args.operations.to_string(), "--seed", &seed.to_string()])
             .env("SUPER_PLANNER_STATE", &self.state)
             .env("SUPER_PLANNER_LEASE", humantime::format_duration(self.args.lease).to_string())
