@@ -147,14 +147,14 @@ fn growth(tasks_max: usize) {
         .collect();
     let limits = Limits::default();
     println!("microseconds a task, and how many times those of a plan of {COMPARED_WITH} tasks");
-    let mut compared: Option<[f64; 4]> = None;
+    let mut compared: Option<[f64; 5]> = None;
     let mut rows = Vec::new();
     for tasks in sizes {
         let (native, beads) = texts(tasks);
         let plan = read("x.json", native.as_bytes(), Some(Format::Json), &limits).unwrap().plan;
         let graph = TaskGraph::new(&plan).unwrap();
         // Small plans are read many times, so that what is measured is more than the clock's own steps.
-        let times = (COMPARED_WITH * 10 / tasks).max(1);
+        let times = (COMPARED_WITH * 50 / tasks).max(1);
         let each = |run: &mut dyn FnMut() -> usize| {
             let mut rounds: Vec<f64> = (0..ROUNDS)
                 .map(|_| millis(&mut || (0..times).map(|_| run()).sum()) * 1000.0 / (times * tasks) as f64)
@@ -162,7 +162,7 @@ fn growth(tasks_max: usize) {
             rounds.sort_by(f64::total_cmp);
             rounds[ROUNDS / 2]
         };
-        let costs = [
+        let [native_read, beads_read, graphs, analyses] = [
             each(&mut || {
                 read("x.json", native.as_bytes(), Some(Format::Json), &limits).unwrap().plan.tasks.len()
             }),
@@ -172,19 +172,22 @@ fn growth(tasks_max: usize) {
             each(&mut || TaskGraph::new(&plan).unwrap().edge_count()),
             each(&mut || Analysis::of(&plan, &graph).waves.len()),
         ];
+        let whole = native_read + graphs + analyses;
+        let costs = [native_read, beads_read, graphs, analyses, whole];
         if tasks == COMPARED_WITH {
             compared = Some(costs);
         }
         rows.push((tasks, costs));
     }
     println!(
-        "{:>9}  {:>14} {:>14} {:>14} {:>14}",
-        "tasks", "native JSON", "beads", "TaskGraph::new", "Analysis::of"
+        "{:>9}  {:>14} {:>14} {:>14} {:>14} {:>14}",
+        "tasks", "native JSON", "beads", "TaskGraph::new", "Analysis::of", "native, whole"
     );
     for (tasks, costs) in rows {
         let of = compared.unwrap_or(costs);
         let cell = |place: usize| format!("{:.2} ({:.2})", costs[place], costs[place] / of[place]);
-        println!("{tasks:>9}  {:>14} {:>14} {:>14} {:>14}", cell(0), cell(1), cell(2), cell(3));
+        let cells: Vec<String> = (0..costs.len()).map(|place| format!("{:>14}", cell(place))).collect();
+        println!("{tasks:>9}  {}", cells.join(" "));
     }
 }
 
