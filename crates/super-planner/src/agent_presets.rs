@@ -49,7 +49,7 @@ impl AgentPresets {
         let own = read(&text).map_err(|error| {
             refused("cannot be understood".to_owned())
                 .caused_by(error)
-                .hint("`super-planner agents presets NAME` shows what one looks like")
+                .hint("`super-planner agent presets NAME` shows what one looks like")
         })?;
         for (name, program) in own {
             if let Err(error) = program.check() {
@@ -68,7 +68,7 @@ impl AgentPresets {
             let error = CliError::new(ErrorKind::NotFound, message);
             match near.first() {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint("`super-planner agents presets` lists them"),
+                None => error.hint("`super-planner agent presets` lists them"),
             }
         })
     }

@@ -6,10 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use planner_core::Limits;
 
 mod agent;
-mod agents;
 mod bench;
 mod fleet;
 mod git;
+mod logs;
 mod plan;
 mod program_agent;
 mod project;
@@ -25,13 +25,13 @@ pub use agent::{
     ChatArgs, SessionsArchiveArgs, SessionsArgs, SessionsCommand, SessionsExportArgs, SessionsListArgs,
     SkillsArgs, SkillsCommand, SkillsCostArgs, SkillsListArgs, SkillsShowArgs,
 };
-pub use agents::{AgentsArgs, AgentsCommand, AgentsPresetsArgs, LogsArgs};
 pub use bench::{
     BenchArgs, BenchClaimsArgs, BenchCommand, BenchCompareArgs, BenchHistoryArgs, BenchHistoryCommand,
     BenchProfile, BenchReportArgs, BenchSelfTestArgs, ReportFormat,
 };
-pub use fleet::{FleetArgs, FleetCommand, FleetListArgs, OneAgentArgs};
+pub use fleet::{FleetArgs, FleetCommand, FleetListArgs, OneAgentArgs, PresetsArgs};
 pub use git::{LandArgs, RepackArgs, WorktreesArgs};
+pub use logs::LogsArgs;
 pub use plan::{
     AnalyzeArgs, ConvertArgs, GenerateArgs, PlanArgs, PlanDiffArgs, RepairArgs, SyncArgs, ValidateArgs,
 };
@@ -158,7 +158,7 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Change a task, or take part as an agent that is a script
     Task(TaskArgs),
-    /// List the agents of the state; let one finish, stop it, let it go on
+    /// List the agents of the state; let one finish, stop it, let it go on; show how coding agents are started
     Agent(FleetArgs),
     /// Agree that a task begins, or that its result lands
     Approve(ReviewArgs),
@@ -174,8 +174,6 @@ pub enum Command {
     Log(LogArgs),
     /// Show what the agents print that work on a task
     Logs(LogsArgs),
-    /// Show the presets for coding agents
-    Agents(AgentsArgs),
     /// Bring what has landed on a project's branch to another branch
     Land(LandArgs),
     /// Show the folders that agents and checks work in
@@ -231,7 +229,6 @@ impl Command {
             Self::Log(LogArgs { command: Some(LogCommand::Diff(args)), .. }) => args.json,
             Self::Log(args) => args.json,
             Self::Logs(args) => args.json,
-            Self::Agents(AgentsArgs { command: AgentsCommand::Presets(args) }) => args.json,
             Self::Land(args) => args.json,
             Self::Worktrees(args) => args.json,
             Self::Repack(args) => args.json,

@@ -73,7 +73,6 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, CliError> {
         Command::Worktrees(args) => command::worktrees::run(&args, &config, terminal),
         Command::Repack(args) => command::repack::run(&args, terminal),
         Command::Logs(args) => command::logs::run(&args, &config, terminal),
-        Command::Agents(args) => command::agents::run(&args, &config, terminal),
         Command::Log(args) => command::log::run(&args, &config, terminal),
         Command::Export(args) => command::export::run(&args, &config, terminal),
         Command::Import(args) => command::import::run(&args, &config, terminal),

@@ -24,6 +24,8 @@ pub enum FleetCommand {
     Stop(OneAgentArgs),
     /// Let an agent that was drained or stopped take tasks again
     Resume(OneAgentArgs),
+    /// List the presets for coding agents, or show one as it can be written into a file of your own
+    Presets(PresetsArgs),
 }
 
 /// The arguments of `agent list`.
@@ -51,11 +53,30 @@ pub struct OneAgentArgs {
     pub asking: AskingArgs,
 }
 
+/// The arguments of `agent presets`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  super-planner agent presets
+  super-planner agent presets claude >> ~/.config/super-planner/agents.toml
+  super-planner run plan.yaml --agents 4 --agent-preset claude --budget task=2.50usd
+
+A file agents.toml beside the configuration adds presets, and takes the place of those that come along, by name.")]
+pub struct PresetsArgs {
+    /// The preset to show
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 impl FleetCommand {
     /// Returns whether the answer is asked for as JSON.
     pub fn wants_json(&self) -> bool {
         match self {
             Self::List(args) => args.json,
+            Self::Presets(args) => args.json,
             Self::Drain(args) | Self::Stop(args) | Self::Resume(args) => args.asking.json,
         }
     }

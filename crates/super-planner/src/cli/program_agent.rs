@@ -16,7 +16,7 @@ pub struct ProgramAgentArgs {
     /// away, and how the files differ in the end is its result
     #[arg(long, requires = "agent_command")]
     pub agent_git: bool,
-    /// The agent that does the work, by the name of its preset; `super-planner agents presets` lists them
+    /// The agent that does the work, by the name of its preset; `super-planner agent presets` lists them
     #[arg(long, value_name = "NAME", conflicts_with_all = ["agent_command", "agent", "time_scale", "failure_rate", "shared_rate"])]
     pub agent_preset: Option<String>,
     /// One more argument for that agent, such as --agent-argument=--model --agent-argument=NAME

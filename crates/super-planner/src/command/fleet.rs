@@ -8,6 +8,7 @@ use state_store::task::AgentKey;
 use crate::asking;
 use crate::cli::{FleetArgs, FleetCommand, FleetListArgs, OneAgentArgs};
 use crate::command::explain::Told;
+use crate::command::presets;
 use crate::config::Config;
 use crate::error::{CliError, Exit};
 use crate::escape::escaped;
@@ -19,6 +20,7 @@ use crate::terminal::{BAD, BUSY, HEADING, PLAIN, Terminal, WARN};
 pub fn run(args: &FleetArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
     match &args.command {
         FleetCommand::List(args) => list(args, config, terminal),
+        FleetCommand::Presets(args) => presets::run(args, config, terminal),
         FleetCommand::Drain(args) => {
             change(args, config, terminal, |agent| Command::Pause(Pausable::Agent(agent)))
         }

@@ -1,6 +1,5 @@
 //! What each subcommand does; one file each.
 
-pub mod agents;
 pub mod analyze;
 pub mod apply;
 pub mod bench;
@@ -24,6 +23,7 @@ pub mod logs;
 pub mod pause;
 pub mod plan;
 pub mod plan_diff;
+pub mod presets;
 pub mod prove;
 pub mod recover;
 pub mod repack;

@@ -75,9 +75,9 @@ fn aider_is_told_and_understood() {
 #[test]
 fn presets_are_listed_shown_and_replaced_by_those_of_the_user() {
     let folder = with_plan(&["WORKS"]);
-    let (code, told, _) = run(folder.path(), &["agents", "presets"]);
+    let (code, told, _) = run(folder.path(), &["agent", "presets"]);
     assert!(code == Some(0) && told.contains("Claude Code") && told.contains("standard input"), "{told}");
-    let (_, shown, _) = run(folder.path(), &["agents", "presets", "codex"]);
+    let (_, shown, _) = run(folder.path(), &["agent", "presets", "codex"]);
     let config = folder.path().join("super-planner");
     std::fs::create_dir(&config).unwrap();
     let own = shown.replace("input_tokens", "cached_input_tokens")
@@ -87,15 +87,15 @@ fn presets_are_listed_shown_and_replaced_by_those_of_the_user() {
     assert_eq!(code, Some(0), "{told}{said}");
     let told: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(counted(&told["usage"]["all"]), [3000, 400, 10_000], "as the user's file says: {told}");
-    let (_, told, _) = run(folder.path(), &["agents", "presets"]);
+    let (_, told, _) = run(folder.path(), &["agent", "presets"]);
     assert!(told.contains("your file"), "{told}");
     let (code, _, said) = run(folder.path(), &[&RUN[..], &["--agent-preset", "codecs"]].concat());
     assert!(code == Some(1) && said.contains("did you mean `codex`?"), "{said}");
     std::fs::write(config.join("agents.toml"), "[mine]\nprogram = 'x'\nprompt = 'file'\n").unwrap();
-    let (code, _, said) = run(folder.path(), &["agents", "presets"]);
+    let (code, _, said) = run(folder.path(), &["agent", "presets"]);
     assert!(code == Some(2) && said.contains("no argument holds {prompt_file}"), "{said}");
     std::fs::write(config.join("agents.toml"), "[mine]\nprogramme = 'x'\n").unwrap();
-    let (code, _, said) = run(folder.path(), &["agents", "presets"]);
+    let (code, _, said) = run(folder.path(), &["agent", "presets"]);
     assert!(code == Some(2) && said.contains("programme"), "{said}");
 }
 

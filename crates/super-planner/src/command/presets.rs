@@ -1,4 +1,4 @@
-//! `agents`: which presets for coding agents there are.
+//! `agent presets`: which presets for coding agents there are.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use agent_coordinator::executor::PromptBy;
 use serde_json::json;
 
 use crate::agent_presets::{AgentPreset, AgentPresets, user_file};
-use crate::cli::{AgentsArgs, AgentsCommand, AgentsPresetsArgs};
+use crate::cli::PresetsArgs;
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
@@ -15,8 +15,7 @@ use crate::table::{Cell, Table};
 use crate::terminal::{DIM, HEADING, Terminal};
 
 /// Shows what was asked for.
-pub fn run(args: &AgentsArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
-    let AgentsCommand::Presets(args) = &args.command;
+pub fn run(args: &PresetsArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
     let presets = AgentPresets::load(config)?;
     match &args.name {
         Some(name) => show(name, presets.named(name)?, args, terminal)?,
@@ -25,12 +24,7 @@ pub fn run(args: &AgentsArgs, config: &Config, terminal: &Terminal) -> Result<Ex
     Ok(Exit::Fine)
 }
 
-fn show(
-    name: &str,
-    preset: &AgentPreset,
-    args: &AgentsPresetsArgs,
-    terminal: &Terminal,
-) -> Result<(), CliError> {
+fn show(name: &str, preset: &AgentPreset, args: &PresetsArgs, terminal: &Terminal) -> Result<(), CliError> {
     let named = BTreeMap::from([(name, &preset.program)]);
     if args.json {
         return terminal.json(&json!({ "version": 1, "presets": named }));
@@ -44,7 +38,7 @@ fn show(
 fn list(
     presets: &AgentPresets,
     config: &Config,
-    args: &AgentsPresetsArgs,
+    args: &PresetsArgs,
     terminal: &Terminal,
 ) -> Result<(), CliError> {
     if args.json {
