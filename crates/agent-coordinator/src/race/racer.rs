@@ -35,8 +35,10 @@ pub struct Racer {
 struct Memory {
     /// The task that it takes for its own.
     held: Option<(String, u64)>,
-    /// Those that it has had.
+    /// Those that it has had and delivered.
     earlier: Vec<(String, u64)>,
+    /// The one that it has given back or lost last: somebody else may be at it.
+    given_up: Option<(String, u64)>,
 }
 
 impl Racer {
@@ -60,11 +62,12 @@ impl Racer {
     }
 
     fn next_question(&mut self, memory: &mut Memory) -> Asked {
-        let is_old = !memory.earlier.is_empty() && self.random.percent(12);
-        let shown = match &memory.held {
-            _ if is_old => memory.earlier.get(self.random.below(memory.earlier.len())).cloned(),
-            held => held.clone(),
-        };
+        let (is_given_up, is_earlier) = (self.random.percent(15), self.random.percent(5));
+        let earlier = memory.earlier.get(self.random.below(memory.earlier.len()));
+        let given_up = memory.given_up.as_ref().filter(|_| is_given_up);
+        let old = given_up.or(earlier.filter(|_| is_earlier));
+        let is_old = old.is_some();
+        let shown = old.or(memory.held.as_ref()).cloned();
         let Some((task, token)) = shown else { return Asked::Acquire };
         if !is_old && self.random.percent(2) {
             std::thread::park_timeout(self.pause);
@@ -85,8 +88,11 @@ impl Memory {
             Asked::Heartbeat { task, token } => self.is_held(task, *token) && *told == Told::Refused,
             Asked::Complete { task, token } | Asked::Release { task, token } => self.is_held(task, *token),
         };
-        if is_over {
-            self.earlier.extend(self.held.take());
+        if is_over && let Some(held) = self.held.take() {
+            match (asked, told) {
+                (Asked::Complete { .. }, Told::Yes) => self.earlier.push(held),
+                _ => self.given_up = Some(held),
+            }
         }
         if let Told::Task { task, token } = told {
             self.held = Some((task.clone(), *token));
