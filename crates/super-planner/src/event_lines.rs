@@ -13,16 +13,17 @@ use crate::error::CliError;
 use crate::history::History;
 use crate::terminal::Terminal;
 
-/// Prints what happens until `stop` is cancelled and all is told; what happened before is not told.
+/// Prints what happens after the entry `after` of the log, until `stop` is cancelled and all is told.
 pub(crate) async fn print_events(
     handle: Handle,
     store: Arc<dyn StateStore>,
+    after: Seq,
     terminal: Terminal,
     stop: CancellationToken,
 ) -> Result<(), CliError> {
     let mut events = handle.events();
-    let mut lines = Lines { history: History::begin(&*store, &StreamName::workspace())?, terminal };
-    lines.catch_up(&*store, false)?;
+    let mut lines = Lines { history: History::begin(&*store, &StreamName::workspace())?, after, terminal };
+    lines.catch_up(&*store)?;
     loop {
         tokio::select! {
             biased;
@@ -30,7 +31,7 @@ pub(crate) async fn print_events(
                 Ok(RecordedEvent { seq, segment, at, event }) => {
                     lines.tell(&Recorded { seq, segment, at, entry: event.to_entry() })?;
                 }
-                Err(RecvError::Lagged(_)) => lines.catch_up(&*store, true)?,
+                Err(RecvError::Lagged(_)) => lines.catch_up(&*store)?,
                 Err(RecvError::Closed) => return Ok(()),
             },
             () = stop.cancelled() => return Ok(()),
@@ -40,19 +41,17 @@ pub(crate) async fn print_events(
 
 struct Lines {
     history: History,
+    /// What comes up to this entry is not told.
+    after: Seq,
     terminal: Terminal,
 }
 
 impl Lines {
-    /// Reads on in the log, and tells what is there if that is wanted.
-    fn catch_up(&mut self, store: &dyn StateStore, is_told: bool) -> Result<(), CliError> {
+    /// Reads on in the log, and tells what is there.
+    fn catch_up(&mut self, store: &dyn StateStore) -> Result<(), CliError> {
         let known = self.history.state().seq();
         try_read(store, &StreamName::workspace(), known, |recorded| {
-            if is_told {
-                self.tell(&recorded)?;
-            } else {
-                drop(self.follow(&recorded)?);
-            }
+            self.tell(&recorded)?;
             Ok(ControlFlow::Continue(()))
         })
     }
@@ -61,13 +60,11 @@ impl Lines {
         if recorded.seq <= self.history.state().seq() {
             return Ok(());
         }
-        let line = self.follow(recorded)?;
+        let unfit = |source| agent_coordinator::TurnError::Unfit { at: recorded.seq, source };
+        let (_, line) = self.history.tell(recorded).map_err(unfit)?;
+        if recorded.seq <= self.after {
+            return Ok(());
+        }
         self.terminal.json_line(&line)
-    }
-
-    fn follow(&mut self, recorded: &Recorded) -> Result<crate::history::HistoryLine, CliError> {
-        let at: Seq = recorded.seq;
-        let unfit = |source| agent_coordinator::TurnError::Unfit { at, source };
-        Ok(self.history.tell(recorded).map_err(unfit)?.1)
     }
 }

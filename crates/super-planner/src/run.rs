@@ -8,8 +8,8 @@ use agent_coordinator::engine::{AgentSpec, Policy, Refusal};
 use agent_coordinator::{CommandError, DriverError, LandingRules, ProcessLimits, ShutDown};
 use git_ops::{BranchName, Repository, WorktreePool};
 use planner_core::{Plan, PlanDiff};
-use state_store::StateStore;
 use state_store::task::ProjectRules;
+use state_store::{StateStore, StreamName};
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agents;
@@ -126,6 +126,7 @@ impl Run {
             changed_plan: self.changed_plan,
             ..SessionOptions::new(self.plan, self.executor)
         };
+        let before = self.store.head(&StreamName::workspace())?;
         let session = Session::begin(options).await?;
         let handle = session.handle().clone();
         if session.is_resumed() && self.voice == Voice::People {
@@ -139,8 +140,9 @@ impl Run {
         let progress = (self.voice == Voice::People)
             .then(|| Progress::show(session.handle().clone(), session.project()));
         let told = CancellationToken::new();
-        let telling = (self.voice == Voice::Events)
-            .then(|| tokio::spawn(print_events(handle.clone(), self.store, terminal.clone(), told.clone())));
+        let telling = (self.voice == Voice::Events).then(|| {
+            tokio::spawn(print_events(handle.clone(), self.store, before, terminal.clone(), told.clone()))
+        });
         let interrupted = wait(&session, terminal).await;
         if let Some(progress) = progress {
             progress.clear().await;

@@ -200,8 +200,10 @@ fn what_a_killed_run_has_left_under_way_can_be_removed() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut events = BufReader::new(run.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(events.any(|line| line.contains("start")), "A is worked on for an hour");
+    let lines = BufReader::new(run.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut events = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap());
+    assert_eq!(events.next().unwrap()["seq"], 1, "all that happens is told");
+    assert!(events.any(|event| event["event"] == "started"), "A is worked on for an hour");
     run.kill().unwrap();
     run.wait().unwrap();
     let without_a = PLAN.replace("  - { id: A, title: First }\n", "").replace(", dependencies: [A]", "");
