@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Written;
-use super::foreign::losses;
+use super::foreign::{Part, losses};
 use crate::format::TASK_FIELDS;
 use crate::{Landing, Plan, Standing, Task, When};
 
@@ -25,7 +25,7 @@ pub(super) fn write(plan: &Plan) -> Written {
         text += &row.join(",");
         text.push('\n');
     }
-    Written::text(text, losses(plan, &[]))
+    Written::text(text, losses(plan, &[Part::KindOfExtra]))
 }
 
 fn own_cells(task: &Task) -> [String; 13] {

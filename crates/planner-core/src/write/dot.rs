@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::Written;
-use super::foreign::{depth_first, losses};
+use super::foreign::{Part, depth_first, losses};
 use crate::{Landing, Plan, Priority, Standing, Task, When};
 
 pub(super) fn write(plan: &Plan) -> Written {
@@ -19,7 +19,7 @@ pub(super) fn write(plan: &Plan) -> Written {
             let _ = writeln!(text, "  {} -> {};", quoted(on.on.as_str()), quoted(task.id.as_str()));
         }
     }
-    Written::text(text + "}\n", losses(plan, &[]))
+    Written::text(text + "}\n", losses(plan, &[Part::KindOfExtra]))
 }
 
 /// Writes who belongs to whom: after the tasks, which so keep their order.

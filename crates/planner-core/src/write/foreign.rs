@@ -18,6 +18,8 @@ pub(super) enum Part {
     Approval,
     Writes,
     Extra,
+    /// Whether a kept field is a text, a number, a list: formats whose fields are all texts cannot say it.
+    KindOfExtra,
 }
 
 impl Written {
@@ -49,6 +51,10 @@ pub(super) fn losses(plan: &Plan, unsaid: &[Part]) -> BTreeMap<&'static str, usi
             Part::Approval => lost("approvals", count(&|task| !task.approval.is_none())),
             Part::Writes => lost("write sets", count(&|task| !task.writes.is_empty())),
             Part::Extra => lost("other fields", count(&|task| !task.extra.is_empty())),
+            Part::KindOfExtra => lost(
+                "other fields that become texts",
+                count(&|task| task.extra.iter().any(|(_, value)| !value.is_string())),
+            ),
         }
     }
     lost("agents", plan.agents.len());

@@ -107,6 +107,10 @@ fn what_has_no_words_is_told() {
     assert_eq!(losses(Format::Beads), ["agents"]);
     assert_eq!(losses(Format::Taskmaster), ["agents", "dependencies on a failure", "efforts"]);
     assert_eq!(losses(Format::Markdown), ["agents", "dependencies on a failure", "other fields"]);
+    assert_eq!(
+        losses(Format::Csv),
+        ["agents", "dependencies on a failure", "other fields that become texts"]
+    );
     assert!(matches!(write(&plan, Format::Stg), Err(WriteError::Format(Format::Stg))));
 }
 
