@@ -27,7 +27,7 @@ async fn every_task_becomes_one_commit_after_what_it_depends_on() {
     assert_eq!((commits[0].as_str(), commits[3].as_str()), ("d: d", "a: a"));
     let message = world.git(&["log", "-1", "--format=%B", world.branch.as_str()]);
     assert!(message.contains("Task: d\nProject: test\nAgent: agent-"), "{message}");
-    world.git(&["fsck", "--full", "--strict"]);
+    world.check_repository();
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn simulated_agents_finish_a_plan_on_a_durable_store() {
     assert_eq!(states(&running, project).await, [StateName::Completed; 40]);
     end(running).await;
     assert_eq!(world.commits().len(), 40);
-    world.git(&["fsck", "--full", "--strict"]);
+    world.check_repository();
 }
 
 /// A coordinator that stops in the middle leaves everything to the next one: nothing is lost and nothing done twice.
