@@ -77,11 +77,6 @@ impl TaskId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Returns whether the text is too long for the id to hold it in itself.
-    pub(crate) fn has_text_elsewhere(&self) -> bool {
-        self.0.len() > EcoString::INLINE_LIMIT
-    }
 }
 
 /// Returns whether nothing in the text could do harm, for nearly all ids at a glance.

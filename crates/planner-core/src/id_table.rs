@@ -46,15 +46,6 @@ impl IdTable {
         (table, repeats)
     }
 
-    /// Makes an id that stands in the list keep its text in the same memory as the list does.
-    pub(crate) fn share(&self, id: &mut TaskId) {
-        if id.has_text_elsewhere()
-            && let Some(place) = self.place(id.as_str())
-        {
-            *id = self.ids[place as usize].clone();
-        }
-    }
-
     /// Returns the first place of the id.
     pub(crate) fn place(&self, id: &str) -> Option<u32> {
         let is_same = |place: &u32| self.ids[*place as usize].as_str() == id;

@@ -1,10 +1,7 @@
 //! A plan: what was asked.
 
-use std::collections::HashSet;
-
 use serde::{Deserialize, Serialize};
 
-use crate::id_table::IdTable;
 use crate::{CapabilitySet, Task};
 
 /// What was asked: tasks, and the agents that the plan counts on. The serialised shape is the native format.
@@ -27,8 +24,8 @@ pub struct Plan {
 
 /// Why bytes are no stored plan.
 #[derive(Debug, thiserror::Error)]
-#[error("the stored plan cannot be read: {0}")]
-pub struct InvalidPlan(serde_json::Error);
+#[error("the stored plan cannot be read")]
+pub struct InvalidPlan(#[source] serde_json::Error);
 
 impl Plan {
     /// Returns the plan as JSON on one line, from which [`Plan::from_json`] returns the same plan.
@@ -39,27 +36,14 @@ impl Plan {
     /// Returns the plan that [`Plan::to_json`] wrote. Files that people wrote are for [`crate::read`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, InvalidPlan> {
         let mut plan: Self = serde_json::from_slice(bytes).map_err(InvalidPlan)?;
-        plan.compact();
+        plan.shrink_to_fit();
         Ok(plan)
     }
 
-    /// Gives back the room that lists were given for more than came, and keeps once what many tasks share.
-    fn compact(&mut self) {
+    /// Gives back the room that lists were given for more than came.
+    fn shrink_to_fit(&mut self) {
         self.tasks.shrink_to_fit();
-        let (ids, _) = IdTable::of(self.tasks.iter().map(|task| &task.id));
-        let mut sets: HashSet<CapabilitySet> = HashSet::new();
-        for task in &mut self.tasks {
-            task.dependencies.shrink_to_fit();
-            for id in
-                task.dependencies.iter_mut().map(|dependency| &mut dependency.on).chain(&mut task.parent)
-            {
-                ids.share(id);
-            }
-            match sets.get(&task.capabilities) {
-                Some(same) => task.capabilities = same.clone(),
-                None => drop(sets.insert(task.capabilities.clone())),
-            }
-        }
+        self.tasks.iter_mut().for_each(|task| task.dependencies.shrink_to_fit());
     }
 }
 

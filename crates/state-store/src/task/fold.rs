@@ -286,7 +286,7 @@ impl State {
 
     fn add_project(&mut self, name: &str, plan: &[u8], settings: &ProjectSettings) -> Result<(), UnfitEvent> {
         let unsound = |reason: String| UnfitEvent::Plan { name: name.to_owned(), reason };
-        let plan = Plan::from_json(plan).map_err(|error| unsound(error.to_string()))?;
+        let plan: Plan = serde_json::from_slice(plan).map_err(|error| unsound(error.to_string()))?;
         let graph = TaskGraph::new(&plan).map_err(|defects| unsound(format!("{} defects", defects.len())))?;
         let tasks = plan.tasks.iter().map(|task| TaskRecord::new(&task.standing)).collect();
         self.projects.push(Project {
