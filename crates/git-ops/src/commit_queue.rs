@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::commit_request::{CommitError, CommitRequest, ReadyCommit};
@@ -25,10 +26,13 @@ const TRIES_MAX: u32 = 20;
 /// After how many packs the small ones are joined, if there are too many.
 const PACKS_BEFORE_JOIN: usize = 12;
 
-/// A queue in front of the writer of one repository. Cheap to clone; it ends when the last clone is dropped.
+/// A queue in front of the writer of one repository. Cheap to clone.
+///
+/// It ends when the last clone is dropped: that waits until what was asked is answered and no thread of the queue touches the
+/// repository any more, unless it happens in an answer, on the writing thread itself.
 #[derive(Debug, Clone)]
 pub struct CommitQueue {
-    jobs: mpsc::Sender<Job>,
+    threads: Arc<Threads>,
 }
 
 /// Why a result was not kept, or a landing not prepared.
@@ -88,8 +92,8 @@ impl CommitQueue {
         };
         // Many that wrote little before and were never at leisure may have left many packs.
         thread.joiner.ask();
-        std::thread::spawn(move || thread.run(&waiting));
-        Ok(Self { jobs })
+        let writing = std::thread::spawn(move || thread.run(&waiting));
+        Ok(Self { threads: Arc::new(Threads { jobs: Some(jobs), writing: Some(writing) }) })
     }
 
     /// Puts edits on a branch and waits until the commit is durable, or until it is clear that there is none.
@@ -135,7 +139,31 @@ impl CommitQueue {
 
     fn send(&self, job: Job) {
         // A job that cannot be sent is dropped with its reply, which tells whoever waits.
-        drop(self.jobs.send(job));
+        drop(self.threads.jobs.as_ref().map(|jobs| jobs.send(job)));
+    }
+}
+
+/// What the clones of a queue share.
+#[derive(Debug)]
+struct Threads {
+    /// There until the queue ends.
+    jobs: Option<mpsc::Sender<Job>>,
+    /// There until the queue ends.
+    writing: Option<JoinHandle<()>>,
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        wait_for(self.writing.take());
+    }
+}
+
+/// Waits until a thread has ended, unless it is this one.
+fn wait_for(thread: Option<JoinHandle<()>>) {
+    if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
+        // One that has panicked has told so already.
+        let _ = thread.join();
     }
 }
 
@@ -274,18 +302,24 @@ fn answer<T>(replies: Vec<Reply<T>>, answers: impl IntoIterator<Item = T>) {
 /// After how long a time without requests there is time to pack anew.
 const IDLE: Duration = Duration::from_secs(3);
 
-/// A thread that joins small packs when it is asked to, beside the writing, and packs them anew when nobody writes.
+/// A thread that joins small packs when it is asked to, beside the writing, and packs them anew when nobody writes. It ends with
+/// its owner.
 struct Joiner {
-    requests: mpsc::SyncSender<()>,
+    /// There until the owner ends.
+    requests: Option<mpsc::SyncSender<()>>,
+    /// There until the owner ends.
+    thread: Option<JoinHandle<()>>,
     joined: Arc<AtomicBool>,
+    ending: Arc<AtomicBool>,
 }
 
 impl Joiner {
     fn start(repository: Repository) -> Self {
         let (requests, asked) = mpsc::sync_channel(1);
         let joined = Arc::new(AtomicBool::new(false));
-        let done = Arc::clone(&joined);
-        std::thread::spawn(move || {
+        let ending = Arc::new(AtomicBool::new(false));
+        let (done, is_unwanted) = (Arc::clone(&joined), Arc::clone(&ending));
+        let thread = std::thread::spawn(move || {
             let mut has_new = false;
             loop {
                 let next = match has_new {
@@ -297,7 +331,7 @@ impl Joiner {
                 let replaced = match next {
                     Ok(()) => repository.join_packs().unwrap_or(0),
                     Err(RecvTimeoutError::Timeout) => {
-                        repository.repack_if_due().map_or(0, |repacked| repacked.packs)
+                        repository.repack_if_due(&is_unwanted).map_or(0, |repacked| repacked.packs)
                     }
                     Err(RecvTimeoutError::Disconnected) => return,
                 };
@@ -306,16 +340,24 @@ impl Joiner {
                 }
             }
         });
-        Self { requests, joined }
+        Self { requests: Some(requests), thread: Some(thread), joined, ending }
     }
 
     fn ask(&self) {
-        // It is busy with, or about to begin, just that.
-        let _ = self.requests.try_send(());
+        // One that does not listen is busy with, or about to begin, just that.
+        let _ = self.requests.as_ref().map(|requests| requests.try_send(()));
     }
 
     fn has_joined(&self) -> bool {
         self.joined.swap(false, Ordering::Relaxed)
+    }
+}
+
+impl Drop for Joiner {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Relaxed);
+        drop(self.requests.take());
+        wait_for(self.thread.take());
     }
 }
 
@@ -413,6 +455,47 @@ mod tests {
         assert!(pack_count() <= 24, "{} packs", pack_count());
         drop(queue);
         test.check_invariants();
+    }
+
+    #[test]
+    fn nothing_touches_the_repository_after_a_queue_has_ended() {
+        let test = TestRepository::new(&[("a", "a")]);
+        for n in 0..60 {
+            test.pin(test.first, &[write("a", &format!("{n}"))]);
+        }
+        let queue = CommitQueue::start(&test.repository).unwrap();
+        let (reply, answer) = mpsc::sync_channel(1);
+        queue.commit_then(commit_request(test.first, &[write("b", "b")]), move |answered| {
+            reply.send(answered).unwrap();
+        });
+        drop(queue);
+        assert!(matches!(answer.try_recv().unwrap(), Ok(Preparation::Commit { .. })), "asked before the end");
+        let files = || {
+            let folder = std::fs::read_dir(test.repository.git_dir().join("objects/pack")).unwrap();
+            let mut names: Vec<_> = folder.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let left = files();
+        for _ in 0..20 {
+            test.check_invariants();
+        }
+        assert_eq!(files(), left);
+    }
+
+    #[test]
+    fn a_queue_may_end_in_an_answer() {
+        let test = TestRepository::new(&[("a", "a")]);
+        let queue = CommitQueue::start(&test.repository).unwrap();
+        let (reply, answer) = mpsc::sync_channel(1);
+        let (last, is_last) = mpsc::channel();
+        last.send(queue.clone()).unwrap();
+        queue.commit_then(commit_request(test.first, &[write("b", "b")]), move |answered| {
+            drop(is_last);
+            reply.send(answered).unwrap();
+        });
+        drop(queue);
+        assert!(answer.recv().unwrap().is_ok());
     }
 
     #[test]

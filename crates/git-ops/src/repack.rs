@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use git2::{ObjectType, Oid};
 
@@ -85,11 +86,16 @@ impl Repository {
     /// Others can write meanwhile; the lock is held only while the new pack takes the place of the old ones. Where another
     /// process is at it, nothing is done.
     pub fn repack(&self) -> Result<Repacked, RepackError> {
+        self.repack_unless(&AtomicBool::new(false))
+    }
+
+    /// As [`Repository::repack`], but gives up, with an error, soon after it is not wanted any more.
+    fn repack_unless(&self, is_unwanted: &AtomicBool) -> Result<Repacked, RepackError> {
         let packs = PackFolder::new(self.git_dir());
         let folder = Workshop::open(self.git_dir())?;
         let Some(workshop) = folder else { return Ok(Repacked::default()) };
         for _ in 0..TRIES {
-            match self.try_repack(&packs, &workshop) {
+            match self.try_repack(&packs, &workshop, is_unwanted) {
                 Ok(Some(repacked)) => return Ok(repacked),
                 Ok(None) => {}
                 Err(RepackError::Packs(error)) if error.is_vanished() => {}
@@ -100,13 +106,18 @@ impl Repository {
     }
 
     /// Returns what came of it, `None` if others have joined some of the packs meanwhile.
-    fn try_repack(&self, packs: &PackFolder, workshop: &Workshop) -> Result<Option<Repacked>, RepackError> {
+    fn try_repack(
+        &self,
+        packs: &PackFolder,
+        workshop: &Workshop,
+        is_unwanted: &AtomicBool,
+    ) -> Result<Option<Repacked>, RepackError> {
         let chosen = packs.to_repack()?;
         if chosen.is_empty() {
             return Ok(Some(Repacked::default()));
         }
         let ids = packs.ids_of(&chosen)?;
-        let pack = self.pack_similar(&ids, workshop)?;
+        let pack = self.pack_similar(&ids, workshop, is_unwanted)?;
         let is_replaced = packs.replace(&chosen, &pack, &HeldLock::acquire(self.git_dir())?)?;
         Ok(is_replaced.then(|| Repacked {
             packs: chosen.len(),
@@ -117,21 +128,28 @@ impl Repository {
     }
 
     /// Packs anew if there is enough to be gained and the repository does not forbid it by `gc.auto=0`.
-    pub(crate) fn repack_if_due(&self) -> Result<Repacked, RepackError> {
+    pub(crate) fn repack_if_due(&self, is_unwanted: &AtomicBool) -> Result<Repacked, RepackError> {
         let is_forbidden = self.open_raw()?.config().and_then(|config| config.get_i64("gc.auto")) == Ok(0);
         let chosen = PackFolder::new(self.git_dir()).to_repack()?;
         if is_forbidden || chosen.iter().map(|listed| listed.bytes).sum::<u64>() < DUE_BYTES {
             return Ok(Repacked::default());
         }
-        self.repack()
+        self.repack_unless(is_unwanted)
     }
 
     /// Returns a pack with these objects, made by libgit2 and checked by its indexer.
-    fn pack_similar(&self, ids: &BTreeSet<Oid>, workshop: &Workshop) -> Result<Pack, RepackError> {
+    fn pack_similar(
+        &self,
+        ids: &BTreeSet<Oid>,
+        workshop: &Workshop,
+        is_unwanted: &AtomicBool,
+    ) -> Result<Pack, RepackError> {
         let raw = self.open_raw()?;
         let names = Names::of(&raw, ids)?;
         let mut builder = raw.packbuilder()?;
         builder.set_threads(1);
+        // Looking for what is similar is what takes long.
+        builder.set_progress_callback(|_, _, _| !is_unwanted.load(Ordering::Relaxed))?;
         for id in ids {
             builder.insert_object(*id, names.get(*id))?;
         }
@@ -379,7 +397,7 @@ mod tests {
         let test = repository();
         assert!(test.git(&["config", "gc.auto", "0"]).0);
         grow(&test, 10);
-        assert_eq!(test.repository.repack_if_due().unwrap(), Repacked::default());
+        assert_eq!(test.repository.repack_if_due(&AtomicBool::new(false)).unwrap(), Repacked::default());
         let held = Workshop::open(test.repository.git_dir()).unwrap().unwrap();
         assert_eq!(test.repository.repack().unwrap(), Repacked::default(), "somebody else is at it");
         std::fs::write(held.path.join("tmp_left"), "by a killed process").unwrap();
