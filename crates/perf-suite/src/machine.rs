@@ -6,6 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sysinfo::{Disks, System};
 
+use crate::mount::Mount;
+
 /// A machine, as far as it matters to a figure. What cannot be found out reads `unknown` or is absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
@@ -72,15 +74,13 @@ fn operating_system() -> String {
     )
 }
 
-/// Returns the file system of the longest mount point that the folder lies under.
+/// Returns the kind of the file system that the folder lies on.
 pub(crate) fn file_system_of(folder: &Path) -> String {
-    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     // The list of disks has no file systems that are in memory; that of Linux's mounts has.
-    if let Ok(mounts) = std::fs::read("/proc/self/mountinfo")
-        && let Some(name) = mounted_at(&mounts, &folder)
-    {
-        return name;
+    if let Some(mount) = Mount::of(folder) {
+        return mount.kind;
     }
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let Ok(disks) = Disks::new_with_refreshed_list() else {
         return UNKNOWN.to_owned();
     };
@@ -90,21 +90,6 @@ pub(crate) fn file_system_of(folder: &Path) -> String {
         .max_by_key(|disk| disk.mount_point().components().count())
         .map_or(OsStr::new(UNKNOWN), |disk| disk.file_system());
     name.to_string_lossy().into_owned()
-}
-
-/// Returns the file system of a folder by the lines of `/proc/self/mountinfo`, of which the last counts where several are
-/// of one mount point (`man 5 proc_pid_mountinfo`).
-fn mounted_at(mounts: &[u8], folder: &Path) -> Option<String> {
-    let mounts = String::from_utf8_lossy(mounts);
-    let of_line = |line: &str| {
-        let (before, after) = line.split_once(" - ")?;
-        // Spaces and the like are written in octal.
-        let point = before.split(' ').nth(4)?.replace("\\040", " ").replace("\\134", "\\");
-        let point = Path::new(&point);
-        let length = folder.starts_with(point).then(|| point.components().count())?;
-        Some((length, after.split(' ').next()?.to_owned()))
-    };
-    mounts.lines().filter_map(of_line).max_by_key(|(length, _)| *length).map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -117,28 +102,5 @@ mod tests {
         assert!(machine.cores_logical.is_none_or(|cores| cores > 0));
         assert!(machine.memory_bytes.is_none_or(|bytes| bytes > 1_000_000));
         assert!(!machine.cpu.is_empty() && !machine.file_system.is_empty());
-    }
-
-    #[test]
-    fn a_folder_is_on_what_was_mounted_nearest_and_last() {
-        let mounts = b"\
-21 1 254:0 / / rw,noatime - ext4 /dev/vda rw
-24 21 0:22 / /dev/shm rw - tmpfs tmpfs rw,size=1k
-30 21 0:40 / /home/a\\040b rw shared:1 - btrfs /dev/vdb rw
-31 21 0:41 / /home/a\\040b rw shared:2 - xfs /dev/vdc rw
-broken line
-";
-        let at = |folder: &str| mounted_at(mounts, Path::new(folder)).unwrap();
-        assert_eq!(at("/tmp/x"), "ext4");
-        assert_eq!(at("/dev/shm/x"), "tmpfs");
-        assert_eq!(at("/dev/shmooze"), "ext4");
-        assert_eq!(at("/home/a b/c"), "xfs");
-        assert_eq!(mounted_at(b"", Path::new("/")), None);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_file_system_that_is_no_disk_is_known() {
-        assert_eq!(file_system_of(Path::new("/proc/self")), "proc");
     }
 }

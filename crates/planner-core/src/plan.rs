@@ -35,15 +35,7 @@ impl Plan {
 
     /// Returns the plan that [`Plan::to_json`] wrote. Files that people wrote are for [`crate::read`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, InvalidPlan> {
-        let mut plan: Self = serde_json::from_slice(bytes).map_err(InvalidPlan)?;
-        plan.shrink_to_fit();
-        Ok(plan)
-    }
-
-    /// Gives back the room that lists were given for more than came.
-    fn shrink_to_fit(&mut self) {
-        self.tasks.shrink_to_fit();
-        self.tasks.iter_mut().for_each(|task| task.dependencies.shrink_to_fit());
+        serde_json::from_slice(bytes).map_err(InvalidPlan)
     }
 }
 

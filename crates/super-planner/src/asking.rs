@@ -7,5 +7,10 @@ use crate::cli::AskingArgs;
 
 /// Returns the request that a command makes.
 pub(crate) fn request(args: &AskingArgs, command: Command) -> Request {
-    Request { id: args.request_id.as_deref().map(RequestId::from_text), command }
+    Request { id: id(args), command }
+}
+
+/// Returns the id by which it can be asked again.
+pub(crate) fn id(args: &AskingArgs) -> Option<RequestId> {
+    args.request_id.as_deref().map(RequestId::from_text)
 }

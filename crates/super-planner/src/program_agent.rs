@@ -1,6 +1,5 @@
 //! Agents that are programs, as a run is told them: which, what of theirs is kept, and what they have used up.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,9 +53,8 @@ pub(crate) fn choose(args: &ProgramAgentArgs, config: &Config) -> Result<Option<
 
 /// Returns whether a program can be started from any folder: it is on the path, or its own path begins at the root.
 pub(crate) fn is_program(name: &str) -> bool {
-    let is_executable = |path: &Path| {
-        path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-    };
+    let is_executable =
+        |path: &Path| rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file();
     if name.contains('/') {
         return Path::new(name).is_absolute() && is_executable(Path::new(name));
     }

@@ -170,35 +170,7 @@ impl ProjectView {
 
     /// Returns the task of that id, in the project of that name or the only one that has it.
     pub fn find_task(&self, id: &str, project: Option<&str>) -> Result<TaskKey, CliError> {
-        let projects = self.projects_named(project)?;
-        let state = self.engine.state();
-        let with_it: Vec<TaskKey> = projects
-            .iter()
-            .filter_map(|key| {
-                let task = state.project(*key)?.graph.task_index(id)?;
-                Some(TaskKey::new(*key, task))
-            })
-            .collect();
-        match with_it.as_slice() {
-            [only] => Ok(*only),
-            [] => {
-                let ids = projects
-                    .iter()
-                    .filter_map(|key| state.project(*key))
-                    .flat_map(|project| project.plan.tasks.iter().map(|task| task.id.as_str()));
-                Err(missing("task", id, &nearest(id, ids, NEAR_NAMES_SHOWN)))
-            }
-            several => {
-                let names: Vec<String> = several
-                    .iter()
-                    .filter_map(|key| state.project(key.project))
-                    .map(|project| escaped(&project.name))
-                    .collect();
-                let message = format!("{} projects have a task `{}`", several.len(), escaped(id));
-                Err(CliError::new(ErrorKind::Usage, message)
-                    .hint(format!("--project says which: {}", names.join(", "))))
-            }
-        }
+        find_task(self.engine.state(), &self.projects_named(project)?, id)
     }
 
     /// Returns the agent of that name.
@@ -221,6 +193,37 @@ impl ProjectView {
         project
             .into_iter()
             .flat_map(|project| project.graph.tasks().filter(|task| !project.graph.is_group(*task)))
+    }
+}
+
+/// Returns the task of that id, in the only one of these projects that has it.
+pub(crate) fn find_task(state: &State, projects: &[ProjectKey], id: &str) -> Result<TaskKey, CliError> {
+    let with_it: Vec<TaskKey> = projects
+        .iter()
+        .filter_map(|key| {
+            let task = state.project(*key)?.graph.task_index(id)?;
+            Some(TaskKey::new(*key, task))
+        })
+        .collect();
+    match with_it.as_slice() {
+        [only] => Ok(*only),
+        [] => {
+            let ids = projects
+                .iter()
+                .filter_map(|key| state.project(*key))
+                .flat_map(|project| project.plan.tasks.iter().map(|task| task.id.as_str()));
+            Err(missing("task", id, &nearest(id, ids, NEAR_NAMES_SHOWN)))
+        }
+        several => {
+            let names: Vec<String> = several
+                .iter()
+                .filter_map(|key| state.project(key.project))
+                .map(|project| escaped(&project.name))
+                .collect();
+            let message = format!("{} projects have a task `{}`", several.len(), escaped(id));
+            Err(CliError::new(ErrorKind::Usage, message)
+                .hint(format!("--project says which: {}", names.join(", "))))
+        }
     }
 }
 

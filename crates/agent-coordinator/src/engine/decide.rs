@@ -219,9 +219,9 @@ impl Engine {
     /// What becomes of the tasks of a coordinator that ends: attempts are given up; results stay, for another one to
     /// adopt.
     pub(super) fn end_of(&self, instance: InstanceKey, why: Lost) -> Vec<Event> {
-        let given_up = self.leased().filter(|(_, state, lease)| {
-            lease.instance == instance && matches!(state, TaskState::Assigned(_) | TaskState::Running(_))
-        });
+        let given_up = self
+            .leased()
+            .filter(|(_, state, lease)| lease.instance == instance && state.occupying_lease().is_some());
         given_up
             .map(|(task, _, lease)| Event::Task {
                 task,
@@ -236,11 +236,7 @@ impl Engine {
             self.state.instance(instance).is_none_or(|owner| owner.status == InstanceStatus::Ended)
         };
         let orphans = self.leased().filter(|(task, state, lease)| {
-            let is_delivered = matches!(
-                state,
-                TaskState::Verifying { .. } | TaskState::AwaitingApproval { .. } | TaskState::Landing { .. }
-            );
-            is_delivered && is_orphan(lease.instance) && is_wanted(*task)
+            state.delivered_lease().is_some() && is_orphan(lease.instance) && is_wanted(*task)
         });
         let adopt = |lease: &Lease| Transition::Adopt { token: lease.token, instance: me };
         orphans.map(|(task, _, lease)| Event::Task { task, transition: adopt(lease) }).collect()
@@ -352,15 +348,12 @@ impl Engine {
         let LateDelivery { task, token, agent, deliverable } = *late;
         let is_kept = self.state.late_results().iter().any(|kept| kept.task == task && kept.token == token);
         let was_there = self.state.task(task).is_some_and(|record| token <= record.last_token);
-        let is_accepted = match self.state.task(task).map(|record| &record.state) {
-            Some(
-                TaskState::Verifying { lease, .. }
-                | TaskState::AwaitingApproval { lease, .. }
-                | TaskState::Landing { lease, .. },
-            ) => lease.token == token,
-            Some(TaskState::Completed(Completion::Attempt { lease, .. })) => lease.token == token,
-            _ => false,
+        let accepted = match self.state.task(task).map(|record| &record.state) {
+            Some(TaskState::Completed(Completion::Attempt { lease, .. })) => Some(lease),
+            Some(state) => state.delivered_lease(),
+            None => None,
         };
+        let is_accepted = accepted.is_some_and(|lease| lease.token == token);
         if is_kept || !was_there || is_accepted || is_planted(PlantedBug::LateResultLost) {
             return Decision { events: Vec::new(), answer: Err(Refusal::Illegal(illegal)) };
         }

@@ -32,8 +32,8 @@ use std::collections::BTreeSet;
 
 use planner_core::graph::TaskIndex;
 use state_store::task::{
-    AgentKey, BrokenInvariant, Event, InstanceKey, InstanceStatus, ProjectKey, State, TaskKey, TaskState,
-    UnfitEvent,
+    AgentKey, BrokenInvariant, Event, InstanceKey, InstanceStatus, Project, ProjectKey, State, TaskKey,
+    TaskState, UnfitEvent,
 };
 use state_store::{Recorded, Seq, Timestamp};
 
@@ -179,11 +179,7 @@ impl Engine {
                     None => {}
                 }
             }
-            Event::TasksSet { project, .. } => {
-                self.state.apply(event, at)?;
-                self.derive_again(*project);
-            }
-            Event::RulesSet { project, .. } => {
+            Event::TasksSet { project, .. } | Event::RulesSet { project, .. } => {
                 self.state.apply(event, at)?;
                 self.derive_again(*project);
             }
@@ -254,10 +250,7 @@ impl Engine {
                 false
             }
             TaskState::Backoff { .. } | TaskState::Pending | TaskState::InConflict(_) => {
-                let task = TaskIndex(place as u32);
-                self.progress[key.index()].is_free(project, task)
-                    && !approval::is_start_gated(project, TaskKey::new(key, task))
-                    && self.claims[key.index()].holder(TaskKey::new(key, task)).is_none()
+                self.is_unhindered(project, TaskKey::new(key, TaskIndex(place as u32)))
                     && self.roster.has_somebody_for(&project.plan.tasks[place].capabilities)
             }
             TaskState::Completed(_)
@@ -273,8 +266,13 @@ impl Engine {
     pub fn is_ready(&self, key: TaskKey) -> bool {
         let Some(project) = self.state.project(key.project) else { return false };
         let may_run = matches!(project.task(key.task()).state, TaskState::Pending | TaskState::InConflict(_));
-        may_run
-            && self.progress[key.project.index()].is_free(project, key.task())
+        may_run && self.is_unhindered(project, key)
+    }
+
+    /// Returns whether neither a dependency, nor somebody's approval, nor a file that another task writes keeps a task from
+    /// running.
+    fn is_unhindered(&self, project: &Project, key: TaskKey) -> bool {
+        self.progress[key.project.index()].is_free(project, key.task())
             && !approval::is_start_gated(project, key)
             && self.claims[key.project.index()].holder(key).is_none()
     }

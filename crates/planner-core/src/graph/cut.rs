@@ -74,10 +74,7 @@ impl Search<'_> {
             cuts.push(ends);
             let Some(next) = components.first() else { return true };
             self.cut(ends);
-            self.enter(next);
-            let next_way = self
-                .way_back(next[0], usize::MAX)
-                .expect("a component has a cycle through each of its nodes");
+            let next_way = self.way_around(next);
             if self.part_by(count - 1, plan, &components.concat(), &next_way, edge, cuts) {
                 return true;
             }
@@ -85,6 +82,12 @@ impl Search<'_> {
             cuts.pop();
         }
         false
+    }
+
+    /// Enters a component, and returns a short cycle of it.
+    fn way_around(&mut self, component: &[NodeIndex]) -> Vec<NodeIndex> {
+        self.enter(component);
+        self.way_back(component[0], usize::MAX).expect("a component has a cycle through each of its nodes")
     }
 
     /// Makes the best cut of one cycle after the other, and takes back those that are needless in the end.
@@ -105,10 +108,7 @@ impl Search<'_> {
             if cuts.len() == CUTS_MAX || !self.take_cut_steps(self.edges_of(&next)) {
                 return Parting { cuts, is_complete: false };
             }
-            self.enter(&next);
-            let way = self
-                .way_back(next[0], usize::MAX)
-                .expect("a component has a cycle through each of its nodes");
+            let way = self.way_around(&next);
             let best = self.candidates(plan, &next, &way, edge).into_iter().next();
             let ends = best.map_or_else(|| first_cut(plan, &way, edge), |candidate| candidate.ends);
             cuts.push(ends);

@@ -252,6 +252,16 @@ impl TaskState {
         }
     }
 
+    /// Returns the lease of an attempt that has reported a result which is not on its branch yet.
+    pub fn delivered_lease(&self) -> Option<&Lease> {
+        match self {
+            Self::Verifying { lease, .. }
+            | Self::AwaitingApproval { lease, .. }
+            | Self::Landing { lease, .. } => Some(lease),
+            _ => None,
+        }
+    }
+
     /// Returns whether nothing will change it but somebody's command.
     pub fn is_settled(&self) -> bool {
         matches!(self, Self::Completed(_) | Self::Failed { .. } | Self::Cancelled(_))

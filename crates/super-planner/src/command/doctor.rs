@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use git_ops::Repository;
+use perf_suite::Mount;
 use serde::Serialize;
 use serde_json::json;
 use state_store::log::{PostgresAddress, PostgresOpenError, PostgresOptions, PostgresStore};
@@ -15,6 +16,7 @@ use crate::cli::{DoctorArgs, PlaceArgs};
 use crate::config::{Config, ConfigFile};
 use crate::error::{CliError, Exit};
 use crate::escape::{clipped, escaped};
+use crate::program_agent::is_program;
 use crate::project_view::ProjectView;
 use crate::state_location::StateLocation;
 use crate::table::{Cell, Table};
@@ -235,14 +237,11 @@ fn nearest_folder(file: &Path) -> PathBuf {
 
 fn file_system(folder: &Path) -> Finding {
     let about = "file system";
-    let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let Some((kind, at)) =
-        std::fs::read_to_string("/proc/mounts").ok().and_then(|mounts| mount_of(&mounts, &real))
-    else {
+    let Some(mount) = Mount::of(folder) else {
         return Finding::ok(about, "not known on this system");
     };
-    let found = format!("{} at {}", escaped(&kind), escaped(&at.to_string_lossy()));
-    match kind.as_str() {
+    let found = format!("{} at {}", escaped(&mount.kind), escaped(&mount.at.to_string_lossy()));
+    match mount.kind.as_str() {
         "tmpfs" | "ramfs" => Finding::warn(
             about,
             found,
@@ -256,37 +255,6 @@ fn file_system(folder: &Path) -> Finding {
         ),
         _ => Finding::ok(about, found),
     }
-}
-
-/// Returns the kind and the place of the mount that a path is on, from the text of `/proc/mounts`.
-fn mount_of(mounts: &str, path: &Path) -> Option<(String, PathBuf)> {
-    let mounts = mounts.lines().filter_map(|line| {
-        let mut fields = line.split(' ').skip(1);
-        let (at, kind) = (PathBuf::from(unescape_octal(fields.next()?)), fields.next()?);
-        path.starts_with(&at).then(|| (kind.to_owned(), at))
-    });
-    // Of mounts at the same place, the last one hides the others.
-    mounts.max_by_key(|(_, at)| at.components().count())
-}
-
-/// Returns the text with the `\040` that stand for spaces and the like put back.
-fn unescape_octal(text: &str) -> String {
-    let mut parts = text.split('\\');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let byte = part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match byte {
-            Some(byte) if byte.is_ascii() => {
-                plain.push(char::from(byte));
-                plain.push_str(&part[3..]);
-            }
-            _ => {
-                plain.push('\\');
-                plain.push_str(part);
-            }
-        }
-    }
-    plain
 }
 
 /// Measures what it takes to make something durable; too fast means that it is not.
@@ -344,21 +312,13 @@ fn free_space(folder: &Path) -> Finding {
 
 fn agents() -> Finding {
     let about = "agents";
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found: Vec<&str> = AGENTS
-        .into_iter()
-        .filter(|name| std::env::split_paths(&path).any(|folder| is_program(&folder.join(name))))
-        .collect();
+    let found: Vec<&str> = AGENTS.into_iter().filter(|name| is_program(name)).collect();
     if found.is_empty() {
         let advice = "simulated agents run all the same; install one of them to have real work done";
         Finding::warn(about, format!("none of {} is on the path", AGENTS.join(", ")), advice)
     } else {
         Finding::ok(about, found.join(", "))
     }
-}
-
-fn is_program(path: &Path) -> bool {
-    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file()
 }
 
 fn keys() -> Finding {
@@ -382,19 +342,6 @@ fn told(error: &CliError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_deepest_and_last_mount_above_a_path_counts() {
-        let mounts = "overlay / overlay rw 0 0\n\
-                      tmpfs /tmp tmpfs rw 0 0\n\
-                      srv:/x /mnt/a\\040b nfs4 rw 0 0\n\
-                      /dev/sda /tmp ext4 rw 0 0\n";
-        let kind = |path: &str| mount_of(mounts, Path::new(path)).unwrap().0;
-        assert_eq!(kind("/home/x"), "overlay");
-        assert_eq!(kind("/tmp/x"), "ext4");
-        assert_eq!(kind("/tmpx"), "overlay");
-        assert_eq!(kind("/mnt/a b/c"), "nfs4");
-    }
 
     #[test]
     fn a_flush_takes_time_and_leaves_nothing_behind() {

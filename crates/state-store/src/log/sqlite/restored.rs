@@ -24,10 +24,10 @@ pub(super) fn row_of(connection: &Connection, stream: &StreamName) -> Result<Opt
     Ok(None)
 }
 
-/// Returns the names of those streams whose rows are not well and can be told nevertheless.
-pub(super) fn names(connection: &Connection) -> Result<Vec<StreamName>, StoreError> {
+/// Returns the names of those streams of these numbers, whose rows are not well, that can be told nevertheless.
+pub(super) fn names(connection: &Connection, numbers: &[i64]) -> Result<Vec<StreamName>, StoreError> {
     let mut names = Vec::new();
-    for number in unlisted_numbers(connection)? {
+    for &number in numbers {
         let as_written = text_of(connection, number).and_then(|name| StreamName::new(&name).ok());
         for name in as_written.into_iter().chain([StreamName::workspace()]) {
             if proven(connection, number, &name)?.is_some() {

@@ -385,10 +385,7 @@ impl StateStore for SqliteStore {
 
     fn legible_streams(&self) -> Result<(Vec<StreamName>, Option<StoreError>), StoreError> {
         self.with_reader(|connection| {
-            let (mut names, damage) = self.streams.names(connection)?;
-            if damage.is_some() {
-                names.extend(restored::names(connection)?);
-            }
+            let (mut names, damage) = streams::names(connection)?;
             names.sort_unstable();
             Ok((names, damage))
         })

@@ -74,23 +74,21 @@ impl StreamList {
         }
         Ok(None)
     }
+}
 
-    /// Returns the names of the streams whose rows are well, and what is wrong with the first of the others.
-    pub(super) fn names(
-        &self,
-        connection: &Connection,
-    ) -> Result<(Vec<StreamName>, Option<StoreError>), StoreError> {
-        let (mut names, mut damage) = (Vec::new(), None);
-        for row in rows(connection, &StreamName::workspace(), i64::MIN, i64::MAX)? {
-            match row {
-                Ok(row) => names.push(row.name),
-                Err(error) => damage = damage.or(Some(error)),
-            }
+/// Returns the names of the streams that can be read, and what is wrong with the list of them, if anything is.
+pub(super) fn names(connection: &Connection) -> Result<(Vec<StreamName>, Option<StoreError>), StoreError> {
+    let (mut names, mut damage) = (Vec::new(), None);
+    for row in rows(connection, &StreamName::workspace(), i64::MIN, i64::MAX)? {
+        match row {
+            Ok(row) => names.push(row.name),
+            Err(error) => damage = damage.or(Some(error)),
         }
-        let unlisted = restored::unlisted_numbers(connection)?;
-        let lost = unlisted.first().map(|number| lost(&StreamName::workspace(), *number));
-        Ok((names, damage.or(lost)))
     }
+    let unlisted = restored::unlisted_numbers(connection)?;
+    names.extend(restored::names(connection, &unlisted)?);
+    let lost = unlisted.first().map(|number| lost(&StreamName::workspace(), *number));
+    Ok((names, damage.or(lost)))
 }
 
 /// Returns the row of a stream as it is now.

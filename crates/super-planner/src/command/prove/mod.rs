@@ -109,10 +109,6 @@ fn new_place(folder: &Path) -> Result<PathBuf, CliError> {
 }
 
 fn text(findings: &Findings, args: &ProveCrashArgs, store_bytes: u64) -> String {
-    let count = |number: u64| {
-        let style = if number == 0 { GOOD } else { BAD };
-        format!("{style}{number}{style:#}")
-    };
     let mut text = format!(
         "rounds            {} of kill -9, with {} producers each, seed {}\n\
          acknowledged      {} transactions of 1 to 3 entries\n\
@@ -137,6 +133,12 @@ fn text(findings: &Findings, args: &ProveCrashArgs, store_bytes: u64) -> String 
         text.push_str(&format!("first problem     {}\n", escaped(first)));
     }
     text
+}
+
+/// Returns how often something happened that must not, in the colour that this deserves.
+fn count(number: u64) -> String {
+    let style = if number == 0 { GOOD } else { BAD };
+    format!("{style}{number}{style:#}")
 }
 
 /// How far it is: a bar on a terminal, else a line from time to time.

@@ -11,12 +11,12 @@ use serde::Serialize;
 use state_store::task::snapshot;
 use state_store::{Seq, StateStore, StreamName};
 
-use super::{Folder, new_place};
+use super::{Folder, count, new_place};
 use crate::cli::{ProveRacesArgs, Through};
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
 use crate::state_location::{StateLocation, shown};
-use crate::terminal::{BAD, GOOD, Terminal};
+use crate::terminal::Terminal;
 
 /// By how much the clock of the store and that of the racers may differ: one counts whole milliseconds.
 const SLACK: Duration = Duration::from_millis(10);
@@ -93,10 +93,6 @@ pub(super) fn run(args: &ProveRacesArgs, terminal: &Terminal) -> Result<Exit, Cl
 
 fn text(answer: &Answer<'_>) -> String {
     let Answer { findings, .. } = answer;
-    let count = |number: u64| {
-        let style = if number == 0 { GOOD } else { BAD };
-        format!("{style}{number}{style:#}")
-    };
     let mut text = format!(
         "trials             {} tasks, in {} rounds of {} processes with {} operations each, seed {}\n\
          operations         {} in {:.1} s on {}\n\

@@ -6,13 +6,14 @@ use agent_coordinator::engine::{Command, Policy};
 use agent_coordinator::{ScriptAgent, ScriptAgentError};
 use serde_json::json;
 use state_store::StreamName;
-use state_store::task::{FailureReason, FencingToken, Handover, Lease, ProjectKey, RequestId, TaskKey};
+use state_store::task::{FailureReason, FencingToken, Handover, Lease, ProjectKey, TaskKey};
 
 use crate::asking;
 use crate::cli::{AcquireArgs, AskingArgs, HeldTaskArgs, WordArgs};
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
+use crate::project_view::find_task;
 use crate::state_location::StateLocation;
 use crate::terminal::Terminal;
 
@@ -36,7 +37,7 @@ pub(super) fn acquire(args: &AcquireArgs, config: &Config, terminal: &Terminal) 
 pub(super) fn heartbeat(args: &HeldTaskArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
     let mut agent = open(&args.asking, &args.agent, config)?;
     let task = find(&agent, &args.task, args.asking.project.as_deref())?;
-    let prolonged = agent.heartbeat(task, FencingToken::new(args.token), request_id(&args.asking));
+    let prolonged = agent.heartbeat(task, FencingToken::new(args.token), asking::id(&args.asking));
     let expires_at = prolonged.map_err(|error| match error {
         ScriptAgentError::LeaseOver { token, state } => {
             let task = escaped(&args.task);
@@ -88,7 +89,7 @@ pub(super) fn complete(
         return Err(CliError::new(ErrorKind::NotFound, "there is no agent of that name"));
     }
     let key = find(&agent, task, args.project.as_deref())?;
-    agent.complete(key, FencingToken::new(token), request_id(args))?;
+    agent.complete(key, FencingToken::new(token), asking::id(args))?;
     tell_state(&agent, key, &held, terminal)
 }
 
@@ -104,10 +105,6 @@ fn report(
     tell_state(&agent, task, args, terminal)
 }
 
-fn request_id(args: &AskingArgs) -> Option<RequestId> {
-    args.request_id.as_deref().map(RequestId::from_text)
-}
-
 fn open(args: &AskingArgs, agent: &str, config: &Config) -> Result<ScriptAgent, CliError> {
     let store = StateLocation::find(&args.place, config)?.open_existing()?;
     let (lease, failures_max) = (config.lease.value, config.failures_max.value);
@@ -118,16 +115,8 @@ fn open(args: &AskingArgs, agent: &str, config: &Config) -> Result<ScriptAgent, 
 fn find(agent: &ScriptAgent, id: &str, project: Option<&str>) -> Result<TaskKey, CliError> {
     let projects = (0..).map(ProjectKey).zip(agent.state().projects());
     let named = projects.filter(|(_, found)| project.is_none_or(|name| found.name == name));
-    let mut found = named.filter_map(|(key, found)| Some(TaskKey::new(key, found.graph.task_index(id)?)));
-    let missing = || CliError::new(ErrorKind::NotFound, format!("there is no task `{}`", escaped(id)));
-    let first = found.next().ok_or_else(missing)?;
-    match found.next() {
-        None => Ok(first),
-        Some(_) => {
-            let message = format!("several projects have a task `{}`", escaped(id));
-            Err(CliError::new(ErrorKind::Usage, message).hint("--project says which"))
-        }
-    }
+    let named: Vec<ProjectKey> = named.map(|(key, _)| key).collect();
+    find_task(agent.state(), &named, id)
 }
 
 fn tell_task(
