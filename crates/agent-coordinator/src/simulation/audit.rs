@@ -509,7 +509,8 @@ impl Audit {
                 };
                 let is_leaf = project.children[place].is_empty();
                 match task.stage {
-                    Stage::Free
+                    // One that waits for its next attempt may wait for another task, too, and then for ever.
+                    Stage::Free | Stage::Waiting
                         if is_leaf
                             && project.open_need(place).is_none()
                             && !project.is_start_gated(place) =>
@@ -523,11 +524,11 @@ impl Audit {
                     | Stage::Working(_)
                     | Stage::Delivered(_)
                     | Stage::Proposed(_)
-                    | Stage::Accepted(_)
-                    | Stage::Waiting => {
+                    | Stage::Accepted(_) => {
                         return broken("G8", format!("{} is left as it is: {:?}", named(), task.stage));
                     }
                     Stage::Free
+                    | Stage::Waiting
                     | Stage::Done
                     | Stage::Failed
                     | Stage::OnHold
