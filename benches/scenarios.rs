@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use cap::Cap;
-use perf_suite::leak::count_live_bytes_with;
+use perf_suite::leak::{AllocationCounter, count_allocations_with};
 use perf_suite::{Profile, Progress, Report, RunRefused, Watcher, report, run_watched, scenarios};
 
 /// Counts what is allocated and not freed, so that the scenario LEAKS is exact here.
@@ -47,7 +47,10 @@ impl Request {
 }
 
 fn main() -> ExitCode {
-    count_live_bytes_with(|| ALLOCATOR.allocated() as u64);
+    count_allocations_with(AllocationCounter {
+        live: || ALLOCATOR.allocated() as u64,
+        total: || ALLOCATOR.total_allocated() as u64,
+    });
     let request = Request::of(std::env::args().skip(1));
     let mut out = io::stdout().lock();
     match answer(&request, &mut out) {

@@ -82,6 +82,7 @@ pub use merge_policy::{InvalidPattern, MergePolicy, PathPattern, Resolution};
 pub use message::{Message, Signature};
 pub use name::{BranchName, InvalidBranchName};
 pub use object::ObjectError;
+pub use object_cache::{CACHED_BYTES_MAX, cached_bytes};
 pub use pack_folder::JoinPacksError;
 pub use path::{InvalidPath, RepoPath};
 pub use pin::{PinRequest, Pinned};

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use git2::{ObjectType, Oid};
 
@@ -13,6 +14,19 @@ const OBJECT_BYTES_MAX: usize = 256 << 10;
 /// What keeping an object costs besides its content.
 const OVERHEAD_BYTES: usize = 100;
 
+/// How many bytes of objects one writer keeps for later, about, at the most.
+pub const CACHED_BYTES_MAX: usize = 2 * GENERATION_BYTES;
+
+/// What all caches of this process hold.
+static CACHED: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns about how many bytes of objects this process keeps for later: memory that is full on purpose, up to a bound, which
+/// whoever looks for leaks does not count.
+#[must_use]
+pub fn cached_bytes() -> usize {
+    CACHED.load(Ordering::Relaxed)
+}
+
 /// A bounded number of objects. What was used since the last change of generations outlives the next.
 #[derive(Default)]
 pub(crate) struct ObjectCache(RefCell<Generations>);
@@ -22,6 +36,7 @@ struct Generations {
     young: HashMap<Oid, Object>,
     young_bytes: usize,
     old: HashMap<Oid, Object>,
+    old_bytes: usize,
 }
 
 type Object = (ObjectType, Arc<[u8]>);
@@ -32,7 +47,7 @@ impl ObjectCache {
         if let Some(object) = generations.young.get(&id) {
             return Some(object.clone());
         }
-        let object = generations.old.remove(&id)?;
+        let object = generations.take_old(id)?;
         generations.insert(id, object.clone());
         Some(object)
     }
@@ -46,13 +61,38 @@ impl ObjectCache {
 
 impl Generations {
     fn insert(&mut self, id: Oid, object: Object) {
-        self.young_bytes += object.1.len() + OVERHEAD_BYTES;
-        self.young.insert(id, object);
+        let bytes = size(&object);
+        if self.young.insert(id, object).is_some() {
+            // The same content once more: its id says so.
+            return;
+        }
+        self.young_bytes += bytes;
+        CACHED.fetch_add(bytes, Ordering::Relaxed);
         if self.young_bytes > GENERATION_BYTES {
+            CACHED.fetch_sub(self.old_bytes, Ordering::Relaxed);
             self.old = std::mem::take(&mut self.young);
-            self.young_bytes = 0;
+            self.old_bytes = std::mem::take(&mut self.young_bytes);
         }
     }
+
+    fn take_old(&mut self, id: Oid) -> Option<Object> {
+        let object = self.old.remove(&id)?;
+        let bytes = size(&object);
+        self.old_bytes -= bytes;
+        CACHED.fetch_sub(bytes, Ordering::Relaxed);
+        Some(object)
+    }
+}
+
+impl Drop for Generations {
+    fn drop(&mut self) {
+        CACHED.fetch_sub(self.young_bytes + self.old_bytes, Ordering::Relaxed);
+    }
+}
+
+/// Returns what keeping an object costs.
+fn size((_, content): &Object) -> usize {
+    content.len() + OVERHEAD_BYTES
 }
 
 #[cfg(test)]
@@ -72,5 +112,11 @@ mod tests {
         assert!((90..=2 * GENERATION_BYTES / OBJECT_BYTES_MAX + 2).contains(&kept), "{kept}");
         cache.insert(id(5000), ObjectType::Blob, vec![0; OBJECT_BYTES_MAX + 1].into());
         assert!(cache.get(id(5000)).is_none());
+        let generations = cache.0.borrow();
+        let counted = |objects: &HashMap<Oid, Object>| objects.values().map(size).sum::<usize>();
+        assert_eq!(generations.young_bytes, counted(&generations.young));
+        assert_eq!(generations.old_bytes, counted(&generations.old));
+        // Other tests of this process keep objects too.
+        assert!(cached_bytes() >= generations.young_bytes + generations.old_bytes);
     }
 }

@@ -1,12 +1,14 @@
 //! What follows from the figures of a run. Each recommendation names the figure that it rests on, and without one there is none.
 
+use serde::Serialize;
+
 use crate::pause::PauseKind;
 use crate::report::Report;
 use crate::run::ScenarioReport;
 use crate::series::Unit;
 
 /// One recommendation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Advice {
     /// The scenario that it follows from.
     pub scenario: String,
@@ -109,7 +111,7 @@ fn pauses(scenario: &ScenarioReport, _: f64) -> Found {
         })
         .max_by(|a, b| a.1.total_cmp(&b.1))?;
     let share = worst.1 / scenario.usage.seconds.max(0.1);
-    let tail = scenario.tail_explained.unwrap_or(0.0);
+    let tail = scenario.tail.as_ref().map_or(0.0, |tail| tail.any);
     if share < PAUSED && tail < 0.5 {
         return None;
     }
@@ -119,6 +121,9 @@ fn pauses(scenario: &ScenarioReport, _: f64) -> Found {
         }
         PauseKind::Runtime => "tasks keep the threads of the runtime: move what blocks to threads of its own",
         PauseKind::Flush => "single flushes stall: look at checkpoints and at what else writes to the disk",
+        PauseKind::Allocator => {
+            "memory is asked for in bursts: allocate once and use it again, or pass on smaller pieces"
+        }
         PauseKind::Git => "git works on its own files meanwhile: collect garbage at another time",
     };
     let evidence = format!(
@@ -157,7 +162,7 @@ mod tests {
         scenario.usage.seconds = 10.0;
         scenario.usage.samples = vec![totals];
         scenario.pauses.clear();
-        scenario.tail_explained = None;
+        scenario.tail = None;
         report
     }
 
@@ -191,6 +196,12 @@ mod tests {
         let stalls = advised(&stalling);
         assert!(stalls[0].contains("single flushes stall"), "{stalls:?}");
         assert!(stalls[0].contains("flush pauses together 500.000 ms"), "{stalls:?}");
+        stalling.scenarios[0].pauses = vec![Pause { kind: PauseKind::Allocator, at: 1.0, length: 0.5 }];
+        assert!(
+            advised(&stalling)[0].contains("allocator pauses together 500.000 ms"),
+            "{:?}",
+            advised(&stalling)
+        );
         let mut busy_machine = report(Usage::default());
         busy_machine.machine.load_average = Some(5.0);
         assert!(advised(&busy_machine)[0].contains("load 5.0 on 2"));

@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 pub struct Gauge {
     done: AtomicU64,
     failed: AtomicU64,
-    latencies: Mutex<Vec<f64>>,
+    /// Kept from the first reading on: where nobody reads, they would only take memory.
+    latencies: Mutex<Option<Vec<f64>>>,
     stopped: AtomicBool,
 }
 
@@ -26,14 +27,15 @@ pub struct Reading {
 }
 
 impl Gauge {
-    /// How many latencies wait for a reader; where nobody reads, no more are kept.
+    /// How many latencies wait for a reader; where it does not come, no more are kept.
     const LATENCIES_MAX: usize = 100_000;
 
     /// Counts an operation that ended well.
     pub fn done(&self, latency: Duration) {
         self.done.fetch_add(1, Ordering::Relaxed);
-        let mut latencies = self.latencies.lock();
-        if latencies.len() < Self::LATENCIES_MAX {
+        if let Some(latencies) = &mut *self.latencies.lock()
+            && latencies.len() < Self::LATENCIES_MAX
+        {
             latencies.push(latency.as_secs_f64());
         }
     }
@@ -43,12 +45,12 @@ impl Gauge {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns the counters, and what has ended since the last reading.
+    /// Returns the counters, and how long what has ended since the last reading took; nothing of that the first time.
     pub fn read(&self) -> Reading {
         Reading {
             done: self.done.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
-            latencies: std::mem::take(&mut *self.latencies.lock()),
+            latencies: self.latencies.lock().replace(Vec::new()).unwrap_or_default(),
         }
     }
 
@@ -60,5 +62,21 @@ impl Gauge {
     /// Returns whether it was told so.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_are_kept_for_those_who_read() {
+        let gauge = Gauge::default();
+        gauge.done(Duration::from_secs(1));
+        assert_eq!(gauge.read(), Reading { done: 1, failed: 0, latencies: Vec::new() });
+        gauge.done(Duration::from_secs(2));
+        gauge.failed();
+        assert_eq!(gauge.read(), Reading { done: 2, failed: 1, latencies: vec![2.0] });
+        assert_eq!(gauge.read().latencies, Vec::<f64>::new());
     }
 }

@@ -4,7 +4,8 @@
 //! points where nothing is under way, cycle after cycle of the same operations: nearly without noise, so a few cycles find
 //! a few bytes by operation. [`growth_over_time`] looks at the resident memory of a process at work: medians of blocks, because
 //! samples that follow one another closely are alike, and only after warming up. It grows where it goes up with the time
-//! (Mann and Kendall) and its slope (Theil and Sen) is above zero for certain; both say what they could not have seen.
+//! (Mann and Kendall), its slope (Theil and Sen) is for certain more than a trace by operation, and the later half grows as the
+//! earlier one did, which memory that only fills up does not. Both say what they could not have seen.
 
 use std::sync::OnceLock;
 
@@ -22,18 +23,37 @@ const BYTES_BY_OPERATION_MIN: f64 = 1.0;
 /// A second cycle that grows by less than this share of what the first one did was only warming up.
 const SETTLED_SHARE: f64 = 0.2;
 
-/// What counts the bytes that are allocated and not freed, where the program has an allocator that does.
-static COUNTER: OnceLock<fn() -> u64> = OnceLock::new();
+/// What the program's allocator counts.
+#[derive(Debug, Clone, Copy)]
+pub struct AllocationCounter {
+    /// Returns the bytes that are allocated and not freed.
+    pub live: fn() -> u64,
+    /// Returns all bytes that were ever allocated.
+    pub total: fn() -> u64,
+}
+
+/// The counter, where the program has an allocator that counts.
+static COUNTER: OnceLock<AllocationCounter> = OnceLock::new();
 
 /// Has bytes counted by the program's own allocator from now on. The first counter stays.
-pub fn count_live_bytes_with(counter: fn() -> u64) {
+pub fn count_allocations_with(counter: AllocationCounter) {
     // A second one would count the same bytes.
     let _ = COUNTER.set(counter);
 }
 
 /// Returns the bytes that are alive: as the program's allocator counts them, or else the resident memory that no file is behind.
 pub fn live_bytes() -> Option<u64> {
-    COUNTER.get().map_or_else(anonymous_memory, |counter| Some(counter()))
+    counted_live_bytes().or_else(anonymous_memory)
+}
+
+/// Returns the bytes that are allocated and not freed, where the program's allocator counts.
+pub fn counted_live_bytes() -> Option<u64> {
+    COUNTER.get().map(|counter| (counter.live)())
+}
+
+/// Returns all bytes that were ever allocated, where the program's allocator counts.
+pub fn allocated_bytes() -> Option<u64> {
+    COUNTER.get().map(|counter| (counter.total)())
 }
 
 /// What is said of memory.
@@ -66,12 +86,16 @@ pub struct TimeGrowth {
     pub baseline: Vec<f64>,
     /// The most of each block after warming up.
     pub peaks: Vec<f64>,
-    /// The least slope in bytes a second that this series could have told from none: half the width of the interval.
+    /// The slope of the later half of the blocks over that of the earlier half; memory that only fills up has little.
+    pub later_over_earlier: f64,
+    /// The least slope in bytes a second that this series could have told from none: half the width of the interval, or what
+    /// would be no more than a trace by operation.
     pub smallest_visible: f64,
 }
 
-/// Returns what samples of a time in seconds and a number of bytes say; `None` where there are fewer than two a block.
-pub fn growth_over_time(samples: &[(f64, f64)]) -> Option<TimeGrowth> {
+/// Returns what samples of a time in seconds and a number of bytes say, where so many operations are made a second; `None` where
+/// there are fewer than two samples a block.
+pub fn growth_over_time(samples: &[(f64, f64)], operations_a_second: f64) -> Option<TimeGrowth> {
     let warm = &samples[(samples.len() as f64 * WARM_UP_SHARE) as usize..];
     let size = warm.len() / BLOCKS;
     if size < 2 {
@@ -87,7 +111,10 @@ pub fn growth_over_time(samples: &[(f64, f64)]) -> Option<TimeGrowth> {
         .collect::<Option<_>>()?;
     let slope = theil_sen(&points, 0.95)?;
     let trend = mann_kendall(&points.iter().map(|point| point.1).collect::<Vec<_>>())?;
-    let is_growing = trend.p_up < LEVEL && slope.interval.low > 0.0;
+    let (earlier, later) = points.split_at(BLOCKS / 2);
+    let later_over_earlier = over(theil_sen(later, 0.95)?.slope, theil_sen(earlier, 0.95)?.slope);
+    let trace = BYTES_BY_OPERATION_MIN * operations_a_second;
+    let is_growing = trend.p_up < LEVEL && slope.interval.low > trace && later_over_earlier > SETTLED_SHARE;
     Some(TimeGrowth {
         verdict: if is_growing { GrowthVerdict::Grows } else { GrowthVerdict::Steady },
         slope,
@@ -96,8 +123,14 @@ pub fn growth_over_time(samples: &[(f64, f64)]) -> Option<TimeGrowth> {
             .iter()
             .map(|block| block.iter().map(|sample| sample.1).fold(f64::MIN, f64::max))
             .collect(),
-        smallest_visible: (slope.interval.high - slope.interval.low) / 2.0,
+        later_over_earlier,
+        smallest_visible: ((slope.interval.high - slope.interval.low) / 2.0).max(trace),
     })
+}
+
+/// Returns how much of the earlier growth there still was later; all of it where there was none before and there is later.
+fn over(later: f64, earlier: f64) -> f64 {
+    if earlier > 0.0 { later / earlier } else { f64::from(u8::from(later > 0.0)) }
 }
 
 /// What the bytes that are allocated say.
@@ -124,7 +157,7 @@ pub fn growth_by_operation(live_bytes: &[f64], operations_by_cycle: usize) -> Op
     let middle = after_warm_up.len() / 2;
     let earlier = after_warm_up[middle] - after_warm_up[0];
     let later = after_warm_up[after_warm_up.len() - 1] - after_warm_up[middle];
-    let later_over_earlier = if earlier == 0.0 { f64::from(u8::from(later > 0.0)) } else { later / earlier };
+    let later_over_earlier = over(later, earlier);
     let grows =
         line.interval.low / operations >= BYTES_BY_OPERATION_MIN && later_over_earlier > SETTLED_SHARE;
     Some(OperationGrowth {
@@ -158,13 +191,13 @@ mod tests {
     fn what_grows_is_told_and_what_wanders_is_not() {
         let mut random = Random::new(1);
         let grows = |random: &mut Random, rate: f64| {
-            growth_over_time(&resident(random, rate)).unwrap().verdict == GrowthVerdict::Grows
+            growth_over_time(&resident(random, rate), 5.0).unwrap().verdict == GrowthVerdict::Grows
         };
         let alarms = (0..100).filter(|_| grows(&mut random, 0.0)).count();
         assert!(alarms <= 6, "{alarms} false alarms");
         let found = (0..20).filter(|_| grows(&mut random, 2e8)).count();
         assert_eq!(found, 20);
-        assert_eq!(growth_over_time(&resident(&mut random, 0.0)[..40]), None);
+        assert_eq!(growth_over_time(&resident(&mut random, 0.0)[..40], 5.0), None);
     }
 
     #[test]
@@ -172,8 +205,27 @@ mod tests {
         let filling: Vec<(f64, f64)> = (0..3000)
             .map(|n| (f64::from(n) * 0.1, 1e8 + 2e7 * (1.0 - (-f64::from(n) / 100.0).exp())))
             .collect();
-        let growth = growth_over_time(&filling).unwrap();
-        assert!(growth.slope.slope * 3600.0 < 1e6, "{growth:?}");
+        let growth = growth_over_time(&filling, 5.0).unwrap();
+        assert_eq!(growth.verdict, GrowthVerdict::Steady, "{growth:?}");
+        // Of one that fills up more slowly most is seen, and its later half shows that it comes to an end.
+        let slowly: Vec<(f64, f64)> = (0..3000)
+            .map(|n| (f64::from(n) * 0.1, 1e8 + 2e7 * (1.0 - (-f64::from(n) / 500.0).exp())))
+            .collect();
+        let growth = growth_over_time(&slowly, 5.0).unwrap();
+        assert_eq!(growth.verdict, GrowthVerdict::Steady, "{growth:?}");
+        assert!(growth.slope.interval.low > 0.0, "{growth:?}");
+    }
+
+    #[test]
+    fn a_leak_of_a_few_bytes_by_operation_is_seen_in_bytes_that_are_counted() {
+        let leaking = |bytes: f64| -> Vec<(f64, f64)> {
+            (0..18_000)
+                .map(|n| (f64::from(n) * 0.1, 1e7 + f64::from(n % 7) * 1e3 + bytes * 0.5 * f64::from(n)))
+                .collect()
+        };
+        let verdict = |bytes: f64| growth_over_time(&leaking(bytes), 5.0).unwrap().verdict;
+        assert_eq!(verdict(64.0), GrowthVerdict::Grows);
+        assert_eq!(verdict(0.5), GrowthVerdict::Steady, "less than a byte by operation");
     }
 
     #[test]

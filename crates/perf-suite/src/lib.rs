@@ -45,6 +45,7 @@ pub mod scenarios;
 mod series;
 pub mod stats;
 mod timeline;
+mod words;
 mod workload;
 
 pub use advice::{Advice, advise};
@@ -63,4 +64,5 @@ pub use run::{Progress, RunRefused, ScenarioReport, Watcher, measure, nobody, ru
 pub use scenario::{Recorder, Scenario, ScenarioFailed};
 pub use series::{Better, Series, Summary, Unit};
 pub use timeline::{Operation, OperationKind, Timeline};
+pub use words::Words;
 pub use workload::Workload;

@@ -1,11 +1,11 @@
 //! Pauses: stretches in which work that could go on did not. This program has no garbage collector; what it has instead are
-//! stalls of the platform, polls that keep a runtime's thread, flushes and checkpoints of the disk.
+//! stalls of the platform, polls that keep a runtime's thread, flushes and checkpoints of the disk, bursts of allocations.
 
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::monitor::Hiccup;
+use crate::monitor::{Burst, Hiccup, Stalls};
 
 /// What made everybody wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,11 +19,13 @@ pub enum PauseKind {
     Flush,
     /// Git at work on its own files: collecting, packing.
     Git,
+    /// A burst of allocations: whoever wants memory meanwhile waits for pages of the system.
+    Allocator,
 }
 
 impl PauseKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Platform, Self::Runtime, Self::Flush, Self::Git];
+    pub const ALL: [Self; 5] = [Self::Platform, Self::Runtime, Self::Flush, Self::Git, Self::Allocator];
 
     /// Returns its name.
     pub fn as_str(self) -> &'static str {
@@ -32,6 +34,7 @@ impl PauseKind {
             Self::Runtime => "runtime",
             Self::Flush => "flush",
             Self::Git => "git",
+            Self::Allocator => "allocator",
         }
     }
 }
@@ -54,9 +57,11 @@ impl Pause {
         Self { kind, at, length: length.as_secs_f64() }
     }
 
-    /// Returns the pause that a hiccup is.
-    pub fn of(hiccup: &Hiccup, begun: Instant) -> Self {
-        Self::new(PauseKind::Platform, begun, hiccup.from, hiccup.length)
+    /// Returns the pauses that were seen by a meter.
+    pub fn of(stalls: &Stalls, begun: Instant) -> impl Iterator<Item = Self> {
+        let hiccup = move |seen: &Hiccup| Self::new(PauseKind::Platform, begun, seen.from, seen.length);
+        let burst = move |seen: &Burst| Self::new(PauseKind::Allocator, begun, seen.from, seen.length);
+        stalls.hiccups.iter().map(hiccup).chain(stalls.bursts.iter().map(burst))
     }
 
     fn overlaps(&self, operation: &Operation) -> bool {
@@ -73,15 +78,31 @@ pub struct Operation {
     pub length: f64,
 }
 
-/// Returns which share of the slowest hundredth of the operations (one at least) overlapped a pause: how much of the tail
-/// pauses explain. `None` where there is no operation.
-pub fn share_of_tail(operations: &[Operation], pauses: &[Pause]) -> Option<f64> {
+/// How much of the tail pauses explain.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct TailShares {
+    /// Which share of the slowest hundredth of the operations (one at least) overlapped a pause.
+    pub any: f64,
+    /// The same by kind of pause, for those that there were.
+    pub by_kind: Vec<(PauseKind, f64)>,
+}
+
+/// Returns how much of the tail of the operations pauses explain; `None` where there is no operation.
+pub fn shares_of_tail(operations: &[Operation], pauses: &[Pause]) -> Option<TailShares> {
     let mut slowest = operations.to_vec();
     slowest.sort_by(|a, b| b.length.total_cmp(&a.length));
     slowest.truncate(operations.len().div_ceil(100));
-    let explained =
-        slowest.iter().filter(|operation| pauses.iter().any(|pause| pause.overlaps(operation))).count();
-    (!slowest.is_empty()).then(|| explained as f64 / slowest.len() as f64)
+    let share = |counts: &dyn Fn(&Pause) -> bool| {
+        let is_explained =
+            |operation: &&Operation| pauses.iter().any(|pause| counts(pause) && pause.overlaps(operation));
+        slowest.iter().filter(is_explained).count() as f64 / slowest.len() as f64
+    };
+    let is_there = |kind: &PauseKind| pauses.iter().any(|pause| pause.kind == *kind);
+    let of_kind = |kind| (kind, share(&|pause| pause.kind == kind));
+    (!slowest.is_empty()).then(|| TailShares {
+        any: share(&|_| true),
+        by_kind: PauseKind::ALL.into_iter().filter(is_there).map(of_kind).collect(),
+    })
 }
 
 #[cfg(test)]
@@ -94,11 +115,15 @@ mod tests {
         let mut operations: Vec<Operation> = (0..200).map(|at| operation(at, 0.1)).collect();
         operations[50].length = 0.9;
         operations[150].length = 0.8;
-        let pause = |at: f64| Pause { kind: PauseKind::Flush, at, length: 0.5 };
-        assert_eq!(share_of_tail(&operations, &[pause(50.2)]), Some(0.5));
-        assert_eq!(share_of_tail(&operations, &[pause(50.2), pause(149.9)]), Some(1.0));
-        assert_eq!(share_of_tail(&operations, &[pause(10.0)]), Some(0.0));
-        assert_eq!(share_of_tail(&[], &[]), None);
+        let flush = |at: f64| Pause { kind: PauseKind::Flush, at, length: 0.5 };
+        let burst = |at: f64| Pause { kind: PauseKind::Allocator, at, length: 0.5 };
+        let any = |pauses: &[Pause]| shares_of_tail(&operations, pauses).unwrap().any;
+        assert_eq!(any(&[flush(50.2)]), 0.5);
+        assert_eq!(any(&[flush(50.2), flush(149.9)]), 1.0);
+        assert_eq!(any(&[flush(10.0)]), 0.0);
+        let shares = shares_of_tail(&operations, &[flush(50.2), burst(150.1), burst(50.1)]).unwrap();
+        assert_eq!(shares.by_kind, [(PauseKind::Flush, 0.5), (PauseKind::Allocator, 1.0)]);
+        assert_eq!(shares_of_tail(&[], &[]), None);
     }
 
     #[test]
@@ -109,6 +134,6 @@ mod tests {
         while begun.elapsed() < Duration::from_millis(30) {
             std::hint::black_box(0);
         }
-        assert!(meter.finish().iter().all(|hiccup| hiccup.length >= Duration::from_millis(10)));
+        assert!(meter.finish().hiccups.iter().all(|hiccup| hiccup.length >= Duration::from_millis(10)));
     }
 }

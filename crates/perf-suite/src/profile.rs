@@ -59,7 +59,7 @@ impl Profile {
     pub fn scenario_budget(self) -> Duration {
         match self {
             Self::Smoke => Duration::from_secs(1),
-            Self::Quick => Duration::from_secs(12),
+            Self::Quick => Duration::from_secs(8),
             Self::Standard => Duration::from_secs(60),
             Self::Full => Duration::from_secs(2400),
             Self::Soak => Duration::from_secs(6 * 3600),

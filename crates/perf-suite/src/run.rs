@@ -10,7 +10,7 @@ use crate::claim::claims;
 use crate::gauge::Gauge;
 use crate::machine::Machine;
 use crate::monitor::{HiccupMeter, INTERVAL, Monitor, Usage, UsageLog};
-use crate::pause::{Pause, share_of_tail};
+use crate::pause::{Pause, TailShares, shares_of_tail};
 use crate::profile::Profile;
 use crate::report::{Build, Report};
 use crate::scenario::{Recorder, Scenario};
@@ -36,8 +36,8 @@ pub struct ScenarioReport {
     pub usage: UsageLog,
     /// When work that could go on did not.
     pub pauses: Vec<Pause>,
-    /// Which share of the slowest hundredth of its operations overlapped a pause; absent where it told of no operations.
-    pub tail_explained: Option<f64>,
+    /// How much of the slowest hundredth of its operations pauses explain; absent where it told of no operations.
+    pub tail: Option<TailShares>,
 }
 
 /// Why nothing was measured.
@@ -119,6 +119,7 @@ pub(crate) fn measure_anyway(profile: Profile, scenarios: &[&dyn Scenario], watc
         is_complete: false,
         scenarios: Vec::new(),
         verdicts: Vec::new(),
+        words: None,
     };
     for scenario in scenarios {
         report.scenarios.push(run_one(*scenario, profile, watcher));
@@ -154,9 +155,8 @@ fn run_one(scenario: &dyn Scenario, profile: Profile, watcher: &Watcher) -> Scen
     let outcome = scenario.run(profile, &mut recorder);
     let mut recorded = recorder.finish();
     // A machine on which no thread can be started any more has figures without what was used.
-    recorded.pauses.extend(
-        hiccups.map(HiccupMeter::finish).unwrap_or_default().iter().map(|stall| Pause::of(stall, begun)),
-    );
+    let stalls = hiccups.map(HiccupMeter::finish).unwrap_or_default();
+    recorded.pauses.extend(Pause::of(&stalls, begun));
     let usage = monitor.map(Monitor::finish).unwrap_or_default();
     let (series, failure) = match outcome {
         Ok(()) => (recorded.series, None),
@@ -170,7 +170,7 @@ fn run_one(scenario: &dyn Scenario, profile: Profile, watcher: &Watcher) -> Scen
         truncated: recorded.is_truncated,
         failure,
         usage,
-        tail_explained: share_of_tail(&recorded.operations, &recorded.pauses),
+        tail: shares_of_tail(&recorded.operations, &recorded.pauses),
         pauses: recorded.pauses,
     }
 }

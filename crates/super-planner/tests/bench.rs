@@ -91,16 +91,50 @@ fn the_history_is_imported_listed_told_and_exported() {
         ("html", "<!doctype html>"),
         ("markdown", "## Performance"),
         ("junit", "<testsuites>"),
-        ("json", "\"version\":2"),
+        ("json", "\"version\":3"),
         ("text", "profile  quick"),
     ] {
         let told = run(place, &["bench", "report", "3", "--format", format]);
         assert!(text(&told.stdout).contains(expected), "{format}: {}", text(&told.stdout));
     }
     let claims = text(&run(place, &["bench", "claims"]).stdout);
-    for expected in ["holds         SP-LOAD.time", "not yet", "shown", "not measured in this run"] {
+    for expected in
+        ["holds         SP-LOAD.time", "shown         KH-CITIME.limit", "not measured in this run"]
+    {
         assert!(claims.contains(expected), "{expected}: {claims}");
     }
+}
+
+#[test]
+fn what_follows_from_the_figures_is_in_every_form_and_so_are_a_models_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    let mut measured = report(0.01, 1);
+    measured["machine"]["load_average"] = json!(12.5);
+    put(place, "run.json", &[measured]);
+    for format in ["text", "html", "json", "markdown", "junit"] {
+        let form = ["bench", "report", "--from", "run.json", "--format", format];
+        let plain = text(&run(place, &form).stdout);
+        assert!(
+            plain.contains("load 12.5 on 2 processors") && !plain.contains("language model"),
+            "{format}: {plain}"
+        );
+        let worded = run(place, &[&form[..], &["--words", "simulated"]].concat());
+        let marked = if format == "json" {
+            "\"words\":{\"model\":\"simulated\""
+        } else {
+            "the language model simulated"
+        };
+        assert!(
+            text(&worded.stdout).contains(marked),
+            "{format}: {}{}",
+            text(&worded.stdout),
+            text(&worded.stderr)
+        );
+    }
+    let unknown = run(place, &["bench", "report", "--from", "run.json", "--words", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("there is no model `nobody`"), "{}", text(&unknown.stderr));
 }
 
 #[test]

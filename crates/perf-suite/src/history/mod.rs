@@ -222,6 +222,7 @@ impl History {
         let part = Report {
             scenarios: report.scenarios[index..=index].to_vec(),
             verdicts: Vec::new(),
+            words: None,
             is_complete: true,
             ..report.clone()
         };

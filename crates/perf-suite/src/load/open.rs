@@ -32,24 +32,22 @@ impl OpenLoad {
         let begun = Instant::now();
         let give_up = begun + self.length * 2;
         let next = AtomicU64::new(0);
-        let collected = Mutex::new(LoadOutcome::default());
+        let collected = Mutex::new(LoadOutcome::with_room(count as usize));
         let work = |worker: usize| {
-            let mut own = LoadOutcome::default();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= count || gauge.is_stopped() || Instant::now() > give_up {
                     break;
                 }
                 let due = Duration::from_secs_f64(number as f64 / self.rate);
-                if wait_until(begun + due) {
-                    own.generator_lateness.push((begun.elapsed().saturating_sub(due)).as_secs_f64());
-                }
-                own.done.push(make(worker, number, due, begun, gauge, &operation, &mut own.first_failure));
+                let lateness = wait_until(begun + due).then(|| begun.elapsed().saturating_sub(due));
+                let mut first_failure = None;
+                let done = make(worker, number, due, begun, gauge, &operation, &mut first_failure);
+                let mut all = collected.lock();
+                all.done.push(done);
+                all.generator_lateness.extend(lateness.map(|lateness| lateness.as_secs_f64()));
+                all.first_failure = all.first_failure.take().or(first_failure);
             }
-            let mut all = collected.lock();
-            all.done.append(&mut own.done);
-            all.generator_lateness.append(&mut own.generator_lateness);
-            all.first_failure = all.first_failure.take().or(own.first_failure);
         };
         std::thread::scope(|scope| {
             for worker in 0..self.workers {

@@ -47,6 +47,16 @@ pub struct LoadOutcome {
 const LATE: f64 = 0.001;
 
 impl LoadOutcome {
+    /// Returns one to which so many operations can be added without more memory: what is kept is not to be taken for growth.
+    pub(super) fn with_room(operations: usize) -> Self {
+        // Zeroes would only be promised by the system, and take memory when they are overwritten.
+        let none = Done { due: -1.0, begun: -1.0, ended: -1.0, is_well: false };
+        let (mut done, mut generator_lateness) = (vec![none; operations], vec![-1.0; operations]);
+        done.clear();
+        generator_lateness.clear();
+        Self { done, generator_lateness, ..Self::default() }
+    }
+
     /// Returns how many operations began later than they were due.
     pub fn late_starts(&self) -> usize {
         self.done.iter().filter(|done| done.begun - done.due > LATE).count()

@@ -1,10 +1,13 @@
 //! Stalls of the platform: a thread that asks to be woken every few milliseconds and notes how late it is. Whatever makes
 //! it late (other programs, the host of a virtual machine, a throttled group) makes everything else late too. Source:
-//! G. Tene, *jHiccup*, 2012.
+//! G. Tene, *jHiccup*, 2012. As it is awake that often, it also looks at how much was allocated since.
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use super::burst::{Burst, BurstLog};
+use crate::leak::allocated_bytes;
 
 /// How often it asks to be woken: often enough for stalls of 10 ms, seldom enough to cost nothing.
 const TICK: Duration = Duration::from_millis(5);
@@ -21,11 +24,23 @@ pub struct Hiccup {
     pub length: Duration,
 }
 
+/// How many hiccups there is room for from the beginning, so that seldom ones are no growth.
+const ROOM: usize = 4096;
+
+/// What a meter has seen, in order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Stalls {
+    /// The stalls of 10 ms and more.
+    pub hiccups: Vec<Hiccup>,
+    /// The bursts of allocations, where the program's allocator counts.
+    pub bursts: Vec<Burst>,
+}
+
 /// A meter that runs. Dropping it stops it.
 #[derive(Debug)]
 pub struct HiccupMeter {
     stop: mpsc::Sender<()>,
-    thread: Option<JoinHandle<Vec<Hiccup>>>,
+    thread: Option<JoinHandle<Stalls>>,
 }
 
 impl HiccupMeter {
@@ -36,24 +51,28 @@ impl HiccupMeter {
         Ok(Self { stop, thread: Some(thread.spawn(move || watch(&stopped))?) })
     }
 
-    /// Ends the watch; returns the stalls of 10 ms and more, in order.
-    pub fn finish(mut self) -> Vec<Hiccup> {
+    /// Ends the watch; returns what was seen.
+    pub fn finish(mut self) -> Stalls {
         // A thread that has ended by itself needs no telling.
         let _ = self.stop.send(());
         self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
 }
 
-fn watch(stopped: &mpsc::Receiver<()>) -> Vec<Hiccup> {
-    let mut hiccups = Vec::new();
+fn watch(stopped: &mpsc::Receiver<()>) -> Stalls {
+    let (mut hiccups, mut bursts) = (Vec::with_capacity(ROOM), BurstLog::new(TICK));
     loop {
         let due = Instant::now() + TICK;
         if stopped.recv_timeout(TICK) != Err(mpsc::RecvTimeoutError::Timeout) {
-            return hiccups;
+            return Stalls { hiccups, bursts: bursts.finish() };
         }
-        let length = Instant::now().saturating_duration_since(due);
+        let now = Instant::now();
+        let length = now.saturating_duration_since(due);
         if length >= STALL_MIN {
             hiccups.push(Hiccup { from: due, length });
+        }
+        if let Some(allocated) = allocated_bytes() {
+            bursts.see(now, allocated);
         }
     }
 }

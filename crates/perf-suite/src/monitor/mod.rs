@@ -5,10 +5,12 @@
 //! are looked for (once a second, with the switches of all threads), the processor's time of those that have ended. Network counters are those of the whole namespace,
 //! because the kernel keeps none by process. Off Linux only the clocks are there.
 
+mod burst;
 mod hiccup;
 mod process;
 
-pub use hiccup::{Hiccup, HiccupMeter};
+pub use burst::Burst;
+pub use hiccup::{Hiccup, HiccupMeter, Stalls};
 pub(crate) use process::thread_cpu;
 
 use std::sync::mpsc;

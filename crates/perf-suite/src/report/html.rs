@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::advice::{Advice, advise};
 use crate::claim::Outcome;
 use crate::monitor::UsageLog;
 use crate::report::chart::{Mark, curve, escaped, over_time};
@@ -27,12 +28,13 @@ struct Detail {
     rows: usize,
 }
 
-const DETAILS: [Detail; 5] = [
+const DETAILS: [Detail; 6] = [
     Detail { points: 240, curves: 14, rows: 120 },
     Detail { points: 120, curves: 10, rows: 100 },
     Detail { points: 60, curves: 6, rows: 80 },
     Detail { points: 24, curves: 3, rows: 60 },
     Detail { points: 8, curves: 1, rows: 40 },
+    Detail { points: 8, curves: 1, rows: 24 },
 ];
 
 /// Writes the report as one HTML file of less than 300 KB: a longer report has coarser charts.
@@ -58,6 +60,7 @@ fn write_page(report: &Report, detail: Detail, out: &mut dyn io::Write) -> io::R
     )?;
     write_head(report, out)?;
     write_claims(report, out)?;
+    write_advice(report, out)?;
     for scenario in &report.scenarios {
         write_scenario(scenario, detail, out)?;
     }
@@ -113,6 +116,25 @@ fn write_claims(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
         )?;
     }
     writeln!(out, "</tbody></table>")
+}
+
+fn write_advice(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let advice = advise(report);
+    if !advice.is_empty() {
+        writeln!(out, "<h2>What follows from the figures</h2><ul>")?;
+        for Advice { scenario, what, evidence } in advice {
+            let [scenario, what, evidence] = [scenario, what, evidence].map(|text| escaped(&text));
+            writeln!(out, "<li>{scenario}: {what} <span class=\"quiet\">({evidence})</span></li>")?;
+        }
+        writeln!(out, "</ul>")?;
+    }
+    match &report.words {
+        Some(words) => {
+            let (heading, text) = (escaped(&words.heading()), escaped(&words.text));
+            writeln!(out, "<p class=\"quiet\">{heading}:</p><blockquote>{text}</blockquote>")
+        }
+        None => Ok(()),
+    }
 }
 
 fn write_scenario(scenario: &ScenarioReport, detail: Detail, out: &mut dyn io::Write) -> io::Result<()> {
@@ -248,6 +270,17 @@ mod tests {
         report.scenarios[0].series[0].metric = "\"><img>/1".to_owned();
         let page = written(&report);
         assert!(!page.contains("<script>alert") && !page.contains("<img>"));
+        let page = written(&example::report_with_words("<script>alert(2)</script>"));
+        assert!(!page.contains("<script>alert"));
+    }
+
+    #[test]
+    fn what_follows_is_told_and_the_words_of_a_model_are_marked() {
+        let page = written(&example::report_with_words("Buy a quieter machine."));
+        assert!(page.contains("<li>all: measure again on a quiet machine"), "{page}");
+        let marked =
+            "nobody has measured what it says of 40:</p><blockquote>Buy a quieter machine.</blockquote>";
+        assert!(page.contains("the language model scripted") && page.contains(marked), "{page}");
     }
 
     #[test]

@@ -7,16 +7,20 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use crate::advice::{Advice, advise};
 use crate::claim::{Bound, Outcome, Verdict};
 use crate::machine::Machine;
 use crate::monitor::UsageLog;
-use crate::pause::Pause;
+use crate::pause::{Pause, PauseKind, TailShares};
 use crate::profile::Profile;
 use crate::report::{Build, Report};
 use crate::run::{ScenarioReport, judge};
 use crate::series::{Series, Summary, Unit};
+use crate::words::Words;
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// The oldest version that is still read: it knew no shares of the tail by kind and no recommendations.
+const VERSION_MIN: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Document {
@@ -29,6 +33,10 @@ struct Document {
     scenarios: Vec<ScenarioPart>,
     #[serde(skip_deserializing)]
     claims: Vec<ClaimPart>,
+    #[serde(skip_deserializing)]
+    advice: Vec<Advice>,
+    #[serde(default)]
+    words: Option<Words>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,6 +50,8 @@ struct ScenarioPart {
     usage: UsageLog,
     pauses: Vec<Pause>,
     tail_explained: Option<f64>,
+    #[serde(default)]
+    tail_by_kind: Vec<(PauseKind, f64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,7 +101,7 @@ pub enum UnreadableReport {
     #[error("it is not a report as JSON: {0}")]
     Syntax(#[from] serde_json::Error),
     /// It is of another version.
-    #[error("the report has version {found}; this program reads version {VERSION}")]
+    #[error("the report has version {found}; this program reads {VERSION_MIN} to {VERSION}")]
     Version {
         /// The version given.
         found: u64,
@@ -109,6 +119,8 @@ pub fn write_json(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
         is_complete: report.is_complete,
         scenarios: report.scenarios.iter().map(ScenarioPart::from).collect(),
         claims: report.verdicts.iter().map(ClaimPart::from).collect(),
+        advice: advise(report),
+        words: report.words.clone(),
     };
     serde_json::to_writer(&mut *out, &document)?;
     writeln!(out)
@@ -117,7 +129,8 @@ pub fn write_json(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
 /// Returns the report that was written so, judged by the claims of today.
 pub fn read_json(text: &str) -> Result<Report, UnreadableReport> {
     let value: serde_json::Value = serde_json::from_str(text)?;
-    if let Some(found) = value["version"].as_u64().filter(|found| *found != u64::from(VERSION)) {
+    let known = u64::from(VERSION_MIN)..=u64::from(VERSION);
+    if let Some(found) = value["version"].as_u64().filter(|found| !known.contains(found)) {
         return Err(UnreadableReport::Version { found });
     }
     let document: Document = serde_json::from_value(value)?;
@@ -129,6 +142,7 @@ pub fn read_json(text: &str) -> Result<Report, UnreadableReport> {
         is_complete: document.is_complete,
         scenarios: document.scenarios.into_iter().map(ScenarioReport::from).collect(),
         verdicts: Vec::new(),
+        words: document.words,
     };
     judge(&mut report);
     Ok(report)
@@ -145,7 +159,8 @@ impl From<&ScenarioReport> for ScenarioPart {
             series: scenario.series.iter().map(SeriesPart::from).collect(),
             usage: scenario.usage.clone(),
             pauses: scenario.pauses.clone(),
-            tail_explained: scenario.tail_explained,
+            tail_explained: scenario.tail.as_ref().map(|tail| tail.any),
+            tail_by_kind: scenario.tail.as_ref().map(|tail| tail.by_kind.clone()).unwrap_or_default(),
         }
     }
 }
@@ -161,7 +176,7 @@ impl From<ScenarioPart> for ScenarioReport {
             failure: part.failure,
             usage: part.usage,
             pauses: part.pauses,
-            tail_explained: part.tail_explained,
+            tail: part.tail_explained.map(|any| TailShares { any, by_kind: part.tail_by_kind }),
         }
     }
 }
@@ -240,7 +255,9 @@ mod tests {
     #[test]
     fn a_report_is_a_versioned_document() {
         let document: serde_json::Value = serde_json::from_str(&written()).unwrap();
-        assert_eq!(document["version"], 2);
+        assert_eq!(document["version"], 3);
+        let advised = document["advice"][0]["evidence"].as_str();
+        assert_eq!(advised, Some("load 3.5 on 2 processors in the minute before"));
         assert_eq!(document["profile"], "quick");
         assert_eq!(document["machine"]["cores_physical"], serde_json::Value::Null);
         let series = &document["scenarios"][0]["series"][0];
@@ -257,21 +274,31 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read() {
-        let read = read_json(&written()).unwrap();
-        assert_eq!(
-            Report { verdicts: Vec::new(), ..example::report() },
-            Report { verdicts: Vec::new(), ..read }
-        );
+        let report = example::report_with_words("Buy a quieter machine.");
+        let mut out = Vec::new();
+        write_json(&report, &mut out).unwrap();
+        let read = read_json(&String::from_utf8(out).unwrap()).unwrap();
+        assert_eq!(Report { verdicts: Vec::new(), ..report }, Report { verdicts: Vec::new(), ..read });
+    }
+
+    #[test]
+    fn a_report_of_the_version_before_is_still_read() {
+        let mut document: serde_json::Value = serde_json::from_str(&written()).unwrap();
+        document["version"] = 2.into();
+        document["scenarios"][0].as_object_mut().unwrap().remove("tail_by_kind");
+        let read = read_json(&document.to_string()).unwrap();
+        assert_eq!(read.scenarios[0].tail, Some(TailShares { any: 0.5, by_kind: Vec::new() }));
+        assert_eq!(read.scenarios[0].series, example::report().scenarios[0].series);
     }
 
     #[test]
     fn other_files_are_refused_with_the_reason() {
-        let older = written().replace("\"version\":2", "\"version\":1");
+        let older = written().replace("\"version\":3", "\"version\":1");
         for (text, message) in [
             ("", "not a report"),
-            ("{\"version\":2}", "missing field"),
+            ("{\"version\":3}", "missing field"),
             ("[]", "not a report"),
-            (older.as_str(), "version 1; this program reads version 2"),
+            (older.as_str(), "version 1; this program reads 2 to 3"),
             (&written()[..200], "EOF"),
         ] {
             let refused = read_json(text).unwrap_err().to_string();

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use crate::advice::{Advice, advise};
 use crate::claim::Outcome;
 use crate::report::Report;
 use crate::report::chart::escaped;
@@ -46,7 +47,23 @@ pub fn write_junit(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
             "<testcase classname=\"{id}\" name=\"{id}\"><error message=\"{failure}\"/></testcase>"
         )?;
     }
+    write_advice(report, out)?;
     writeln!(out, "</testsuite>\n</testsuites>")
+}
+
+fn write_advice(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let advice = advise(report).into_iter();
+    let mut lines: Vec<String> = advice
+        .map(|Advice { scenario, what, evidence }| format!("{scenario}: {what} ({evidence})"))
+        .collect();
+    if let Some(words) = &report.words {
+        lines.push(format!("{}: {}", words.heading(), words.text));
+    }
+    if lines.is_empty() {
+        Ok(())
+    } else {
+        writeln!(out, "<system-out>{}</system-out>", escaped(&lines.join("\n")))
+    }
 }
 
 #[cfg(test)]
@@ -56,13 +73,17 @@ mod tests {
 
     #[test]
     fn each_claim_is_a_case() {
-        let mut report = example::report();
+        let mut report = example::report_with_words("Buy <another> one.");
         report.scenarios[0].failure = Some("the <disk> is full".to_owned());
         let mut out = Vec::new();
         write_junit(&report, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("tests=\"4\" failures=\"1\" errors=\"1\" skipped=\"1\""), "{text}");
         assert!(text.contains("<error message=\"the &lt;disk&gt; is full\"/>"));
+        assert!(
+            text.contains("<system-out>all: measure again") && text.contains("Buy &lt;another&gt; one."),
+            "{text}"
+        );
         assert_eq!(text.matches("<testcase").count(), text.matches("</testcase>").count());
     }
 }

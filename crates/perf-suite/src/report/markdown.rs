@@ -3,12 +3,15 @@
 use std::fmt::Write as _;
 use std::io;
 
+use crate::advice::{Advice, advise};
 use crate::report::text::{interval_text, machine_line, verdict_row};
 use crate::report::{Report, day};
 use crate::run::ScenarioReport;
 
 /// The most that is written, in bytes: forges take 65,536 characters.
 const BYTES_MAX: usize = 60_000;
+/// How many recommendations stand in it at the most.
+const ADVICE_MAX: usize = 40;
 
 /// Writes the report as Markdown of less than 60,000 characters; what does not fit is left out and said so.
 pub fn write_markdown(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
@@ -43,6 +46,23 @@ fn head(report: &Report) -> String {
             let row = verdict_row(verdict).map(|text| cell(&text));
             let _ = writeln!(text, "| {} |", row.join(" | "));
         }
+    }
+    text.push_str(&advice(report));
+    text
+}
+
+fn advice(report: &Report) -> String {
+    let mut text = String::new();
+    let advice = advise(report);
+    for Advice { scenario, what, evidence } in advice.iter().take(ADVICE_MAX) {
+        let before = if text.is_empty() { "\n### What follows from the figures\n\n" } else { "" };
+        let _ = writeln!(text, "{before}- {}: {} ({})", cell(scenario), cell(what), cell(evidence));
+    }
+    if advice.len() > ADVICE_MAX {
+        let _ = writeln!(text, "- {} more in the whole report", advice.len() - ADVICE_MAX);
+    }
+    if let Some(words) = &report.words {
+        let _ = writeln!(text, "\n{}:\n\n> {}", cell(&words.heading()), cell(&words.text));
     }
     text
 }
@@ -110,6 +130,14 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("| load/1000 | 12.500 ms | 10.000 ms .. 15.000 ms | 6 |"));
+        assert!(text.contains("- all: measure again on a quiet machine"), "{text}");
+    }
+
+    #[test]
+    fn the_words_of_a_model_are_a_quotation_in_which_nothing_is_markup() {
+        let text = written(&example::report_with_words("Buy *this*.\n\n# Now <b>"));
+        assert!(text.contains("the language model scripted"), "{text}");
+        assert!(text.contains("\n> Buy \\*this\\*.  # Now &lt;b>\n"), "{text}");
     }
 
     #[test]
@@ -121,5 +149,6 @@ mod tests {
         let text = written(&report);
         assert!(text.chars().count() < 60_000, "{}", text.len());
         assert!(text.contains("are left out here") && text.contains("x\\|y \\@everybody"));
+        assert!(text.contains("- 561 more in the whole report"), "{text}");
     }
 }

@@ -22,6 +22,7 @@ use crate::claim::Verdict;
 use crate::machine::Machine;
 use crate::profile::Profile;
 use crate::run::ScenarioReport;
+use crate::words::Words;
 
 /// What a run measured, on what, and what that says of the claims.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,8 @@ pub struct Report {
     pub scenarios: Vec<ScenarioReport>,
     /// What that says of every claim about those scenarios.
     pub verdicts: Vec<Verdict>,
+    /// What a language model makes of what follows from it, where one was asked.
+    pub words: Option<Words>,
 }
 
 /// What was measured.
@@ -87,7 +90,7 @@ pub(crate) mod example {
     use super::*;
     use crate::claim::{Bound, Claim};
     use crate::monitor::{Usage, UsageLog};
-    use crate::pause::{Pause, PauseKind};
+    use crate::pause::{Pause, PauseKind, TailShares};
     use crate::series::{Series, Unit};
 
     /// Returns a small report in which one claim holds, one fails and one is not decided.
@@ -124,7 +127,7 @@ pub(crate) mod example {
                 interval_max: 0.11,
             },
             pauses: vec![Pause { kind: PauseKind::Platform, at: 0.7, length: 0.02 }],
-            tail_explained: Some(0.5),
+            tail: Some(TailShares { any: 0.5, by_kind: vec![(PauseKind::Platform, 0.5)] }),
             ..ScenarioReport::empty("BENCH-001")
         };
         let claim = |id: &str, metric: &str, bound: f64, unit: Unit| Claim {
@@ -163,6 +166,14 @@ pub(crate) mod example {
             is_complete: true,
             scenarios,
             verdicts,
+            words: None,
         }
+    }
+
+    /// Returns the same with the words of a model.
+    pub(crate) fn report_with_words(text: &str) -> Report {
+        let words =
+            Words { model: "scripted".to_owned(), text: text.to_owned(), unmeasured: vec!["40".to_owned()] };
+        Report { words: Some(words), ..report() }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::advice::{Advice, advise};
 use crate::claim::{Bound, Ledger, Outcome, Verdict};
 use crate::machine::Machine;
 use crate::monitor::UsageLog;
@@ -34,6 +35,21 @@ pub fn write_text(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
         writeln!(out, "\nClaims")?;
         let rows = report.verdicts.iter().map(verdict_row);
         write_table(["", "claim", "measured", "bound", "statement"], rows, out)?;
+    }
+    write_advice(report, out)
+}
+
+fn write_advice(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let advice = advise(report);
+    if !advice.is_empty() {
+        writeln!(out, "\nWhat follows from the figures")?;
+    }
+    for Advice { scenario, what, evidence } in advice {
+        writeln!(out, "  {scenario}: {what} ({evidence})")?;
+    }
+    if let Some(words) = &report.words {
+        writeln!(out, "\n{}:", words.heading())?;
+        words.text.lines().try_for_each(|line| writeln!(out, "  {line}"))?;
     }
     Ok(())
 }
@@ -121,8 +137,12 @@ pub(super) fn pauses_line(scenario: &ScenarioReport) -> String {
         })
     };
     let kinds: Vec<_> = PauseKind::ALL.into_iter().filter_map(of).collect();
-    let tail = scenario.tail_explained.map_or(String::new(), |share| {
-        format!("; {:.0} % of the slowest hundredth of the operations overlap one", share * 100.0)
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let tail = scenario.tail.as_ref().map_or(String::new(), |tail| {
+        let kinds = tail.by_kind.iter().map(|(kind, share)| format!("{} {}", kind.as_str(), percent(*share)));
+        let kinds: Vec<_> = kinds.collect();
+        let kinds = if kinds.len() < 2 { String::new() } else { format!(" ({})", kinds.join(", ")) };
+        format!("; {} of the slowest hundredth of the operations overlap one{kinds}", percent(tail.any))
     });
     format!("{}{tail}", kinds.join(", "))
 }
@@ -213,8 +233,37 @@ Claims
   holds         E.holds  10.000 ms .. 15.000 ms  <= 20.000 ms  it is fast
   FAILS         E.fails  10.000 ms .. 15.000 ms  <= 1.000 ms   it is fast
   inconclusive  E.open   1.100                   <= 2.000      it is fast (1 samples are too few for an interval)
+
+What follows from the figures
+  all: measure again on a quiet machine: others were at work, so times are longer than they need be (load 3.5 on 2 processors in the minute before)
+  BENCH-001: the machine itself stalls: measure where no other programs run, or on hardware of its own (platform pauses together 20.000 ms, 50 % of the slowest operations overlap a pause)
 ";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_words_of_a_model_are_marked_as_such() {
+        let mut out = Vec::new();
+        write_text(&example::report_with_words("Buy a quieter machine.\nIt is 40 % slower."), &mut out)
+            .unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let end = "In the words of the language model scripted, which has seen only these recommendations; nobody has measured \
+                   what it says of 40:\n  Buy a quieter machine.\n  It is 40 % slower.\n";
+        assert!(text.ends_with(end), "{text}");
+    }
+
+    #[test]
+    fn the_kinds_of_pauses_are_told_apart_in_the_tail() {
+        let mut report = example::report();
+        let tail = report.scenarios[0].tail.as_mut().unwrap();
+        tail.by_kind = vec![(PauseKind::Flush, 0.25), (PauseKind::Allocator, 0.5)];
+        let line = pauses_line(&report.scenarios[0]);
+        assert!(
+            line.ends_with(
+                "50 % of the slowest hundredth of the operations overlap one (flush 25 %, allocator 50 %)"
+            ),
+            "{line}"
+        );
     }
 
     #[test]

@@ -1,13 +1,19 @@
-//! FILES: the file tools of an agent at 100 calls a second, and a snapshot of the repository written out.
+//! FILES: the file tools of an agent at 100 calls a second, a snapshot of the repository written out, and how far the tasks of a
+//! plan are written into its own file.
 //!
 //! The tools work on a folder of a real disk, through the registry that an agent uses. A call counts from when it was due.
 
+use std::collections::BTreeSet;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_runtime::tool::files::{Folder, LIST_FILES, READ_FILE, WRITE_FILE, tools};
 use agent_runtime::tool::{Registry, ToolCall, ToolLimits, ToolStatus};
 use git_ops::{Edit, FileMode, RepoPath, Repository, Signature};
+use planner_core::format::{Limits, read};
+use planner_core::{Progress, Reading, TaskId, sync};
 use tokio_util::sync::CancellationToken;
 
 use super::by_profile;
@@ -16,6 +22,7 @@ use crate::load::{Done, OpenLoad, response_quantile};
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
 use crate::series::Unit;
+use crate::workload::Workload;
 
 /// The file tools.
 #[derive(Debug, Clone, Copy)]
@@ -32,13 +39,14 @@ impl Scenario for FileOperations {
     }
 
     fn statement(&self) -> &str {
-        "an agent's file tools at 100 calls a second on a disk, and a snapshot of a repository written out"
+        "an agent's file tools at 100 calls a second on a disk, a snapshot of a repository written out, a plan's file synced"
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
         let folder = DiskFolder::new().map_err(ScenarioFailed::during("finding a disk"))?;
         call_tools(by_profile(profile, [300, 1_500, 10_000, 60_000]), &folder, recorder)?;
-        write_out(by_profile(profile, [2, 6, 12, 30]), &folder, recorder)
+        write_out(by_profile(profile, [2, 6, 12, 30]), &folder, recorder)?;
+        sync_plan(by_profile(profile, [2, 6, 12, 30]), &folder, recorder)
     }
 }
 
@@ -127,4 +135,50 @@ fn write_out(rounds: usize, folder: &DiskFolder, recorder: &mut Recorder) -> Res
     }
     recorder.record("export/1000-files", "writing a commit of 1,000 files to a folder", Unit::Seconds, times);
     Ok(())
+}
+
+/// Writes more and more tasks as completed into a plan's own file, as `sync` does once it knows the states.
+fn sync_plan(rounds: usize, folder: &DiskFolder, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
+    const TASKS: usize = 1000;
+    let path = folder.path().join("plan.yaml");
+    let yaml = Workload::bench_001(TASKS).yaml();
+    std::fs::write(&path, &yaml).map_err(ScenarioFailed::during("writing a plan"))?;
+    let plan = read_plan(yaml.as_bytes())?.plan;
+    let mut times = Vec::new();
+    for round in 1..=rounds {
+        let completed: BTreeSet<&TaskId> =
+            plan.tasks[..TASKS * round / rounds].iter().map(|task| &task.id).collect();
+        let progress = |task: &TaskId| {
+            Some(if completed.contains(task) { Progress::Completed } else { Progress::Pending })
+        };
+        let begun = Instant::now();
+        let text = std::fs::read(&path).map_err(ScenarioFailed::during("reading a plan"))?;
+        let synced = sync(&read_plan(&text)?, progress).map_err(ScenarioFailed::during("writing states"))?;
+        let [file] = &synced.files[..] else {
+            return Err("nothing was to be written").map_err(ScenarioFailed::during("writing states"));
+        };
+        replace(&path, &file.text).map_err(ScenarioFailed::during("replacing a plan's file"))?;
+        times.push(begun.elapsed().as_secs_f64());
+    }
+    recorder.record(
+        "sync/1000-tasks",
+        "reading a plan's file, writing into it how far its tasks are, reading that again, replacing the file, flushed",
+        Unit::Seconds,
+        times,
+    );
+    Ok(())
+}
+
+fn read_plan(text: &[u8]) -> Result<Reading, ScenarioFailed> {
+    read("plan.yaml", text, None, &Limits::default()).map_err(ScenarioFailed::during("reading a plan"))
+}
+
+/// Puts a file in the place of another, as a whole or not at all, also in a power cut.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    std::fs::File::open(folder)?.sync_all()
 }

@@ -47,8 +47,11 @@ pub struct BenchArgs {
     /// Record nothing
     #[arg(long, conflicts_with = "history")]
     pub no_history: bool,
+    /// Have a model put what follows from the figures into words, marked as its own: simulated, anthropic:NAME or openai:NAME
+    #[arg(long, value_name = "MODEL")]
+    pub words: Option<String>,
     /// Write where the processor's time went as a flame graph; needs perf or valgrind
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["live", "out"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["live", "out", "words"])]
     pub flamegraph: Option<PathBuf>,
 }
 
@@ -158,6 +161,9 @@ pub struct BenchReportArgs {
     /// In which form
     #[arg(long, value_enum, default_value = "text")]
     pub format: ReportFormat,
+    /// Have a model put what follows from the figures into words, marked as its own: simulated, anthropic:NAME or openai:NAME
+    #[arg(long, value_name = "MODEL")]
+    pub words: Option<String>,
     /// Where runs are recorded
     #[arg(long, value_name = "FILE")]
     pub history: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! PR-SESSION: sessions that live for days, and what of them is there after crashes and restarts.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use agent_runtime::event::EventSender;
@@ -30,6 +30,8 @@ const REQUEST_EVERY_HOURS: usize = 2;
 const CRASH_EVERY_HOURS: usize = 10;
 /// How long a crashing run goes on: until it waits for its model.
 const CRASH_AFTER: Duration = Duration::from_millis(20);
+/// How long the last append of a crashed run may take: far longer than any flush.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
 /// The bytes that the session of the memory limit may take.
 const BYTES_MAX: usize = 1 << 20;
 
@@ -95,7 +97,7 @@ struct Lived {
 async fn live(folder: &Path, hours: usize) -> Result<Lived, ScenarioFailed> {
     let clock = Arc::new(ManualClock::default());
     let (mut lived, mut acknowledged) = (Lived::default(), Vec::<Message>::new());
-    let mut opened = open(folder, &clock).await?;
+    let (mut opened, mut store) = open(folder, &clock).await?;
     for hour in 1..=hours {
         clock.advance(HOUR);
         if hour % CRASH_EVERY_HOURS == 0 {
@@ -105,8 +107,9 @@ async fn live(folder: &Path, hours: usize) -> Result<Lived, ScenarioFailed> {
             let _ = timeout(CRASH_AFTER, run).await;
             acknowledged = opened.messages().to_vec();
             drop(opened);
+            wait_until_gone(&store).await?;
             let begun = Instant::now();
-            opened = open(folder, &clock).await?;
+            (opened, store) = open(folder, &clock).await?;
             lived.openings.push(begun.elapsed().as_secs_f64());
             lived.acknowledged += acknowledged.len();
             let same = opened.messages().iter().zip(&acknowledged).take_while(|(one, other)| one == other);
@@ -123,10 +126,29 @@ async fn live(folder: &Path, hours: usize) -> Result<Lived, ScenarioFailed> {
     Ok(lived)
 }
 
-async fn open(folder: &Path, clock: &Arc<ManualClock>) -> Result<Session, ScenarioFailed> {
+async fn open(
+    folder: &Path,
+    clock: &Arc<ManualClock>,
+) -> Result<(Session, Weak<dyn StateStore>), ScenarioFailed> {
     let store = SqliteStore::open(&folder.join("state.db"), Arc::clone(clock) as Arc<dyn Clock>)
         .map_err(ScenarioFailed::during("opening a store"))?;
-    session(&(Arc::new(store) as Arc<dyn StateStore>), "long").await
+    let store = Arc::new(store) as Arc<dyn StateStore>;
+    let session = session(&store, "long").await?;
+    Ok((session, Arc::downgrade(&store)))
+}
+
+/// Waits until nobody writes any more: an append that was under way when its run was dropped goes on to its end on a thread of its
+/// own, which in a crash it would not.
+async fn wait_until_gone(store: &Weak<dyn StateStore>) -> Result<(), ScenarioFailed> {
+    let begun = Instant::now();
+    while store.strong_count() > 0 {
+        if begun.elapsed() > STUCK_AFTER {
+            return Err("an append does not end")
+                .map_err(ScenarioFailed::during("waiting for the last append"));
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
 }
 
 /// Returns an agent that answers at once, over the files as the session has left them.

@@ -22,6 +22,8 @@ pub struct SteadyUpdates;
 const WORD_EVERY: Duration = Duration::from_millis(100);
 /// The lines of a request that the model answers with five words each.
 const LINES: usize = 15;
+/// Those of the shortest profile: enough for a few updates.
+const LINES_HASTY: usize = 3;
 
 impl Scenario for SteadyUpdates {
     fn id(&self) -> &'static str {
@@ -34,10 +36,10 @@ impl Scenario for SteadyUpdates {
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
         // The pace of people is too slow for a look at whether all of this works.
-        let hasty = Pace { interval: Duration::from_millis(500), ..Pace::default() };
-        let calm = (100, Pace::default());
-        let (users, pace) = by_profile(profile, [(5, hasty), calm, calm, calm]);
-        let intervals = runtime()?.block_on(stream(users, pace))?;
+        let hasty = (5, LINES_HASTY, Pace { interval: Duration::from_millis(300), ..Pace::default() });
+        let calm = (100, LINES, Pace::default());
+        let (users, lines, pace) = by_profile(profile, [hasty, calm, calm, calm]);
+        let intervals = runtime()?.block_on(stream(users, lines, pace))?;
         recorder.record(
             "interval",
             "from one update of a running answer to the next",
@@ -48,9 +50,9 @@ impl Scenario for SteadyUpdates {
     }
 }
 
-async fn stream(users: usize, pace: Pace) -> Result<Vec<f64>, ScenarioFailed> {
+async fn stream(users: usize, lines: usize, pace: Pace) -> Result<Vec<f64>, ScenarioFailed> {
     let store = memory();
-    let text: String = (0..LINES).map(|line| format!("read missing-{line}\n")).collect();
+    let text: String = (0..lines).map(|line| format!("read missing-{line}\n")).collect();
     let mut streaming = JoinSet::new();
     for user in 0..users {
         let (store, text) = (Arc::clone(&store), text.clone());

@@ -34,7 +34,7 @@ impl Scenario for SimpleTask {
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
-        let (rounds, executions) = by_profile(profile, [(1, 3), (8, 50), (8, 50), (20, 50)]);
+        let (rounds, executions) = by_profile(profile, [(1, 3), (6, 50), (8, 50), (20, 50)]);
         let folder = tempfile::tempdir().map_err(ScenarioFailed::during("making a folder"))?;
         let runtime = runtime()?;
         let store = open(folder.path())?;

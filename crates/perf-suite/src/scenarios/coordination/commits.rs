@@ -35,6 +35,8 @@ const SHARED_LINES: usize = 20;
 /// How many files there are from the beginning; each commit replaces one of them.
 const FILES: usize = 400;
 const SWITCHES: usize = 6;
+/// How often the size of a repository is looked at that grows.
+const SIZES: usize = 40;
 
 /// One cell of the table.
 #[derive(Debug, Clone)]
@@ -107,7 +109,10 @@ impl Scenario for Commits {
                 landed.commits,
             );
             conflicts.extend(landed.resolutions);
-            switches.extend(landed.switches);
+            // The working copies of all cells are alike, so the first one is enough, and the large ones.
+            if switches.is_empty() || cell.tasks >= 100 {
+                switches.extend(switch_branches(&landed.ended)?);
+            }
             if last_growing.as_ref().is_some_and(|last| last.name == cell.name) {
                 record_growth(&landed.sizes, recorder);
             }
@@ -137,7 +142,7 @@ impl Scenario for Commits {
 struct CellOutcome {
     commits: Vec<f64>,
     resolutions: Vec<f64>,
-    switches: Vec<f64>,
+    ended: Ended,
     /// The size of the repository after so many commits.
     sizes: Vec<(usize, u64)>,
 }
@@ -175,8 +180,8 @@ fn land(cell: &Cell, recorder: &mut Recorder) -> Result<CellOutcome, ScenarioFai
     Ok(CellOutcome {
         commits: commits.into_iter().map(|(_, length)| length).collect(),
         resolutions: resolutions(&seen),
-        switches: switch_branches(&ended)?,
         sizes,
+        ended,
     })
 }
 
@@ -249,7 +254,7 @@ fn follow_size(
     if cell.tasks < 100 {
         return Ok(sizes);
     }
-    let step = cell.tasks / 20;
+    let step = (cell.tasks / SIZES).max(1);
     loop {
         let done = world.completed(project)?;
         if sizes.last().is_none_or(|(before, _)| done >= before + step) {
@@ -330,20 +335,50 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<String, ScenarioFailed> {
 
 /// Records whether the repository grows as fast at the end as at the beginning.
 fn record_growth(sizes: &[(usize, u64)], recorder: &mut Recorder) {
-    let steps: Vec<f64> = sizes
-        .windows(2)
-        .map(|pair| (pair[1].1 as f64 - pair[0].1 as f64) / (pair[1].0 - pair[0].0).max(1) as f64)
-        .collect();
-    if steps.len() < 2 {
+    let by_commit = |from: &(usize, u64), to: &(usize, u64)| {
+        (to.1 as f64 - from.1 as f64) / (to.0 - from.0).max(1) as f64
+    };
+    let half = (sizes.len().saturating_sub(1)) / 2;
+    if half < 2 {
         return;
     }
-    let what = "growth of the repository by commit, in steps of a twentieth of all";
-    recorder.record("growth/per-commit", what, Unit::Bytes, steps.clone());
-    let (earlier, later) = steps.split_at(steps.len() / 2);
+    recorder.record(
+        "growth/per-commit",
+        "growth of the repository by commit, in steps of a fortieth of all",
+        Unit::Bytes,
+        sizes.windows(2).map(|pair| by_commit(&pair[0], &pair[1])).collect(),
+    );
+    // Packs are joined now and then, which takes away what a few steps before had brought: a stretch has to be longer.
+    let stretch = half.div_ceil(2);
+    let growth = |from: usize| by_commit(&sizes[from], &sizes[from + stretch]);
     recorder.record(
         "growth/later-over-earlier",
-        "growth by commit in the later half over that in the earlier half, step by step",
+        "growth by commit over a quarter of all, in the later half over the same in the earlier half",
         Unit::Ratio,
-        later.iter().zip(earlier).map(|(later, earlier)| later / earlier.max(1.0)).collect(),
+        (0..=half - stretch).map(|from| growth(half + from) / growth(from).max(1.0)).collect(),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Returns the median of the later growth over the earlier one, of a repository of such sizes.
+    fn ratio(size: impl Fn(f64) -> f64) -> f64 {
+        let sizes: Vec<(usize, u64)> = (0..=SIZES).map(|n| (25 * n, size(25.0 * n as f64) as u64)).collect();
+        let mut recorder = Recorder::new(Duration::from_secs(1));
+        record_growth(&sizes, &mut recorder);
+        let series = recorder.series().iter().find(|series| series.metric == "growth/later-over-earlier");
+        series.and_then(|series| series.summary()).expect("there are enough sizes").median
+    }
+
+    #[test]
+    fn growth_is_linear_or_not_whatever_joining_takes_away() {
+        let joined = |commits: f64| 1e6 + 3e3 * commits + 2e3 * (commits % 120.0);
+        assert!((0.8..1.25).contains(&ratio(joined)), "{}", ratio(joined));
+        let quadratic = |commits: f64| 1e6 + 3.0 * commits * commits;
+        assert!(ratio(quadratic) > 2.0, "{}", ratio(quadratic));
+    }
 }

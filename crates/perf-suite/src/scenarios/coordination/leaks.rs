@@ -1,33 +1,40 @@
 //! LEAKS: what each kind of operation leaves in memory, at moments when nothing is under way.
 //!
 //! The same operations are made cycle after cycle; after each the bytes that are alive are counted. Where the program counts its
-//! allocations ([`count_live_bytes_with`](crate::leak::count_live_bytes_with)) that is exact; elsewhere it is the resident memory
+//! allocations ([`count_allocations_with`](crate::leak::count_allocations_with)) that is exact; elsewhere it is the resident memory
 //! that no file is behind, which is coarser. What a workspace must remember (its events, its commits) is on the disk, so none of
 //! these kinds may leave more than a trace in memory.
 
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use agent_coordinator::ShutDown;
-use agent_coordinator::engine::{AgentSpec, Command};
-use agent_coordinator::executor::{InProcess, Job, Outcome};
 use planner_core::format::{Limits, read};
-use planner_core::graph::LiveOrder;
-use planner_core::{CapabilitySet, validate};
-use state_store::task::TaskKey;
+use planner_core::validate;
 
-use super::world::{World, plan, task, write};
+use super::operations::{Operations, agents, files};
+use super::world::World;
 use crate::leak::{GrowthVerdict, growth_by_operation, live_bytes};
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
 use crate::scenarios::by_profile;
 use crate::series::Unit;
+use crate::timeline::{Operation, OperationKind};
 use crate::workload::Workload;
 
 /// What operations leave behind.
 #[derive(Debug, Clone, Copy)]
 pub struct Leaks;
 
-type Operation<'a> = Box<dyn FnMut(usize) -> Result<(), String> + 'a>;
+/// As few as the operations can be made with, so that what one leaves is not small beside what one needs.
+const TASKS: usize = 60;
+const AGENTS: usize = 4;
+/// How long a piece of work may take before it counts as stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+/// A piece of work takes about so many times as long as any other operation, so there are as many times fewer.
+const WORK_IN: usize = 8;
+
+type Ask<'a> = Box<dyn FnMut(u64) -> Result<(), String> + 'a>;
 
 impl Scenario for Leaks {
     fn id(&self) -> &str {
@@ -39,68 +46,61 @@ impl Scenario for Leaks {
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
-        let (cycles, operations) = by_profile(profile, [(6, 4), (8, 40), (12, 100), (20, 400)]);
-        let agents = InProcess::new(|job: Job| async move {
-            job.stop.cancelled().await;
-            Outcome::Failed("stopped".to_owned())
-        });
-        let world = World::begin(&[write("README.md", "first\n")], agents)?;
-        let project = world.enter(plan("leaks", vec![task(0, &[]), task(1, &[0])]))?;
-        let key = TaskKey { project, task: 1 };
-        let yaml = Workload::bench_001(100).yaml();
-        let mut order = LiveOrder::default();
-        let nodes: Vec<u32> = (0..100).map(|_| order.add_node()).collect();
-        let submit =
-            |command| world.handle().submit_blocking(command).map(drop).map_err(|error| error.to_string());
-        let spec =
-            || AgentSpec { name: "agent".to_owned(), capabilities: CapabilitySet::default(), slots: 1 };
-        let kinds: [(&str, Operation<'_>); 4] = [
-            (
-                "transition",
-                Box::new(|number| {
-                    submit(if number % 2 == 0 { Command::Hold(key) } else { Command::Resume(key) })
-                }),
-            ),
-            ("agent-status", Box::new(|_| submit(Command::RegisterAgents(vec![spec()])))),
-            (
-                "dependency-change",
-                Box::new(|number| {
-                    let (from, to) = (nodes[number % 50], nodes[50 + number % 50]);
-                    order.add_edge(from, to).map_err(|error| error.to_string())?;
-                    order.remove_edge(from, to);
-                    Ok(())
-                }),
-            ),
-            (
-                "load",
-                Box::new(|_| {
-                    let reading = read("plan.yaml", yaml.as_bytes(), None, &Limits::default());
-                    let reading = reading.map_err(|error| error.to_string())?;
-                    black_box(validate(&reading));
-                    Ok(())
-                }),
-            ),
-        ];
-        for (kind, mut operation) in kinds {
-            record(kind, cycles, operations, &mut operation, recorder)?;
+        let (cycles, operations): (usize, usize) =
+            by_profile(profile, [(6, 4), (8, 40), (12, 100), (20, 400)]);
+        let world = World::begin(&files(), agents(Duration::ZERO))?;
+        let asked = Operations::enter(&world, TASKS, AGENTS)?;
+        for kind in OperationKind::ALL {
+            let count =
+                if kind == OperationKind::Assignment { operations.div_ceil(WORK_IN) } else { operations };
+            let mut ask: Ask<'_> = Box::new(|number| {
+                // The same twice, which is on and off again: at the end of a cycle everything is as it was.
+                asked.ask(&world, Operation { at: Duration::ZERO, kind, draw: number / 2 })?;
+                // What is under way is not left behind.
+                if kind == OperationKind::Assignment { wait_for_work(&world, &asked) } else { Ok(()) }
+            });
+            record(kind.as_str(), cycles, count, &mut ask, recorder)?;
         }
+        let yaml = Workload::bench_001(100).yaml();
+        let mut load: Ask<'_> = Box::new(|_| {
+            let reading = read("plan.yaml", yaml.as_bytes(), None, &Limits::default());
+            let reading = reading.map_err(|error| error.to_string())?;
+            black_box(validate(&reading));
+            Ok(())
+        });
+        record("load", cycles, operations, &mut load, recorder)?;
+        drop((load, asked));
         world.end(ShutDown::Now).map(drop)
     }
+}
+
+/// Waits until all that was set free is on the branch.
+fn wait_for_work(world: &World, asked: &Operations) -> Result<(), String> {
+    let begun = Instant::now();
+    let expected = asked.freed().min(asked.worked());
+    while world.completed(asked.project()).map_err(|failed| failed.to_string())? < expected {
+        if begun.elapsed() > STUCK_AFTER {
+            return Err("a task that was set free is not completed".to_owned());
+        }
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+    Ok(())
 }
 
 fn record(
     kind: &str,
     cycles: usize,
     operations: usize,
-    operation: &mut Operation<'_>,
+    ask: &mut Ask<'_>,
     recorder: &mut Recorder,
 ) -> Result<(), ScenarioFailed> {
     let mut live = Vec::with_capacity(cycles);
     for _ in 0..cycles {
         for number in 0..operations {
-            operation(number).map_err(ScenarioFailed::during("making an operation"))?;
+            ask(number as u64).map_err(ScenarioFailed::during("making an operation"))?;
         }
-        live.extend(live_bytes().map(|bytes| bytes as f64));
+        // What git's objects take that are kept on purpose is full one day, and no leak.
+        live.extend(live_bytes().map(|bytes| bytes as f64 - git_ops::cached_bytes() as f64));
     }
     let Some(growth) = growth_by_operation(&live, operations) else {
         recorder.note("this system does not tell the memory");

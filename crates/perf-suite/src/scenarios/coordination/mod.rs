@@ -7,6 +7,7 @@ mod chaos;
 mod commits;
 mod endurance;
 mod leaks;
+mod operations;
 mod probe;
 mod replay;
 mod scaling;

@@ -46,7 +46,7 @@ impl Live {
         match progress {
             Progress::Began { id, statement, gauge } => {
                 view.gauge = Arc::clone(gauge);
-                (view.before, view.shown_at, view.cpu_before) = (Reading::default(), 0.0, 0.0);
+                (view.before, view.shown_at, view.cpu_before) = (gauge.read(), 0.0, 0.0);
                 tell(&format!("{id}: {statement}"));
             }
             Progress::Used(usage) if usage.at - view.shown_at >= 1.0 => {

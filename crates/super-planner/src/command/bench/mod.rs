@@ -7,6 +7,7 @@ mod live;
 mod record;
 mod report;
 mod self_test;
+mod words;
 
 use std::path::Path;
 
@@ -20,6 +21,7 @@ use crate::terminal::Terminal;
 
 use live::Live;
 use record::Record;
+use words::Wording;
 
 /// Measures, or does what the subcommand says; a scenario without figures is a problem, a claim that fails is a figure.
 pub fn run(args: &BenchArgs, _config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
@@ -38,6 +40,7 @@ fn measure(args: &BenchArgs, terminal: &Terminal) -> Result<Exit, CliError> {
         return flamegraph::run(args, file, terminal);
     }
     let settings = settings(args.settings.as_deref())?;
+    let wording = args.words.as_deref().map(Wording::by).transpose()?;
     let history = if args.no_history { None } else { Some(history::open(args.history.as_deref())?) };
     let record = Record::new(history, args.out.clone());
     let live = args.live.then(|| Live::new(settings.alerts.clone()));
@@ -50,19 +53,15 @@ fn measure(args: &BenchArgs, terminal: &Terminal) -> Result<Exit, CliError> {
             record.see(&progress);
         })
     };
-    let measured =
+    let mut measured =
         run_watched(profile(args.profile), &args.scenarios, &watcher).map_err(|error| refused(&error))?;
+    if let Some(wording) = &wording {
+        wording.add_to(&mut measured, terminal)?;
+        record.words_added(&measured);
+    }
     record.finish()?;
     let format = if args.json { ReportFormat::Json } else { ReportFormat::Text };
     terminal.print(report::written(&measured, format))?;
-    let advice = perf_suite::advise(&measured);
-    if !args.json && !advice.is_empty() {
-        terminal.line("\nWhat follows from the figures")?;
-        for advice in advice {
-            terminal
-                .line(escaped(&format!("  {}: {} ({})", advice.scenario, advice.what, advice.evidence)))?;
-        }
-    }
     Ok(Exit::problems_if(!measured.has_all_figures()))
 }
 

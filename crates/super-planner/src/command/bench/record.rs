@@ -40,6 +40,17 @@ impl Record {
         }
     }
 
+    /// Writes the files again, with the words of a model; the history holds what was measured.
+    pub(super) fn words_added(&self, report: &Report) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.failed.is_none()
+            && let Some(folder) = &kept.folder
+            && let Err(error) = write_all(report, folder)
+        {
+            kept.failed = Some(error);
+        }
+    }
+
     /// Returns what went wrong, if anything did.
     pub(super) fn finish(&self) -> Result<(), CliError> {
         match self.0.lock().unwrap_or_else(PoisonError::into_inner).failed.take() {

@@ -6,6 +6,7 @@ use perf_suite::claim::ledger;
 use perf_suite::{Report, report};
 
 use super::history;
+use super::words::Wording;
 use crate::cli::{BenchClaimsArgs, BenchReportArgs, ReportFormat};
 use crate::error::{CliError, ErrorKind, Exit};
 use crate::escape::escaped;
@@ -13,13 +14,16 @@ use crate::terminal::Terminal;
 
 /// Writes a report that was recorded.
 pub(super) fn run(args: &BenchReportArgs, terminal: &Terminal) -> Result<Exit, CliError> {
-    let report = match &args.from {
+    let mut report = match &args.from {
         Some(file) => read(file)?,
         None => recorded(args.history.as_deref(), args.run)?.ok_or_else(|| {
             CliError::new(ErrorKind::Input, "nothing has been recorded yet")
                 .hint("`super-planner bench` measures and records")
         })?,
     };
+    if let Some(model) = &args.words {
+        Wording::by(model)?.add_to(&mut report, terminal)?;
+    }
     terminal.print(written(&report, args.format))?;
     Ok(Exit::Fine)
 }
