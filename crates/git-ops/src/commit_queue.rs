@@ -139,7 +139,9 @@ impl CommitQueue {
 
     fn send(&self, job: Job) {
         // A job that cannot be sent is dropped with its reply, which tells whoever waits.
-        drop(self.threads.jobs.as_ref().map(|jobs| jobs.send(job)));
+        if let Some(jobs) = &self.threads.jobs {
+            drop(jobs.send(job));
+        }
     }
 }
 

@@ -364,6 +364,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::series::Series;
 
     /// Returns the median of the later growth over the earlier one, of a repository of such sizes.
     fn ratio(size: impl Fn(f64) -> f64) -> f64 {
@@ -371,7 +372,7 @@ mod tests {
         let mut recorder = Recorder::new(Duration::from_secs(1));
         record_growth(&sizes, &mut recorder);
         let series = recorder.series().iter().find(|series| series.metric == "growth/later-over-earlier");
-        series.and_then(|series| series.summary()).expect("there are enough sizes").median
+        series.and_then(Series::summary).expect("there are enough sizes").median
     }
 
     #[test]

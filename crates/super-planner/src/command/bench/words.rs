@@ -33,7 +33,8 @@ impl Wording {
         match runtime.block_on(Words::of(&advise(report), &self.name, &self.model)) {
             Ok(words) => report.words = words,
             Err(error) => {
-                terminal.note(format!("no words of {}: {}", escaped(&self.name), escaped(&error.to_string())))
+                let (name, why) = (escaped(&self.name), escaped(&error.to_string()));
+                terminal.note(format!("no words of {name}: {why}"));
             }
         }
         Ok(())
