@@ -628,6 +628,9 @@ impl Project {
     /// Returns a task under way that could write a file that this one could write, where that is not allowed.
     fn writing_the_same(&self, place: usize) -> Option<&planner_core::TaskId> {
         let own = &self.plan.tasks[place].writes;
+        if own.is_empty() {
+            return None;
+        }
         let under_way =
             self.plan.tasks.iter().zip(&self.tasks).filter(|(_, task)| task.stage.lease().is_some());
         let mut same = under_way.filter(|(asked, _)| asked.writes.overlaps(own)).map(|(asked, _)| &asked.id);
@@ -786,10 +789,10 @@ impl Task {
     }
 }
 
-/// The branch of a simulated repository: commits in order, each of one task.
+/// The branch of a simulated repository: commits, each of one task.
 #[derive(Debug, Default)]
 pub(super) struct Branch {
-    commits: Vec<CommitHash>,
+    commits: HashSet<CommitHash>,
     by_result: HashMap<(TaskKey, FencingToken), CommitHash>,
 }
 
@@ -821,7 +824,7 @@ impl Branch {
                 what: format!("the result of {task} under token {token} is on the branch twice"),
             });
         }
-        self.commits.push(commit);
+        self.commits.insert(commit);
         Ok(true)
     }
 

@@ -11,6 +11,7 @@ mod faulty_store;
 mod scenario;
 mod shrink;
 mod worker;
+mod workers;
 mod world;
 
 pub use audit::Violation;

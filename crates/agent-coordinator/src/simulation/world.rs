@@ -20,6 +20,7 @@ use super::audit::{Audit, Branch, Verdict, Violation};
 use super::fault::{FaultCounts, FaultKind};
 use super::faulty_store::{FaultyStore, StoreFault};
 use super::worker::{ASK_AGAIN, ASKS_MAX, Outcome, Phase, Place, Worker, commit_of};
+use super::workers::Workers;
 use super::{Run, Scenario};
 use crate::desk::{AttemptId, Desk};
 use crate::engine::{AgentSpec, Command, Effect, Engine, Pausable, Reach, Request};
@@ -33,11 +34,15 @@ const ATTEMPT: Duration = Duration::from_secs(8);
 /// How long an attempt inside a coordinator may take.
 const ATTEMPT_MAX: Duration = Duration::from_secs(40);
 
-/// After how many steps everything is looked at instead of what the step has touched.
+/// After how many steps everything is looked at instead of what the step has touched; of a plan with more tasks, after as many
+/// as it has tasks.
 const FULL_LOOK: u64 = 1_000;
 
 /// How long a lease that has ended may stay while a coordinator is well: the sweep, and a message's way.
 const OVERDUE_MAX: Duration = Duration::from_secs(3);
+
+/// How often it is looked whether there is such a lease.
+const OVERDUE_LOOK: Duration = Duration::from_millis(50);
 
 /// How long all is well at the least: people let go on what they have paused.
 const CALM_MIN: Duration = Duration::from_secs(10);
@@ -62,7 +67,7 @@ pub(super) struct World<'s> {
     queue: BinaryHeap<Reverse<(Duration, u64, Happening)>>,
     scheduled: u64,
     seats: Vec<Seat>,
-    workers: BTreeMap<u64, Worker>,
+    workers: Workers,
     begun: HashSet<AttemptId>,
     branch: Branch,
     audit: Audit,
@@ -77,6 +82,8 @@ pub(super) struct World<'s> {
     instances: u64,
     /// Since when leases that have ended were seen by a coordinator that is well.
     overdue: BTreeMap<(TaskKey, FencingToken), Duration>,
+    /// When it is looked for them next.
+    next_overdue_look: Duration,
     steps: u64,
 }
 
@@ -175,7 +182,7 @@ impl<'s> World<'s> {
             queue: BinaryHeap::new(),
             scheduled: 0,
             seats: Vec::new(),
-            workers: BTreeMap::new(),
+            workers: Workers::default(),
             begun: HashSet::new(),
             branch: Branch::default(),
             audit: Audit::default(),
@@ -186,6 +193,7 @@ impl<'s> World<'s> {
             projects: 1,
             instances: 0,
             overdue: BTreeMap::new(),
+            next_overdue_look: Duration::ZERO,
             steps: 0,
         };
         for seat in 0..scenario.coordinators.max(1) {
@@ -261,13 +269,13 @@ impl<'s> World<'s> {
         let is_quiet = |happening: &Reverse<(Duration, u64, Happening)>| {
             matches!(happening.0.2, Happening::Wake { .. } | Happening::Operate | Happening::Weather)
         };
-        let is_let_go = self.audit.paused().is_empty()
-            && self.audit.on_hold().is_empty()
-            && self.audit.awaiting_approval().is_empty();
-        is_let_go
-            && self.workers.is_empty()
-            && self.seats.iter().all(is_idle)
+        // What takes long to find out comes last.
+        self.workers.is_empty()
             && self.queue.iter().all(is_quiet)
+            && self.seats.iter().all(is_idle)
+            && self.audit.paused().is_empty()
+            && self.audit.on_hold().is_empty()
+            && self.audit.awaiting_approval().is_empty()
     }
 
     fn step(&mut self) -> Verdict {
@@ -279,7 +287,7 @@ impl<'s> World<'s> {
         self.clock.set(Timestamp::from_millis(now));
         self.steps += 1;
         self.carry_out(happening)?;
-        if self.steps.is_multiple_of(FULL_LOOK) {
+        if self.steps.is_multiple_of(FULL_LOOK.max(self.scenario.plan.tasks.len() as u64)) {
             self.look_at_everything()?;
         }
         Ok(())
@@ -297,10 +305,11 @@ impl<'s> World<'s> {
             Happening::Begin { seat, life, task, lease } => self.begin_work(seat, life, task, lease),
             Happening::Stop { task, token } => {
                 // One that has stopped does not hear it, and goes on afterwards.
-                let elapsed = self.elapsed;
-                self.workers.retain(|_, worker| {
-                    (worker.task, worker.token) != (task, token) || worker.paused_until > elapsed
-                });
+                if let Some((number, worker)) = self.workers.at((task, token))
+                    && worker.paused_until <= self.elapsed
+                {
+                    self.workers.remove(number);
+                }
             }
             Happening::Answer { worker, is_accepted } => self.hear(worker, is_accepted),
             Happening::Ask { worker } => self.ask(worker),
@@ -428,17 +437,21 @@ impl<'s> World<'s> {
     fn entries(&self, place: usize) -> Vec<Request> {
         let Some(desk) = &self.seats[place].desk else { return Vec::new() };
         let enter = |number: u64| {
-            let plan =
-                Plan { name: format!("{}-{number}", self.scenario.plan.name), ..self.scenario.plan.clone() };
-            let known = desk.state().project_named(&plan.name);
+            let name = format!("{}-{number}", self.scenario.plan.name);
+            let known = desk.state().project_named(&name);
+            let is_served = known.is_some_and(|key| desk.engine().serves(key));
+            if is_served || known.is_some_and(|key| number < self.projects && desk.is_settled(key)) {
+                return None;
+            }
             // It may have been changed.
             let recorded = known.and_then(|key| desk.state().project(key));
-            let plan = recorded.map_or(plan, |project| Plan::clone(&project.plan));
-            let is_served = known.is_some_and(|key| desk.engine().serves(key));
-            let is_over = known.is_some_and(|key| number < self.projects && desk.is_settled(key));
+            let plan = match recorded {
+                Some(project) => Plan::clone(&project.plan),
+                None => Plan { name, ..self.scenario.plan.clone() },
+            };
             let settings =
                 ProjectSettings { branch: Some("main".to_owned()), checks: number.is_multiple_of(2) };
-            (!is_served && !is_over).then(|| Command::Enter { plan, settings }.into())
+            Some(Command::Enter { plan, settings }.into())
         };
         (1..=self.projects).filter_map(enter).collect()
     }
@@ -496,7 +509,7 @@ impl<'s> World<'s> {
         match mail.from.clone() {
             Sender::Nobody => {}
             Sender::Worker(worker) => {
-                match self.workers.get(&worker).map(|worker| (worker.place, worker.agent)) {
+                match self.workers.get(worker).map(|worker| (worker.place, worker.agent)) {
                     Some((Place::Inside { .. }, _)) => {
                         self.after(Duration::from_millis(1), Happening::Answer { worker, is_accepted });
                     }
@@ -593,12 +606,8 @@ impl<'s> World<'s> {
         self.seats[place].desk = None;
         self.seats[place].mailbox.clear();
         self.seats[place].attempts.clear();
-        let begun_here = |worker: &Worker| worker.place == Place::Inside { life: self.life_of(place, life) };
-        let gone: Vec<_> =
-            self.workers.iter().filter(|(_, worker)| begun_here(worker)).map(|(id, _)| *id).collect();
-        for worker in gone {
-            self.workers.remove(&worker);
-        }
+        let here = Place::Inside { life: self.life_of(place, life) };
+        self.workers.remove_where(|worker| worker.place == here);
         let wait = self.between(Duration::from_secs(1), Duration::from_secs(20));
         self.after(wait, Happening::Restart { seat: place });
     }
@@ -638,8 +647,8 @@ impl<'s> World<'s> {
             }
             Effect::StopAttempt { task, token } => {
                 self.seats[place].attempts.remove(&(task, token));
-                let agent = self.workers.values().find(|worker| (worker.task, worker.token) == (task, token));
-                match agent.map(|worker| (worker.place, u64::from(worker.agent.0))) {
+                let found = self.workers.at((task, token));
+                match found.map(|(_, worker)| (worker.place, u64::from(worker.agent.0))) {
                     Some((Place::Inside { .. }, _)) => {
                         self.after(Duration::from_millis(1), Happening::Stop { task, token });
                     }
@@ -715,7 +724,7 @@ impl<'s> World<'s> {
         } else {
             Place::Outside
         };
-        if self.workers.values().any(|worker| (worker.task, worker.token) == (task, lease.token)) {
+        if self.workers.at((task, lease.token)).is_some() {
             return;
         }
         let is_gone = self.strikes(FaultKind::AgentCrash);
@@ -756,7 +765,7 @@ impl<'s> World<'s> {
 
     /// Says what it has to say, and says it again until it is answered.
     fn ask(&mut self, id: u64) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get_mut(id) else { return };
         let times = match &mut worker.phase {
             Phase::Starting(times) | Phase::Reporting(times) => times,
             Phase::Working => return,
@@ -790,7 +799,7 @@ impl<'s> World<'s> {
     }
 
     fn hear(&mut self, id: u64, is_accepted: bool) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get_mut(id) else { return };
         match worker.phase {
             Phase::Starting(_) if is_accepted => {
                 worker.phase = Phase::Working;
@@ -798,7 +807,7 @@ impl<'s> World<'s> {
                 match worker.outcome {
                     // The coordinator that it is in has an end with it; nobody has with the others.
                     Outcome::Hangs if is_inside => self.after(ATTEMPT_MAX, Happening::Finish { worker: id }),
-                    Outcome::Hangs => drop(self.workers.remove(&id)),
+                    Outcome::Hangs => drop(self.workers.remove(id)),
                     _ => self.after(length, Happening::Finish { worker: id }),
                 }
             }
@@ -808,7 +817,7 @@ impl<'s> World<'s> {
     }
 
     fn leave(&mut self, id: u64) {
-        let Some(worker) = self.workers.remove(&id) else { return };
+        let Some(worker) = self.workers.remove(id) else { return };
         if let Place::Inside { life } = worker.place {
             let seat = (life % self.seats.len() as u64) as usize;
             self.seats[seat].attempts.remove(&(worker.task, worker.token));
@@ -816,7 +825,7 @@ impl<'s> World<'s> {
     }
 
     fn finish(&mut self, id: u64) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get_mut(id) else { return };
         if let Some(pause) = worker.paused_until.checked_sub(self.elapsed).filter(|pause| !pause.is_zero()) {
             self.after(pause, Happening::Finish { worker: id });
             return;
@@ -830,18 +839,18 @@ impl<'s> World<'s> {
 
     /// A heartbeat of an agent outside.
     fn beat(&mut self, id: u64) {
-        if !self.workers.contains_key(&id) {
+        if self.workers.get(id).is_none() {
             return;
         }
         if self.strikes(FaultKind::AgentCrash) {
-            self.workers.remove(&id);
+            self.workers.remove(id);
             return;
         }
         let pause = self.strikes(FaultKind::AgentPause).then(|| {
             let lease = self.scenario.policy.lease;
             self.between(lease, 4 * lease)
         });
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get_mut(id) else { return };
         if let Some(pause) = pause {
             worker.paused_until = self.elapsed + pause;
             self.after(pause, Happening::Beat { worker: id });
@@ -1023,6 +1032,10 @@ impl<'s> World<'s> {
 
     /// A lease that has ended must be over soon, as long as some coordinator is well.
     fn check_overdue(&mut self) -> Verdict {
+        if self.elapsed < self.next_overdue_look {
+            return Ok(());
+        }
+        self.next_overdue_look = self.elapsed + OVERDUE_LOOK;
         let (now, elapsed) = (self.clock_now(), self.elapsed);
         let present: BTreeSet<_> = self.audit.overdue(now).collect();
         self.overdue.retain(|attempt, _| present.contains(attempt));
