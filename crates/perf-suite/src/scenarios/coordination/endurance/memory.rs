@@ -9,6 +9,9 @@ use crate::monitor::{INTERVAL, Usage};
 use crate::scenario::Recorder;
 use crate::series::Unit;
 
+/// What bounds the heaps that the GNU C library keeps, one for every few threads.
+const ARENAS_VARIABLE: &str = "MALLOC_ARENA_MAX";
+
 /// Samples of a time in seconds and a number of bytes.
 type Samples = Vec<(f64, f64)>;
 
@@ -76,6 +79,12 @@ impl MemoryLog {
             Unit::Bytes.format(cached),
             Unit::Bytes.format(bound)
         ));
+        if std::env::var_os(ARENAS_VARIABLE).is_none() {
+            recorder.note(format!(
+                "resident memory holds what the C library keeps for every thread, which grows until each has needed its most: \
+                 {ARENAS_VARIABLE}=1 leaves that out"
+            ));
+        }
     }
 }
 
