@@ -328,6 +328,7 @@ fn history(tasks: usize) -> Vec<Event> {
         name: "agent".to_owned(),
         capabilities: planner_core::CapabilitySet::default(),
         slots: 1,
+        lease: None,
         instance: InstanceKey(0),
     };
     let begin = [

@@ -31,7 +31,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{}", diagnostic.message);
     }
 
-    let agent = |name: &str| AgentSpec { name: name.to_owned(), capabilities: Default::default(), slots: 1 };
+    let agent = |name: &str| AgentSpec {
+        name: name.to_owned(),
+        capabilities: Default::default(),
+        slots: 1,
+        lease: None,
+    };
     let options = SessionOptions {
         agents: vec![agent("ann"), agent("bob")],
         ..SessionOptions::new(reading.plan, InProcess::new(work))

@@ -48,7 +48,7 @@ fn coordinator(plan: &Plan, folder: &Path) -> Outcome<Duration> {
     let executor = CommandAgent::new(CommandAgentOptions {
         program: AgentProgram::plain("true".to_owned(), Vec::new()),
         limits: ProcessLimits::default(),
-        start_max: Duration::from_secs(600),
+        start_max: None,
         silence_max: Duration::from_secs(600),
         worktrees: WorktreePool::new(options),
         transcripts: Some(Transcripts::new(folder.join("transcripts"), 1 << 20, 1 << 30)),

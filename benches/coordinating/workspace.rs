@@ -34,8 +34,12 @@ pub(crate) fn settings() -> ProjectSettings {
 /// Returns the registration of agents that take one task at a time.
 pub(crate) fn agents(count: usize) -> Vec<AgentSpec> {
     let capabilities = CapabilitySet::default();
-    let agent =
-        |number| AgentSpec { name: format!("agent-{number}"), capabilities: capabilities.clone(), slots: 1 };
+    let agent = |number| AgentSpec {
+        name: format!("agent-{number}"),
+        capabilities: capabilities.clone(),
+        slots: 1,
+        lease: None,
+    };
     (0..count).map(agent).collect()
 }
 

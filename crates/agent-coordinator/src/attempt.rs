@@ -15,7 +15,7 @@ use crate::hindrance::Hindrance;
 use crate::landing::{Git, chain};
 
 /// How long an agent that was told to stop may take before it is cut off.
-const STOP_GRACE: Duration = Duration::from_secs(2);
+const STOP_GRACE: Duration = Duration::from_secs(6);
 
 /// How often a result is to be kept before that is given up.
 const PIN_TRIES: u32 = 2;
@@ -99,8 +99,9 @@ impl Attempt {
             () = self.job.stop.cancelled() => None,
             outcome = tokio::time::timeout(self.time_max, &mut working) => Some(outcome),
         };
-        if outcome.is_none() {
-            // The agent has been told to stop, and may put its things in order.
+        if matches!(outcome, None | Some(Err(_))) {
+            // The agent is told to stop, where it was not before, and may put its things in order.
+            self.job.stop.cancel();
             let _ = tokio::time::timeout(STOP_GRACE, &mut working).await;
         }
         working.abort();

@@ -127,11 +127,12 @@ impl Desk {
 
     /// Returns the renewal of the leases of attempts that are still at it and have used a third of their lease.
     fn renewals(&self, attempts: impl Iterator<Item = AttemptId>) -> Option<Command> {
-        let soon = self.store.now() + self.engine.policy().lease * 2 / 3;
+        let now = self.store.now();
         let is_due = |(task, token): &AttemptId| {
             let state = self.state().task(*task).map(|record| &record.state);
-            let lease = state.and_then(|state| state.occupying_lease());
-            lease.is_some_and(|lease| lease.token == *token && lease.expires_at <= soon)
+            let lease = state.and_then(|state| state.occupying_lease()).filter(|lease| lease.token == *token);
+            let length = lease.and_then(|lease| self.engine.lease_of(*task, lease.agent));
+            lease.zip(length).is_some_and(|(lease, length)| lease.expires_at <= now + length * 2 / 3)
         };
         let leases: Vec<_> = attempts.filter(is_due).collect();
         (!leases.is_empty()).then_some(Command::Renew(leases))

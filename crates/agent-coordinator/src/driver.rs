@@ -66,7 +66,7 @@ pub struct Coordinator<E> {
     pub check_limits: ProcessLimits,
     /// How many checks run at once.
     pub checks_at_once: usize,
-    /// How long an attempt may take.
+    /// How long an attempt may take, where its task does not say.
     pub attempt_time: Duration,
 }
 
@@ -442,6 +442,8 @@ impl<E: AgentExecutor> Driver<E> {
         let branch = self.branch(task)?;
         let under_way = UnderWay { stop: CancellationToken::new(), progress: Progress::begin() };
         self.attempts.insert((task, lease.token), under_way.clone());
+        let asked = &self.project(task).plan.tasks[task.task as usize];
+        let time_max = asked.limits.attempt().unwrap_or(self.attempt_time);
         let attempt = Attempt {
             job: self.job(task, lease, under_way),
             agent: lease.agent,
@@ -450,7 +452,7 @@ impl<E: AgentExecutor> Driver<E> {
             git: self.git.clone(),
             author: self.author.clone(),
             time: self.store.now(),
-            time_max: self.attempt_time,
+            time_max,
             handle: self.handle.clone(),
         };
         let executor = Arc::clone(&self.executor);

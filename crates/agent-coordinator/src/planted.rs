@@ -27,6 +27,8 @@ pub(crate) enum PlantedBug {
     GateSkipped,
     /// Tasks run at once that could write the same file.
     OverlapForgotten,
+    /// Attempts that end in silence are made again for ever.
+    SilenceUncounted,
     /// An agent that asks the log itself takes over from others whose lease lasts.
     TakenOverTooEarly,
 }
@@ -51,7 +53,7 @@ pub(crate) fn is_planted(bug: PlantedBug) -> bool {
 
 /// Those of the engine.
 #[cfg(feature = "planted-bugs")]
-const ALL: [PlantedBug; 10] = [
+const ALL: [PlantedBug; 11] = [
     PlantedBug::FencingSkipped,
     PlantedBug::FailureCountedAsDone,
     PlantedBug::HeartbeatInherited,
@@ -62,6 +64,7 @@ const ALL: [PlantedBug; 10] = [
     PlantedBug::ForeignEffects,
     PlantedBug::GateSkipped,
     PlantedBug::OverlapForgotten,
+    PlantedBug::SilenceUncounted,
 ];
 
 /// Those by which an agent gets, keeps or delivers what is not its own.

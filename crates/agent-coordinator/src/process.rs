@@ -1,6 +1,7 @@
 //! Programs that somebody else's text asked for, kept within bounds: a cleared environment, a process group of their
 //! own, no input but what they are told, a time limit, and only the end of what they print.
 
+use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -24,11 +25,13 @@ pub struct ProcessLimits {
     pub time: Duration,
     /// How many bytes of the end of its output are kept.
     pub output: usize,
+    /// How long it may go on after it was asked to end (`SIGTERM`); then it is killed.
+    pub grace: Duration,
 }
 
 impl Default for ProcessLimits {
     fn default() -> Self {
-        Self { time: Duration::from_secs(600), output: 64 * 1024 }
+        Self { time: Duration::from_secs(600), output: 64 * 1024, grace: Duration::from_secs(5) }
     }
 }
 
@@ -44,8 +47,10 @@ pub(crate) struct Finished {
 pub(crate) enum End {
     /// It ended by itself, with this code; `None` after a signal.
     Exit(Option<i32>),
-    /// It was killed when its time was over.
+    /// It was ended when its time was over.
     TimedOut,
+    /// It was ended because nobody wanted it any more.
+    Stopped,
 }
 
 /// What to run.
@@ -87,12 +92,14 @@ pub(crate) struct Chunk {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Runs a program. Whatever it has started goes with it when it ends, and when the future is dropped. All that it prints is sent
-/// on as it comes, if somebody wants to see it; the program waits where that one is slow.
+/// Runs a program until it ends, its time is over, or `stop` comes; then it is asked to end, and killed if it does not. Whatever it
+/// has started goes with it when it ends, and all of it at once when the future is dropped. All that it prints is sent on as it
+/// comes, if somebody wants to see it; the program waits where that one is slow.
 pub(crate) async fn run(
     program: Program<'_>,
     limits: ProcessLimits,
     watcher: Option<mpsc::Sender<Chunk>>,
+    stop: impl Future<Output = ()>,
 ) -> std::io::Result<Finished> {
     let (name, arguments) =
         program.command.split_first().ok_or_else(|| std::io::Error::other("the command is empty"))?;
@@ -125,10 +132,16 @@ pub(crate) async fn run(
         let (out, err) = tokio::join!(out, err);
         [out, err].concat()
     }));
-    let end = match tokio::time::timeout(limits.time, child.wait()).await {
-        Ok(status) => End::Exit(status?.code()),
-        Err(_) => End::TimedOut,
+    let end = tokio::select! {
+        status = child.wait() => End::Exit(status?.code()),
+        () = tokio::time::sleep(limits.time) => End::TimedOut,
+        () = stop => End::Stopped,
     };
+    if !matches!(end, End::Exit(_)) {
+        group.iter().for_each(Group::ask_to_end);
+        // Whether it has heeded that is seen by killing what is left.
+        let _ = tokio::time::timeout(limits.grace, child.wait()).await;
+    }
     // Also after a good end: nobody looks after what it has left running.
     drop(group);
     input.abort();
@@ -156,6 +169,13 @@ fn located(name: &str) -> PathBuf {
 
 /// A process group, killed when it is dropped.
 struct Group(Pid);
+
+impl Group {
+    fn ask_to_end(&self) {
+        // It may have ended by itself.
+        let _ = kill_process_group(self.0, Signal::TERM);
+    }
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
@@ -204,7 +224,7 @@ mod tests {
         let (command, folder) = (shell(script), std::env::temp_dir());
         let program =
             Program { command: &command, folder: &folder, variables: Vec::new(), input: input.into() };
-        run(program, limits, None).await.unwrap()
+        run(program, limits, None, std::future::pending()).await.unwrap()
     }
 
     #[tokio::test]
@@ -236,6 +256,24 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(30), gone).await.expect("the child is killed too");
+    }
+
+    #[tokio::test]
+    async fn a_program_is_asked_to_end_before_it_is_killed() {
+        let limits = ProcessLimits { time: Duration::from_millis(300), ..ProcessLimits::default() };
+        // What else is there is the shell's own word on it.
+        let first = |finished: Finished| (finished.end, finished.output.lines().next().map(str::to_owned));
+        let orderly = "trap 'echo in order; exit 0' TERM; while :; do sleep 0.05; done";
+        let told = Some("in order".to_owned());
+        assert_eq!(first(finish(orderly, limits).await), (End::TimedOut, told));
+        let limits = ProcessLimits { grace: Duration::from_millis(200), ..limits };
+        let stubborn = "trap 'echo no' TERM; while :; do sleep 0.05; done";
+        assert_eq!(first(finish(stubborn, limits).await), (End::TimedOut, Some("no".to_owned())));
+        let (command, folder) = (shell("sleep 600"), std::env::temp_dir());
+        let program =
+            Program { command: &command, folder: &folder, variables: Vec::new(), input: Vec::new() };
+        let finished = run(program, ProcessLimits::default(), None, std::future::ready(())).await.unwrap();
+        assert_eq!(finished.end, End::Stopped);
     }
 
     #[tokio::test]

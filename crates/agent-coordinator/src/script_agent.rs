@@ -6,6 +6,7 @@
 //! coordinator, and goes on as the next one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use planner_core::CapabilitySet;
 use state_store::task::{
@@ -24,6 +25,8 @@ use crate::turn::{TurnError, load, patient_turn};
 #[derive(Debug)]
 pub struct ScriptAgent {
     name: String,
+    /// How long its leases last where the task does not say, if it asks for that.
+    lease: Option<Duration>,
     store: Arc<dyn StateStore>,
     stream: StreamName,
     engine: Engine,
@@ -60,9 +63,14 @@ impl ScriptAgent {
         policy.instance_lease = policy.lease;
         let mut engine = Engine::observer(policy);
         load(&mut engine, &*store, &stream)?;
-        let mut agent = Self { name: name.to_owned(), store, stream, engine };
+        let mut agent = Self { name: name.to_owned(), lease: None, store, stream, engine };
         agent.begin_life();
         Ok(agent)
+    }
+
+    /// Asks for leases of that length from now on, where the task does not say.
+    pub fn with_lease(self, lease: Option<Duration>) -> Self {
+        Self { lease, ..self }
     }
 
     /// Returns the state of the workspace, as it was when it last asked something.
@@ -91,7 +99,8 @@ impl ScriptAgent {
         }
         let Some((task, lease)) = self.held() else { return Ok(None) };
         if matches!(self.state().task(task).map(|record| &record.state), Some(TaskState::Assigned(_))) {
-            self.ask(&[Command::Start { task, token: lease.token }.into()])?;
+            let start = Command::Start { task, token: lease.token };
+            self.ask(&[start.into(), Command::RenewInstance.into()])?;
         }
         Ok(Some((task, lease)))
     }
@@ -167,9 +176,9 @@ impl ScriptAgent {
         let joined = projects.filter(|(_, found)| project.is_none_or(|name| found.name == name));
         let joined: Vec<_> =
             joined.filter(|(key, _)| !self.engine.serves(*key)).map(|(key, _)| Command::Join(key)).collect();
-        let spec = AgentSpec { name: self.name.clone(), capabilities: can.clone(), slots: 1 };
-        // No process stays that could be looked for: only its lease tells.
-        let host = Host { boot: String::new(), pid: 0, started: 0 };
+        let spec =
+            AgentSpec { name: self.name.clone(), capabilities: can.clone(), slots: 1, lease: self.lease };
+        let host = Host::NOBODY;
         let begin = if self.engine.me().is_none() { Command::Begin { host } } else { Command::RenewInstance };
         let commands = std::iter::once(begin).chain(gone).chain(joined);
         let commands = commands.chain([Command::RegisterAgents(vec![spec])]);
@@ -178,7 +187,11 @@ impl ScriptAgent {
         Ok(())
     }
 
+    /// Takes a turn. Its coordinator's own lease is as long as that on the task that it has: nobody else looks after it.
     fn ask(&mut self, requests: &[Request]) -> Result<Vec<Result<(), Refusal>>, TurnError> {
+        let held = self.held().and_then(|(task, lease)| self.engine.lease_of(task, lease.agent));
+        let common = self.engine.policy().lease;
+        self.engine.set_instance_lease(held.map_or(common, |held| held.max(common)));
         let turn = patient_turn(&mut self.engine, &*self.store, &self.stream, requests)?;
         if let Some(me) = self.engine.me() {
             let own = ProcessOwner::new(self.state().instances()[me.0 as usize].id);

@@ -55,7 +55,7 @@ pub(crate) async fn verify(
         input: Vec::new(),
     };
     let command = check.command.join(" ");
-    let finished = process::run(program, limits, None).await;
+    let finished = process::run(program, limits, None, std::future::pending()).await;
     // Giving it back means reading its folder, which is not for a thread of the runtime; nobody waits for it.
     drop(tokio::task::spawn_blocking(move || drop(worktree)));
     match finished {
@@ -65,7 +65,10 @@ pub(crate) async fn verify(
                 Verdict::Failed(format!("`{command}` ended with {code}\n{}", finished.output))
             }
             End::Exit(None) => Verdict::Failed(format!("`{command}` was killed\n{}", finished.output)),
-            End::TimedOut => Verdict::Failed(format!("`{command}` took longer than {:?}", limits.time)),
+            // Nobody stops a check but by dropping it.
+            End::TimedOut | End::Stopped => {
+                Verdict::Failed(format!("`{command}` took longer than {:?}", limits.time))
+            }
         },
         Err(error) => Verdict::Unable(format!("`{command}` could not be started: {error}")),
     }

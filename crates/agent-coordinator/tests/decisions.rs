@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ fn task(name: &str, after: &[&str]) -> Task {
 }
 
 fn agent(name: &str, can: &[&str], slots: u32) -> AgentSpec {
-    AgentSpec { name: name.to_owned(), capabilities: can.iter().copied().collect(), slots }
+    AgentSpec { name: name.to_owned(), capabilities: can.iter().copied().collect(), slots, lease: None }
 }
 
 #[test]
@@ -166,10 +167,8 @@ fn a_heartbeat_prolongs_the_present_lease_and_no_other() {
 #[test]
 fn a_task_that_asks_for_a_longer_lease_gets_and_keeps_it() {
     let mut long = task("a", &[]);
-    long.extra.insert("lease_seconds", 3600.into());
-    let mut wrong = task("b", &[]);
-    wrong.extra.insert("lease_seconds", "long".into());
-    let mut bench = Bench::new(vec![long, wrong], vec![agent("one", &[], 2)]);
+    long.limits.lease_seconds = NonZeroU32::new(3600);
+    let mut bench = Bench::new(vec![long, task("b", &[])], vec![agent("one", &[], 2)]);
     let (key, lease) = (bench.key("a"), bench.lease("a"));
     let hour = Duration::from_secs(3600);
     assert_eq!(lease.expires_at, bench.lease("b").expires_at + (hour - LEASE), "the other has the usual one");

@@ -33,8 +33,12 @@ fn host() -> Host {
 }
 
 fn agents(count: u32, slots: u32) -> Command {
-    let agent =
-        |number| AgentSpec { name: format!("agent-{number}"), capabilities: CapabilitySet::default(), slots };
+    let agent = |number| AgentSpec {
+        name: format!("agent-{number}"),
+        capabilities: CapabilitySet::default(),
+        slots,
+        lease: None,
+    };
     Command::RegisterAgents((0..count).map(agent).collect())
 }
 
@@ -217,7 +221,7 @@ proptest! {
         let add = Command::Enter { plan: layered(shape, seed), settings };
         turn(&mut engine, &store, &stream, &requests(&[Command::Begin { host: host() }, add])).unwrap();
         let can = CapabilitySet::from_iter(["rust"]);
-        let agent = AgentSpec { name: "a".to_owned(), capabilities: can.clone(), slots: 2 };
+        let agent = AgentSpec { name: "a".to_owned(), capabilities: can.clone(), slots: 2, lease: None };
         turn(&mut engine, &store, &stream, &requests(&[Command::RegisterAgents(vec![agent])])).unwrap();
         for _ in 0..finished {
             let Some((task, lease)) = first_lease(&engine) else { break };

@@ -5,6 +5,7 @@
 //! [`render`] draws what was planned or has happened; [`generate`] makes plans up for tests and measurements.
 
 pub mod analysis;
+pub mod attempt_limits;
 pub mod capability;
 pub mod diagnostic;
 pub mod diff;
@@ -31,6 +32,7 @@ pub mod write;
 pub mod write_set;
 
 pub use analysis::Analysis;
+pub use attempt_limits::AttemptLimits;
 pub use capability::{Capability, CapabilitySet};
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use diff::PlanDiff;

@@ -1,8 +1,11 @@
 //! A plan: what was asked.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{CapabilitySet, Task};
+use crate::{CapabilitySet, Task, attempt_limits};
 
 /// What was asked: tasks, and the agents that the plan counts on. The serialised shape is the native format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +53,16 @@ pub struct AgentProfile {
     /// How many tasks it takes at once.
     #[serde(default = "one_slot")]
     pub slots: u32,
+    /// How long its leases last, in seconds, where the task does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "attempt_limits::stored")]
+    pub lease_seconds: Option<NonZeroU32>,
+}
+
+impl AgentProfile {
+    /// Returns how long its leases last, if that is said.
+    pub fn lease(&self) -> Option<Duration> {
+        self.lease_seconds.map(attempt_limits::seconds)
+    }
 }
 
 fn one_slot() -> u32 {
@@ -116,7 +129,7 @@ mod tests {
                 prop::collection::vec("[a-z]{1,3}", 0..3),
             ),
             (prop::option::of(check), any::<bool>(), any_standing(), any_extra()),
-            (0..4_usize, prop::collection::vec("[a-z*]{1,3}(/[a-z*]{1,3}){0,2}/?", 0..3)),
+            (0..4_usize, prop::collection::vec("[a-z*]{1,3}(/[a-z*]{1,3}){0,2}/?", 0..3), any::<[u32; 5]>()),
         )
             .prop_map(
                 |(
@@ -142,6 +155,7 @@ mod tests {
                         .map(|text| PathPattern::new(text).unwrap())
                         .collect::<Vec<_>>()
                         .into(),
+                    limits: crate::AttemptLimits::of(guards.2.map(NonZeroU32::new)),
                     standing: rest.2,
                     extra: rest.3.into_iter().collect(),
                 },
@@ -153,7 +167,7 @@ mod tests {
         fn a_stored_plan_is_the_same_plan(name in ".*", description in ".*", extra in any_extra(),
                                           tasks in prop::collection::vec(any_task(), 0..4),
                                           slots in 1..9_u32) {
-            let agents = vec![AgentProfile { name: name.clone(), capabilities: CapabilitySet::default(), slots }];
+            let agents = vec![AgentProfile { name: name.clone(), capabilities: CapabilitySet::default(), slots, lease_seconds: NonZeroU32::new(slots - 1) }];
             let plan = Plan { name, description, agents, tasks, extra };
             prop_assert_eq!(Plan::from_json(plan.to_json().as_bytes()).unwrap(), plan);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{CapabilitySet, Effort, KeptFields, Priority, TaskId, WriteSet};
+use crate::{AttemptLimits, CapabilitySet, Effort, KeptFields, Priority, TaskId, WriteSet};
 
 /// A task as its plan asks for it. A task that others name as their parent is a *group*.
 ///
@@ -46,6 +46,9 @@ pub struct Task {
     /// The paths that it writes: tasks that could write the same file do not run at once.
     #[serde(default, skip_serializing_if = "WriteSet::is_empty")]
     pub writes: WriteSet,
+    /// What an attempt at it may take.
+    #[serde(default, flatten)]
+    pub limits: AttemptLimits,
     /// Where it stood when the plan was written.
     #[serde(default)]
     pub standing: Standing,
@@ -75,6 +78,7 @@ impl Task {
             landing: Landing::default(),
             approval: Approval::default(),
             writes: WriteSet::default(),
+            limits: AttemptLimits::default(),
             standing: Standing::default(),
             extra: KeptFields::default(),
         }

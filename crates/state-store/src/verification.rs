@@ -125,9 +125,15 @@ struct Walk {
     /// The state of a workspace; the events of other streams are their owners' to judge.
     state: Option<State>,
     /// The state that the snapshot of a workspace holds, until the walk comes to its place.
-    expected: Option<State>,
+    expected: Option<Expected>,
     /// Entries since what must always hold was last looked at.
     unchecked: usize,
+}
+
+/// What a snapshot holds, and the version of its form.
+struct Expected {
+    state: State,
+    version: u16,
 }
 
 impl Walk {
@@ -159,7 +165,10 @@ impl Walk {
         self.snapshot = last.as_ref().map(|last| last.seq);
         if *stream == StreamName::workspace() {
             self.state = Some(base.as_ref().map(read_state).transpose()?.unwrap_or_default());
-            self.expected = last.as_ref().map(read_state).transpose()?;
+            let expected = |snapshot: &Snapshot| {
+                Ok::<_, Problem>(Expected { state: read_state(snapshot)?, version: snapshot.version })
+            };
+            self.expected = last.as_ref().map(expected).transpose()?;
             self.check_snapshot()?;
         }
         Ok(())
@@ -181,10 +190,11 @@ impl Walk {
     /// At the place of the snapshot, compares its state with the one that the entries have come to.
     fn check_snapshot(&mut self) -> Result<(), Problem> {
         let (Some(state), Some(expected)) = (&self.state, &self.expected) else { return Ok(()) };
-        if expected.seq() != self.head {
+        if expected.state.seq() != self.head {
             return Ok(());
         }
-        let is_same = state.to_snapshot().body == expected.to_snapshot().body;
+        let known = state.as_of_version(expected.version);
+        let is_same = known.to_snapshot().body == expected.state.to_snapshot().body;
         self.expected = None;
         if is_same { Ok(()) } else { Err(Problem::OtherState { at: self.head }) }
     }

@@ -44,7 +44,13 @@ fn beginning() -> Vec<Event> {
     let instance = InstanceKey(0);
     vec![
         Event::InstanceStarted { id: [1; 16], host, expires_at: Timestamp::from_millis(100) },
-        Event::AgentRegistered { name: "a".to_owned(), capabilities: Vec::new().into(), slots: 9, instance },
+        Event::AgentRegistered {
+            name: "a".to_owned(),
+            capabilities: Vec::new().into(),
+            slots: 9,
+            lease: None,
+            instance,
+        },
         Event::ProjectAdded {
             name: "p".to_owned(),
             plan: PLAN.as_bytes().to_vec(),

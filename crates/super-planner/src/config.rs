@@ -42,6 +42,8 @@ pub struct Config {
     pub lease: Setting<Duration>,
     /// How many attempts of a task may fail; then the task has failed.
     pub failures_max: Setting<u32>,
+    /// How many attempts of a task may end in silence; then the task has failed.
+    pub losses_max: Setting<u32>,
     /// How long an attempt may take.
     pub attempt_timeout: Setting<Duration>,
     /// Whether tasks run at once that could write the same file.
@@ -183,11 +185,12 @@ const LIMITS: [&str; 7] = [
     "limit_diagnostics",
 ];
 
-const SETTINGS: [(&str, &str); 20] = [
+const SETTINGS: [(&str, &str); 21] = [
     ("agents", "SUPER_PLANNER_AGENTS"),
     ("time_scale", "SUPER_PLANNER_TIME_SCALE"),
     ("lease", "SUPER_PLANNER_LEASE"),
     ("failures_max", "SUPER_PLANNER_FAILURES_MAX"),
+    ("losses_max", "SUPER_PLANNER_LOSSES_MAX"),
     ("attempt_timeout", "SUPER_PLANNER_ATTEMPT_TIMEOUT"),
     ("overlapping_writes", "SUPER_PLANNER_OVERLAPPING_WRITES"),
     ("project_failures_in_row_max", "SUPER_PLANNER_PROJECT_FAILURES_IN_ROW_MAX"),
@@ -299,6 +302,7 @@ impl Config {
             one("time_scale", &self.time_scale, |value| serde_json::json!(value)),
             one("lease", &self.lease, length),
             one("failures_max", &self.failures_max, |value| serde_json::json!(value)),
+            one("losses_max", &self.losses_max, |value| serde_json::json!(value)),
             one("attempt_timeout", &self.attempt_timeout, length),
             one("overlapping_writes", &self.overlapping_writes, |value| {
                 serde_json::json!(overlap_name(*value))
@@ -498,6 +502,7 @@ impl Layers<'_> {
             time_scale: self.pick("time_scale", 3600.0, scale)?,
             lease: self.pick("lease", Duration::from_secs(60), length)?,
             failures_max: self.pick("failures_max", 3, |text| whole(text).map(NonZeroU32::get))?,
+            losses_max: self.pick("losses_max", 5, |text| whole(text).map(NonZeroU32::get))?,
             attempt_timeout: self.pick("attempt_timeout", ATTEMPT_TIME, length)?,
             overlapping_writes: self.pick("overlapping_writes", OverlappingWrites::default(), overlap)?,
             project_failures_in_row_max: self

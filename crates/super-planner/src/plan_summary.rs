@@ -66,5 +66,10 @@ pub(crate) fn plan_summary(plan: &Plan, graph: &TaskGraph, agents: &[AgentSpec])
 }
 
 fn profile(agent: &AgentSpec) -> AgentProfile {
-    AgentProfile { name: agent.name.clone(), capabilities: agent.capabilities.clone(), slots: agent.slots }
+    AgentProfile {
+        name: agent.name.clone(),
+        capabilities: agent.capabilities.clone(),
+        slots: agent.slots,
+        lease_seconds: None,
+    }
 }

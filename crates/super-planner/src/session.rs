@@ -119,6 +119,7 @@ pub fn agents_of(plan: &Plan, count: usize) -> Vec<AgentSpec> {
         name: profile.name.clone(),
         capabilities: profile.capabilities.clone(),
         slots: profile.slots,
+        lease: profile.lease(),
     };
     plan.agents.iter().map(spec).collect()
 }
@@ -132,6 +133,7 @@ pub fn generalists(plan: &Plan, count: usize) -> Vec<AgentSpec> {
         name: format!("agent-{number:0digits$}"),
         capabilities: capabilities.clone(),
         slots: 1,
+        lease: None,
     };
     (1..=count).map(spec).collect()
 }

@@ -398,6 +398,7 @@ fn make_state(folder: &TestFolder, last: &[Command]) {
         name: name.to_owned(),
         capabilities: ["rust"].into_iter().collect(),
         slots: 1,
+        lease: None,
     });
     act(&[Command::Begin { host }]);
     act(&[Command::RegisterAgents(agents.into())]);

@@ -27,13 +27,12 @@ impl Engine {
         }
         let (rank, agent) = self.best_pair()?;
         let record = self.state.task(rank.key).expect("the ready queue holds tasks of the state");
-        let asked = &self.state.projects()[rank.key.project.index()].plan.tasks[rank.key.task as usize];
         let lease = Lease {
             agent,
             instance,
             token: record.last_token.next(),
             attempt: record.attempts + 1,
-            expires_at: now + self.policy.lease_of(asked),
+            expires_at: now + self.lease_of(rank.key, agent)?,
         };
         Some(Event::Task { task: rank.key, transition: Transition::Assign(lease) })
     }

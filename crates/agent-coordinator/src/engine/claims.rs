@@ -1,13 +1,55 @@
-//! Which paths the tasks of a project write at the moment, and which ready tasks have to wait for that.
+//! Which paths tasks write at the moment, and which ready tasks have to wait for that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use planner_core::{PathPattern, WriteSet};
-use state_store::task::TaskKey;
+use state_store::task::{ProjectKey, TaskKey};
 
 use crate::planted::{PlantedBug, is_planted};
 
-/// The write sets of a project: of the tasks under way, from their hand-out until their result has landed, and of the ready
+/// The write sets of the projects of a workspace: those that land on one branch write the same files.
+#[derive(Debug, Default)]
+pub(super) struct Grounds {
+    /// By project: where its claims are.
+    places: Vec<usize>,
+    by_branch: BTreeMap<String, usize>,
+    claims: Vec<Claims>,
+}
+
+impl Grounds {
+    /// Takes a project in, or to another branch; what it had claimed is to be forgotten before.
+    pub(super) fn place(&mut self, project: ProjectKey, branch: Option<&str>) {
+        let known = branch.and_then(|branch| self.by_branch.get(branch).copied());
+        let place = known.unwrap_or(self.claims.len());
+        if known.is_none() {
+            self.claims.push(Claims::default());
+            self.by_branch.extend(branch.map(|branch| (branch.to_owned(), place)));
+        }
+        match self.places.get_mut(project.index()) {
+            Some(present) => *present = place,
+            None => self.places.push(place),
+        }
+    }
+
+    /// Returns the claims on what a project writes to, its own among them.
+    pub(super) fn of(&self, project: ProjectKey) -> &Claims {
+        &self.claims[self.places[project.index()]]
+    }
+
+    /// Returns the same claims, to be changed.
+    pub(super) fn of_mut(&mut self, project: ProjectKey) -> &mut Claims {
+        &mut self.claims[self.places[project.index()]]
+    }
+
+    /// Returns whether both come to the same for every project.
+    pub(super) fn agree_with(&self, other: &Self) -> bool {
+        let projects = (0..self.places.len() as u32).map(ProjectKey);
+        self.places.len() == other.places.len()
+            && projects.into_iter().all(|project| self.of(project).agrees_with(other.of(project)))
+    }
+}
+
+/// The write sets of projects that write to one place: of the tasks under way, from their hand-out until their result has landed, and of the ready
 /// ones. A ready task whose set overlaps with one that is held waits for it, and is looked at again when that is given back:
 /// each hand-out costs time by the tasks that overlap, not by the project.
 #[derive(Debug, Default)]
@@ -73,6 +115,23 @@ impl Claims {
         freed
     }
 
+    /// Forgets all that a project has claimed or waits for. Returns the tasks of others that waited for it, which are to be
+    /// looked at again.
+    pub(super) fn forget_project(&mut self, project: ProjectKey) -> BTreeSet<TaskKey> {
+        self.held.remove_project(project);
+        self.ready.remove_project(project);
+        let (gone, kept) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|(waiter, holder)| waiter.project == project || holder.project == project);
+        self.waiting = kept;
+        self.waiters.clear();
+        for (waiter, holder) in &self.waiting {
+            self.waiters.entry(*holder).or_default().insert(*waiter);
+        }
+        let gone: BTreeMap<TaskKey, TaskKey> = gone;
+        gone.into_keys().filter(|waiter| waiter.project != project).collect()
+    }
+
     /// Returns the task under way that another one waits for.
     pub(super) fn holder(&self, key: TaskKey) -> Option<TaskKey> {
         self.waiting.get(&key).copied()
@@ -118,6 +177,14 @@ impl PathIndex {
         }
     }
 
+    fn remove_project(&mut self, project: ProjectKey) {
+        self.tasks.retain(|key, _| key.project != project);
+        self.by_folder.retain(|_, patterns| {
+            patterns.retain(|(key, _)| key.project != project);
+            !patterns.is_empty()
+        });
+    }
+
     fn has(&self, key: TaskKey) -> bool {
         self.tasks.contains_key(&key)
     }
@@ -152,10 +219,8 @@ fn folder(pattern: &PathPattern) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use state_store::task::ProjectKey;
-
     use super::*;
+    use proptest::prelude::*;
 
     fn key(task: u32) -> TaskKey {
         TaskKey { project: ProjectKey(0), task }

@@ -1,5 +1,7 @@
 //! What can be asked of the engine, and how it answers.
 
+use std::time::Duration;
+
 use planner_core::{CapabilitySet, Plan, Task};
 use state_store::Timestamp;
 use state_store::task::{
@@ -271,6 +273,8 @@ pub struct AgentSpec {
     pub capabilities: CapabilitySet,
     /// How many tasks it takes at once.
     pub slots: u32,
+    /// How long its leases last where the task does not say; as all where this does not either.
+    pub lease: Option<Duration>,
 }
 
 /// What a command comes to.

@@ -1,10 +1,12 @@
 //! What a command comes to, given the state and the time. Nothing is changed here.
 
+use std::time::Duration;
+
 use planner_core::Plan;
 use planner_core::graph::TaskGraph;
 use state_store::Timestamp;
 use state_store::task::{
-    Accepted, AgentKey, AgentStatus, CancelReason, CheckRecord, Completion, Deliverable, Event,
+    Accepted, AfterFailure, AgentKey, AgentStatus, CancelReason, CheckRecord, Completion, Deliverable, Event,
     FailureReason, FencingToken, IllegalTransition, InstanceKey, InstanceStatus, Lease, Lost, ProjectKey,
     ProjectSettings, TaskKey, TaskState, Transition, transition,
 };
@@ -126,7 +128,24 @@ impl Engine {
     fn next_expiry(&self, now: Timestamp) -> Option<Event> {
         let (_, task) = self.expiries.first().filter(|(expires_at, _)| *expires_at <= now)?;
         let token = self.state.task(*task)?.state.lease()?.token;
-        Some(Event::Task { task: *task, transition: Transition::Lose { token, why: Lost::LeaseExpired } })
+        Some(Event::Task { task: *task, transition: self.end_in_silence(*task, token) })
+    }
+
+    /// Returns what comes of an attempt whose agent let its lease run out: another one, until as many have ended so as may.
+    fn end_in_silence(&self, task: TaskKey, token: FencingToken) -> Transition {
+        let (record, asked) = (self.state.task(task), self.state.asked(task));
+        let times = record.map_or(0, |record| record.losses) + 1;
+        let is_over = asked.is_some_and(|asked| times >= self.policy.losses_max_of(asked));
+        if is_over && !is_planted(PlantedBug::SilenceUncounted) {
+            let reason = FailureReason::Silent { times };
+            return Transition::Fail { token, reason, then: AfterFailure::GiveUp };
+        }
+        Transition::Lose { token, why: Lost::LeaseExpired }
+    }
+
+    /// Returns how long a lease of an agent on a task lasts, unless it is renewed.
+    pub(crate) fn lease_of(&self, task: TaskKey, agent: AgentKey) -> Option<Duration> {
+        Some(self.policy.lease_of(self.state.asked(task)?, self.state.agent(agent)))
     }
 
     /// Returns this coordinator, if it has begun and nobody has taken over from it.
@@ -212,6 +231,7 @@ impl Engine {
             name: if is_taken { format!("{}@{}", agent.name, instance.0) } else { agent.name.clone() },
             capabilities: agent.capabilities.clone(),
             slots: agent.slots,
+            lease: agent.lease,
             instance,
         }
     }
@@ -222,11 +242,14 @@ impl Engine {
         let given_up = self
             .leased()
             .filter(|(_, state, lease)| lease.instance == instance && state.occupying_lease().is_some());
+        // Whose turns are its agent's own was given up by nobody but that agent.
+        let is_agent = self.state.instance(instance).is_some_and(|found| !found.host.is_process());
+        let lose = |task, token| match why {
+            Lost::CoordinatorGone if is_agent => self.end_in_silence(task, token),
+            _ => Transition::Lose { token, why },
+        };
         given_up
-            .map(|(task, _, lease)| Event::Task {
-                task,
-                transition: Transition::Lose { token: lease.token, why },
-            })
+            .map(|(task, _, lease)| Event::Task { task, transition: lose(task, lease.token) })
             .chain(std::iter::once(Event::InstanceEnded { instance }))
             .collect()
     }
@@ -257,8 +280,8 @@ impl Engine {
         leases
             .iter()
             .filter_map(|(task, token)| {
-                let project = self.state.project(task.project)?;
-                let expires_at = now + self.policy.lease_of(project.plan.tasks.get(task.task as usize)?);
+                let agent = self.state.task(*task)?.state.lease()?.agent;
+                let expires_at = now + self.lease_of(*task, agent)?;
                 let token =
                     if is_planted(PlantedBug::HeartbeatInherited) { self.last_token(*task) } else { *token };
                 self.one_step(*task, Transition::Renew { token, expires_at }, now).ok()

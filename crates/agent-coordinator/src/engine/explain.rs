@@ -38,6 +38,8 @@ pub enum Explanation {
         agent: String,
         /// Which try it is.
         attempt: u32,
+        /// How many tries before ended in silence.
+        losses: u32,
     },
     /// It was being worked on, checked or landed by a coordinator that is gone.
     Orphaned {
@@ -101,6 +103,8 @@ pub enum Explanation {
     WritesOverlap {
         /// The other task.
         task: String,
+        /// Its project, where that is another one on the same branch.
+        project: Option<String>,
         /// Where that one stands.
         state: StateName,
         /// What this one writes.
@@ -213,7 +217,8 @@ impl Engine {
             | TaskState::Landing { lease, .. } => {
                 let (state, attempt) = (record.state.name(), lease.attempt);
                 if self.state.instance(lease.instance).is_some_and(is_at_work) {
-                    Explanation::UnderWay { state, agent: self.agent_name(lease.agent), attempt }
+                    let (agent, losses) = (self.agent_name(lease.agent), record.losses);
+                    Explanation::UnderWay { state, agent, attempt, losses }
                 } else {
                     Explanation::Orphaned { state, attempt }
                 }
@@ -235,8 +240,8 @@ impl Engine {
                     Explanation::Waiting { blockers: self.blockers(project, key) }
                 } else if is_start_gated(project, key) {
                     Explanation::AwaitingStart
-                } else if let Some(holder) = self.claims[key.project.index()].holder(key) {
-                    explain_overlap(project, key, holder)
+                } else if let Some(holder) = self.grounds.of(key.project).holder(key) {
+                    self.explain_overlap(key, holder)
                 } else {
                     self.explain_ready(project, key, is_at_work)
                 }
@@ -363,6 +368,24 @@ impl Engine {
         Some(if can_do_some { IdleReason::Next } else { IdleReason::NothingItCanDo })
     }
 
+    /// Says which files both tasks could write.
+    fn explain_overlap(&self, key: TaskKey, holder: TaskKey) -> Explanation {
+        let writes = |key| &self.state.asked(key).expect("a claim is that of a task").writes;
+        let pairs = writes(key).iter().flat_map(|own| writes(holder).iter().map(move |other| (own, other)));
+        let (own, other) = pairs
+            .into_iter()
+            .find(|(own, other)| own.overlaps(other))
+            .expect("it waits because they overlap");
+        let project = &self.state.projects()[holder.project.index()];
+        Explanation::WritesOverlap {
+            task: self.task_id(holder),
+            project: (holder.project != key.project).then(|| project.name.clone()),
+            state: project.task(holder.task()).state.name(),
+            path: own.to_string(),
+            other_path: other.to_string(),
+        }
+    }
+
     fn agent_name(&self, key: AgentKey) -> String {
         self.state.agent(key).map_or_else(|| key.to_string(), |agent| agent.name.clone())
     }
@@ -372,21 +395,6 @@ impl Engine {
         let task =
             self.state.project(key.project).and_then(|project| project.plan.tasks.get(key.task as usize));
         task.map_or_else(|| key.to_string(), |task| task.id.to_string())
-    }
-}
-
-/// Says which files both tasks could write.
-fn explain_overlap(project: &Project, key: TaskKey, holder: TaskKey) -> Explanation {
-    let asked = |key: TaskKey| &project.plan.tasks[key.task as usize];
-    let pairs =
-        asked(key).writes.iter().flat_map(|own| asked(holder).writes.iter().map(move |other| (own, other)));
-    let (own, other) =
-        pairs.into_iter().find(|(own, other)| own.overlaps(other)).expect("it waits because they overlap");
-    Explanation::WritesOverlap {
-        task: asked(holder).id.to_string(),
-        state: project.task(holder.task()).state.name(),
-        path: own.to_string(),
-        other_path: other.to_string(),
     }
 }
 

@@ -6,7 +6,6 @@ use state_store::task::{
     AgentKey, AgentStatus, OverlappingWrites, Project, ProjectKey, TaskKey, TaskState, Transition,
 };
 
-use crate::engine::claims::Claims;
 use crate::engine::learnt::Learnt;
 use crate::engine::progress::{News, Progress};
 use crate::engine::ready_queue::ReadyQueue;
@@ -21,7 +20,7 @@ impl Engine {
         let news = progress.start(project);
         self.progress.push(progress);
         self.ready.push(ReadyQueue::default());
-        self.claims.push(Claims::default());
+        self.grounds.place(key, project.settings.branch.as_deref());
         self.follow_reached(key, &news);
     }
 
@@ -126,7 +125,7 @@ impl Engine {
         match &project.task(key.task()).state {
             TaskState::Pending | TaskState::InConflict(_) if !approval::is_start_gated(project, key) => {
                 let writes = writes_of(project, key);
-                if !self.claims[key.project.index()].admit(key, &writes) {
+                if !self.grounds.of_mut(key.project).admit(key, &writes) {
                     return;
                 }
                 let task = &project.plan.tasks[key.task as usize];
@@ -144,22 +143,22 @@ impl Engine {
     fn leave_ready(&mut self, key: TaskKey) {
         let writes = writes_of(&self.state.projects()[key.project.index()], key);
         self.ready[key.project.index()].remove(key);
-        self.claims[key.project.index()].forget(key, &writes);
+        self.grounds.of_mut(key.project).forget(key, &writes);
     }
 
     /// Has the ready tasks that could write the same files wait for a task that is under way now.
     fn hold_writes(&mut self, key: TaskKey) {
         let writes = writes_of(&self.state.projects()[key.project.index()], key);
-        for waiting in self.claims[key.project.index()].hold(key, &writes) {
+        for waiting in self.grounds.of_mut(key.project).hold(key, &writes) {
             self.leave_ready(waiting);
-            self.claims[key.project.index()].wait(waiting, key);
+            self.grounds.of_mut(key.project).wait(waiting, key);
         }
     }
 
     /// Looks again at the tasks that have waited for one that is not under way any more.
     fn release_writes(&mut self, key: TaskKey) {
         let writes = writes_of(&self.state.projects()[key.project.index()], key);
-        for freed in self.claims[key.project.index()].release(key, &writes) {
+        for freed in self.grounds.of_mut(key.project).release(key, &writes) {
             self.enqueue(freed);
         }
     }
@@ -185,7 +184,7 @@ impl Engine {
         let (progress, news) = Progress::derived(&project, &self.learnt[key.index()]);
         self.progress.push(progress);
         self.ready.push(ReadyQueue::default());
-        self.claims.push(Claims::default());
+        self.grounds.place(key, project.settings.branch.as_deref());
         for (place, record) in (0..).zip(&project.tasks) {
             if let Some(lease) = record.state.occupying_lease() {
                 let task = TaskKey { project: key, task: place };
@@ -204,10 +203,12 @@ impl Engine {
         let (progress, news) = Progress::derived(&project, &self.learnt[key.index()]);
         self.progress[key.index()] = progress;
         self.ready[key.index()] = ReadyQueue::default();
-        self.claims[key.index()] = Claims::default();
+        let freed = self.grounds.of_mut(key).forget_project(key);
+        self.grounds.place(key, project.settings.branch.as_deref());
         self.delayed.retain(|(_, task)| task.project != key);
         self.not_needed.retain(|task| task.project != key);
         self.enqueue_all(key);
+        freed.into_iter().for_each(|task| self.enqueue(task));
         self.follow_failures(key);
         self.follow_reached(key, &news);
     }

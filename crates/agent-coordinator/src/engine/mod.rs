@@ -29,6 +29,7 @@ pub use explain::{Blocker, Explanation, IdleReason};
 pub use policy::Policy;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use planner_core::graph::TaskIndex;
 use state_store::task::{
@@ -37,7 +38,7 @@ use state_store::task::{
 };
 use state_store::{Recorded, Seq, Timestamp};
 
-use claims::Claims;
+use claims::Grounds;
 use learnt::Learnt;
 use progress::Progress;
 use ready_queue::ReadyQueue;
@@ -55,8 +56,8 @@ pub struct Engine {
     progress: Vec<Progress>,
     /// By project: the tasks that could be handed out now.
     ready: Vec<ReadyQueue>,
-    /// By project: who writes what, and who waits for that.
-    claims: Vec<Claims>,
+    /// Who writes what, and who waits for that.
+    grounds: Grounds,
     /// By project: how long tasks take.
     learnt: Vec<Learnt>,
     /// The tasks that could be handed out at a later moment.
@@ -87,7 +88,7 @@ impl Engine {
             state: State::default(),
             progress: Vec::new(),
             ready: Vec::new(),
-            claims: Vec::new(),
+            grounds: Grounds::default(),
             learnt: Vec::new(),
             delayed: BTreeSet::new(),
             expiries: BTreeSet::new(),
@@ -149,6 +150,11 @@ impl Engine {
         &self.policy
     }
 
+    /// Has this coordinator's own lease last so long from its next renewal on.
+    pub(crate) fn set_instance_lease(&mut self, lease: Duration) {
+        self.policy.instance_lease = lease;
+    }
+
     /// Hands out no more tasks from now on; what is under way goes on.
     pub fn drain(&mut self) {
         self.is_draining = true;
@@ -179,7 +185,9 @@ impl Engine {
                     None => {}
                 }
             }
-            Event::TasksSet { project, .. } | Event::RulesSet { project, .. } => {
+            Event::TasksSet { project, .. }
+            | Event::RulesSet { project, .. }
+            | Event::ProjectSettingsChanged { project, .. } => {
                 self.state.apply(event, at)?;
                 self.derive_again(*project);
             }
@@ -215,7 +223,6 @@ impl Engine {
             | Event::LateResult { .. }
             | Event::Answered { .. }
             | Event::TokensRaised { .. }
-            | Event::ProjectSettingsChanged { .. }
             | Event::ProjectEntered { .. } => {
                 self.state.apply(event, at)?;
             }
@@ -250,7 +257,8 @@ impl Engine {
                 false
             }
             TaskState::Backoff { .. } | TaskState::Pending | TaskState::InConflict(_) => {
-                self.is_unhindered(project, TaskKey::new(key, TaskIndex(place as u32)))
+                let task = TaskKey::new(key, TaskIndex(place as u32));
+                (self.is_unhindered(project, task) || self.waits_for_another_project(task))
                     && self.roster.has_somebody_for(&project.plan.tasks[place].capabilities)
             }
             TaskState::Completed(_)
@@ -260,6 +268,15 @@ impl Engine {
             | TaskState::Cancelled(_) => false,
         };
         !project.tasks.iter().enumerate().any(is_moving)
+    }
+
+    /// Returns whether a task waits for nothing but the files that one of another project writes, and somebody moves that one.
+    fn waits_for_another_project(&self, key: TaskKey) -> bool {
+        let holder = self.grounds.of(key.project).holder(key).filter(|holder| holder.project != key.project);
+        let state = holder.and_then(|holder| self.state.task(holder)).map(|record| &record.state);
+        let owner = state.and_then(TaskState::lease).and_then(|lease| self.state.instance(lease.instance));
+        owner.is_some_and(|owner| owner.status != InstanceStatus::Ended)
+            && !matches!(state, Some(TaskState::AwaitingApproval { .. }))
     }
 
     /// Returns whether a task could be handed out, if an agent for it were free: the dispatcher's own predicate.
@@ -274,7 +291,7 @@ impl Engine {
     fn is_unhindered(&self, project: &Project, key: TaskKey) -> bool {
         self.progress[key.project.index()].is_free(project, key.task())
             && !approval::is_start_gated(project, key)
-            && self.claims[key.project.index()].holder(key).is_none()
+            && self.grounds.of(key.project).holder(key).is_none()
     }
 
     /// Returns whether a task is completed, or every task of a group done or called off.
@@ -298,8 +315,7 @@ impl Engine {
         };
         same("progress", self.progress == fresh.progress)?;
         same("the ready tasks", self.ready == fresh.ready)?;
-        let claims = self.claims.iter().zip(&fresh.claims);
-        same("the write sets", claims.into_iter().all(|(kept, derived)| kept.agrees_with(derived)))?;
+        same("the write sets", self.grounds.agree_with(&fresh.grounds))?;
         same("what is to be stopped", self.stopping == fresh.stopping)?;
         same("the delayed tasks", self.delayed == fresh.delayed)?;
         same("the leases", self.expiries == fresh.expiries)?;

@@ -16,6 +16,7 @@ pub use simulated::{Simulated, SimulatedProfile, simulated_file, simulated_line,
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use git_ops::{CommitId, Edit, ReadError, Repository, Snapshot};
 use planner_core::{Plan, Task, TaskId};
@@ -96,6 +97,14 @@ impl Job {
     /// Returns what was asked.
     pub fn task(&self) -> &Task {
         &self.plan.tasks[self.key.task as usize]
+    }
+
+    /// Promises that the work will show something from time to time: within what the task says or, where it does not, within these;
+    /// to begin with, as for the rest where neither says.
+    pub fn promise(&self, start_max: Option<Duration>, silence_max: Duration) {
+        let limits = &self.task().limits;
+        let silence = limits.silence().unwrap_or(silence_max);
+        self.progress.promise(limits.start().or(start_max).unwrap_or(silence), silence);
     }
 
     /// Returns what an agent is told: the task, where it belongs, how it is proven, and what an earlier attempt has to tell.

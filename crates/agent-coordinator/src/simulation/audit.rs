@@ -4,12 +4,13 @@
 //! given, from the requests that were made, and from what was recorded before.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
-use planner_core::{CapabilitySet, Plan, Standing, TaskGraph, When};
+use planner_core::{CapabilitySet, Plan, Standing, TaskGraph, When, WriteSet};
 use state_store::Timestamp;
 use state_store::task::{
-    Accepted, AfterFailure, AgentKey, CommitHash, Event, FencingToken, InstanceKey, Landed, Lease, Lost,
-    OverlappingWrites, ProjectKey, ProjectRules, StateName, TaskKey, Transition,
+    Accepted, AfterFailure, AgentKey, CommitHash, Event, FailureReason, FencingToken, InstanceKey, Landed,
+    Lease, Lost, OverlappingWrites, ProjectKey, ProjectRules, StateName, TaskKey, Transition,
 };
 
 use crate::engine::{Command, Pausable, Refusal, Request};
@@ -40,6 +41,16 @@ pub(super) struct Audit {
     instances: Vec<Instance>,
     late: HashSet<(TaskKey, FencingToken)>,
     asked: Asked,
+    common: Common,
+}
+
+/// What holds for tasks and agents that do not say otherwise.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Common {
+    /// How long a lease lasts.
+    pub(super) lease: Duration,
+    /// How many attempts of a task may end in silence.
+    pub(super) losses_max: u32,
 }
 
 #[derive(Debug)]
@@ -53,12 +64,16 @@ struct Agent {
     slots: usize,
     instance: InstanceKey,
     is_paused: bool,
+    /// How long its leases last where the task does not say.
+    lease: Option<Duration>,
     holds: HashSet<TaskKey>,
 }
 
 #[derive(Debug)]
 struct Project {
     plan: Plan,
+    /// The branch that its results land on.
+    branch: Option<String>,
     children: Vec<Vec<usize>>,
     /// By task: the tasks around it, the nearest first.
     above: Vec<Vec<usize>>,
@@ -77,6 +92,8 @@ struct Task {
     last_token: FencingToken,
     /// The attempt whose result was accepted.
     accepted: Option<FencingToken>,
+    /// How many of its attempts have ended in silence.
+    silent: u32,
     /// When it may be tried again.
     not_before: Timestamp,
     /// Whether somebody has agreed that it begins.
@@ -164,6 +181,11 @@ impl Asked {
 }
 
 impl Audit {
+    /// Returns the auditor of an empty log.
+    pub(super) fn new(common: Common) -> Self {
+        Self { common, ..Self::default() }
+    }
+
     /// Begins a turn that these requests are put to.
     pub(super) fn begin_turn(&mut self, requests: &[Request]) {
         self.asked = Asked::of(requests);
@@ -196,9 +218,13 @@ impl Audit {
         match event {
             Event::InstanceStarted { .. } => self.instances.push(Instance { is_active: true }),
             Event::InstanceEnded { instance } => self.end_instance(*instance)?,
-            Event::ProjectAdded { name, plan, .. } => self.projects.push(Project::new(name, plan)?),
-            Event::AgentRegistered { name, capabilities, slots, instance } => {
+            Event::ProjectAdded { name, plan, settings } => {
+                let project = Project::new(name, plan)?;
+                self.projects.push(Project { branch: settings.branch.clone(), ..project });
+            }
+            Event::AgentRegistered { name, capabilities, slots, lease, instance } => {
                 self.register(name, capabilities, *slots, *instance);
+                self.agents[self.agents_by_name[name].index()].lease = *lease;
             }
             Event::Task { task, transition } => self.step(*task, transition, at)?,
             Event::LateResult { task, token, .. } => {
@@ -226,8 +252,10 @@ impl Audit {
                 found.is_paused = true;
             }
             Event::RulesSet { project, rules } => self.projects[project.index()].rules = *rules,
+            Event::ProjectSettingsChanged { project, settings } => {
+                self.projects[project.index()].branch.clone_from(&settings.branch);
+            }
             Event::InstanceRenewed { .. }
-            | Event::ProjectSettingsChanged { .. }
             | Event::ProjectEntered { .. }
             | Event::Answered { .. }
             | Event::TokensRaised { .. } => {}
@@ -260,6 +288,7 @@ impl Audit {
         }
         let mut next = Project::of(plan);
         (next.is_paused, next.rules, next.failed) = (project.is_paused, project.rules, project.failed);
+        next.branch.clone_from(&project.branch);
         for (place, task) in self.projects[key.index()].tasks.drain(..).enumerate() {
             let is_removed = next.tasks[place].stage == Stage::Excluded;
             if is_removed && task.stage.lease().is_some() {
@@ -286,7 +315,14 @@ impl Audit {
             return;
         }
         self.agents_by_name.insert(name.to_owned(), AgentKey(self.agents.len() as u32));
-        self.agents.push(Agent { can, slots, instance, is_paused: false, holds: HashSet::new() });
+        self.agents.push(Agent {
+            can,
+            slots,
+            instance,
+            is_paused: false,
+            lease: None,
+            holds: HashSet::new(),
+        });
     }
 
     fn task(&self, key: TaskKey) -> Option<&Task> {
@@ -297,6 +333,11 @@ impl Audit {
         self.check_cause(key, step, at)?;
         if let Transition::Assign(lease) = step {
             self.check_assignment(key, lease)?;
+            self.check_length(key, lease.agent, lease.expires_at, at)?;
+        }
+        let present = self.task(key).and_then(|task| task.stage.occupying());
+        if let (Transition::Renew { expires_at, .. }, Some(lease)) = (step, present) {
+            self.check_length(key, lease.agent, *expires_at, at)?;
         }
         self.check_approval(key, step)?;
         let project = self.projects.get_mut(key.project.index());
@@ -348,6 +389,9 @@ impl Audit {
             {
                 return Ok(());
             }
+            Transition::Fail { reason: FailureReason::Silent { .. }, .. } => {
+                return self.check_silence(key, true, at);
+            }
             Transition::Fail { .. } if self.asked.rejected.contains(&key) => return Ok(()),
             Transition::Start(_) => &["start"],
             Transition::Renew { .. } => &["renew"],
@@ -369,14 +413,7 @@ impl Audit {
                     false => broken("G3", format!("{key} was taken from its agent, and nobody asked for it")),
                 };
             }
-            Transition::Lose { why: Lost::LeaseExpired, .. } => {
-                let expires_at =
-                    self.task(key).and_then(|task| task.stage.occupying()).map(|lease| lease.expires_at);
-                return match expires_at {
-                    Some(expires_at) if expires_at <= at => Ok(()),
-                    _ => broken("G7", format!("the lease of {key} was ended before its time was over")),
-                };
-            }
+            Transition::Lose { why: Lost::LeaseExpired, .. } => return self.check_silence(key, false, at),
             Transition::Lose { why: Lost::CoordinatorGone | Lost::ShutDown, .. }
             | Transition::Adopt { .. }
             | Transition::Assign(_)
@@ -412,7 +449,7 @@ impl Audit {
         if project.is_start_gated(place) {
             return broken("G9", format!("{key} was handed out before somebody had agreed"));
         }
-        if let Some(other) = project.writing_the_same(place) {
+        if let Some(other) = self.writing_the_same(key) {
             return broken("G9", format!("{key} was handed out while `{other}` could write the same file"));
         }
         if project.has_failed_too_often() {
@@ -435,6 +472,49 @@ impl Audit {
             );
         }
         Ok(())
+    }
+
+    /// Returns a task under way, of this project or of one on the same branch, that could write a file that this one could.
+    fn writing_the_same(&self, key: TaskKey) -> Option<&planner_core::TaskId> {
+        let own = &self.projects[key.project.index()];
+        let files = own.claim(key.task as usize).filter(|files| !files.is_empty())?;
+        let beside = |(place, other): &(usize, &Project)| {
+            *place == key.project.index() || (own.branch.is_some() && own.branch == other.branch)
+        };
+        let near = self.projects.iter().enumerate().filter(beside);
+        near.into_iter().find_map(|(_, project)| project.writing(files))
+    }
+
+    /// A lease lasts as long as its task says; else as its agent does; else as all.
+    fn check_length(&self, key: TaskKey, agent: AgentKey, expires_at: Timestamp, at: Timestamp) -> Verdict {
+        let asked =
+            self.projects.get(key.project.index()).and_then(|found| found.plan.tasks.get(key.task as usize));
+        let own = asked.and_then(|asked| asked.limits.lease_seconds);
+        let own = own.map(|seconds| Duration::from_secs(u64::from(seconds.get())));
+        let agent = self.agents.get(agent.index()).and_then(|agent| agent.lease);
+        let length = own.or(agent).unwrap_or(self.common.lease);
+        match expires_at == at + length {
+            true => Ok(()),
+            false => broken("G8", format!("the lease of {key} was to last {length:?} and does not")),
+        }
+    }
+
+    /// An attempt ends in silence when its lease has run out, and no task may have more of these than it is allowed.
+    fn check_silence(&self, key: TaskKey, is_last: bool, at: Timestamp) -> Verdict {
+        let expires_at = self.task(key).and_then(|task| task.stage.occupying()).map(|lease| lease.expires_at);
+        if expires_at.is_none_or(|expires_at| expires_at > at) {
+            return broken("G7", format!("the lease of {key} was ended before its time was over"));
+        }
+        let asked =
+            self.projects.get(key.project.index()).and_then(|found| found.plan.tasks.get(key.task as usize));
+        let own = asked.and_then(|asked| asked.limits.losses_max).map(std::num::NonZeroU32::get);
+        let times = self.task(key).map_or(0, |task| task.silent) + 1;
+        match (times >= own.unwrap_or(self.common.losses_max)) == is_last {
+            true => Ok(()),
+            false => {
+                broken("G5", format!("{times} attempts at {key} ended in silence; the last one: {is_last}"))
+            }
+        }
     }
 
     /// Returns where a task stands, in the words of the state.
@@ -593,6 +673,7 @@ impl Project {
             needs,
             tasks,
             plan,
+            branch: None,
             rules: ProjectRules::default(),
             failed: (0, 0),
             is_paused: false,
@@ -625,16 +706,16 @@ impl Project {
             || is_reached(self.failed.1, self.rules.failures_max)
     }
 
-    /// Returns a task under way that could write a file that this one could write, where that is not allowed.
-    fn writing_the_same(&self, place: usize) -> Option<&planner_core::TaskId> {
-        let own = &self.plan.tasks[place].writes;
-        if own.is_empty() {
-            return None;
-        }
-        let under_way =
-            self.plan.tasks.iter().zip(&self.tasks).filter(|(_, task)| task.stage.lease().is_some());
-        let mut same = under_way.filter(|(asked, _)| asked.writes.overlaps(own)).map(|(asked, _)| &asked.id);
-        same.next().filter(|_| self.rules.overlapping_writes == OverlappingWrites::Wait)
+    /// Returns what a task writes that nobody else may meanwhile.
+    fn claim(&self, place: usize) -> Option<&WriteSet> {
+        (self.rules.overlapping_writes == OverlappingWrites::Wait).then(|| &self.plan.tasks[place].writes)
+    }
+
+    /// Returns a task under way that could write a file of that set, where that is not allowed.
+    fn writing(&self, files: &WriteSet) -> Option<&planner_core::TaskId> {
+        let under_way = (0..self.tasks.len()).filter(|place| self.tasks[*place].stage.lease().is_some());
+        let is_same = |place: &usize| self.claim(*place).is_some_and(|claim| claim.overlaps(files));
+        under_way.into_iter().find(is_same).map(|place| &self.plan.tasks[place].id)
     }
 
     fn is_start_gated(&self, place: usize) -> bool {
@@ -691,7 +772,7 @@ impl Task {
             Standing::Excluded(_) => Stage::Excluded,
         };
         let (last_token, not_before) = (FencingToken::default(), Timestamp::default());
-        Self { stage, last_token, accepted: None, not_before, may_begin: false }
+        Self { stage, last_token, accepted: None, silent: 0, not_before, may_begin: false }
     }
 
     fn take(&mut self, key: TaskKey, step: &Transition) -> Verdict {
@@ -758,11 +839,15 @@ impl Task {
                 }
                 AfterFailure::GiveUp => Stage::Failed,
             },
-            (Transition::Lose { .. }, Stage::Held(_) | Stage::Working(_)) => Stage::Free,
+            (Transition::Lose { why, .. }, Stage::Held(_) | Stage::Working(_)) => {
+                self.silent += u32::from(*why == Lost::LeaseExpired);
+                Stage::Free
+            }
             (Transition::Checkpoint { .. }, Stage::Working(lease)) => Stage::Working(lease),
             (Transition::Reopen, Stage::Done | Stage::Failed | Stage::Cancelled) => {
                 self.accepted = None;
                 self.may_begin = false;
+                self.silent = 0;
                 Stage::Free
             }
             (Transition::ApproveStart(_), Stage::Free | Stage::Waiting | Stage::OnHold) => {

@@ -1,6 +1,6 @@
 //! What a simulation begins with: asked for, or drawn from the seed.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use planner_core::generate::{LayeredShape, layered};
@@ -36,6 +36,7 @@ impl Scenario {
         let policy = Policy {
             lease: Duration::from_secs(10),
             instance_lease: Duration::from_secs(5),
+            losses_max: 3 + random.below(6) as u32,
             seed: options.seed,
             ..Policy::default()
         };
@@ -83,7 +84,7 @@ fn draw_plan(random: &mut Random) -> Plan {
     plan
 }
 
-/// Has some tasks wait for approval, and some write the same files.
+/// Has some tasks wait for approval, some write the same files, and some say how long leases last and how much silence is borne.
 fn guard(plan: &mut Plan, seed: u64) {
     let mut random = Random::of([seed, 0x67_61_74_65]);
     for task in &mut plan.tasks {
@@ -94,6 +95,12 @@ fn guard(plan: &mut Plan, seed: u64) {
             let patterns = ["src/", "src/a.rs", "src/*.rs", "docs/**/x", "docs/x"];
             let drawn = PathPattern::new(patterns[random.below(patterns.len())]);
             task.writes = drawn.into_iter().collect::<Vec<_>>().into();
+        }
+        if random.chance(0.1) {
+            task.limits.lease_seconds = NonZeroU32::new(8 + random.below(20) as u32);
+        }
+        if random.chance(0.1) {
+            task.limits.losses_max = NonZeroU32::new(1 + random.below(6) as u32);
         }
     }
 }
@@ -108,7 +115,9 @@ fn draw_agents(plan: &Plan, count: usize, are_drawn: bool, random: &mut Random) 
         let can: Vec<_> =
             all.iter().filter(|_| number == 0 || !are_drawn || random.chance(0.5)).cloned().collect();
         let slots = if are_drawn { 1 + random.below(3) as u32 } else { 1 };
-        AgentSpec { name: format!("agent-{number}"), capabilities: can.into(), slots }
+        let lease =
+            (are_drawn && random.chance(0.2)).then(|| Duration::from_secs(8 + random.below(20) as u64));
+        AgentSpec { name: format!("agent-{number}"), capabilities: can.into(), slots, lease }
     };
     (0..count).map(agent).collect()
 }

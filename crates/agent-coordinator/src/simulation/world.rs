@@ -16,14 +16,14 @@ use state_store::task::{
 };
 use state_store::{ManualClock, MemoryStore, Seq, StateStore, StreamName, Timestamp};
 
-use super::audit::{Audit, Branch, Verdict, Violation};
+use super::audit::{Audit, Branch, Common, Verdict, Violation};
 use super::fault::{FaultCounts, FaultKind};
 use super::faulty_store::{FaultyStore, StoreFault};
 use super::worker::{ASK_AGAIN, ASKS_MAX, Outcome, Phase, Place, Worker, commit_of};
 use super::workers::Workers;
 use super::{Run, Scenario};
 use crate::desk::{AttemptId, Desk};
-use crate::engine::{AgentSpec, Command, Effect, Engine, Pausable, Reach, Request};
+use crate::engine::{AgentSpec, Command, Effect, Engine, Pausable, Policy, Reach, Request};
 
 /// How long a coordinator looks away at the most.
 const POLL: Duration = Duration::from_millis(500);
@@ -170,6 +170,8 @@ impl<'s> World<'s> {
     pub(super) fn new(scenario: &'s Scenario) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(EPOCH)));
         let store = FaultyStore::new(MemoryStore::new(Arc::clone(&clock) as Arc<_>));
+        let Policy { lease, losses_max, .. } = scenario.policy;
+        let common = Common { lease, losses_max };
         let mut world = Self {
             scenario,
             random: Random::of([scenario.seed, 0x73_69_6d]),
@@ -185,7 +187,7 @@ impl<'s> World<'s> {
             workers: Workers::default(),
             begun: HashSet::new(),
             branch: Branch::default(),
-            audit: Audit::default(),
+            audit: Audit::new(common),
             audited: Seq::START,
             faults: FaultCounts::default(),
             is_storm: true,

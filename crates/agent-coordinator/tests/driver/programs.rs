@@ -1,10 +1,12 @@
 //! Agents that are programs: what they print is kept and read, and what they may use up is bounded.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use agent_coordinator::Running;
 use agent_coordinator::engine::Policy;
 use agent_coordinator::executor::{AgentProgram, Budget, Ledger, PromptBy, Transcripts};
+use planner_core::AttemptLimits;
 use serde_json::json;
 use state_store::task::{ProjectKey, StateName, TaskState};
 
@@ -156,6 +158,41 @@ async fn a_lease_is_renewed_only_while_the_program_prints_something() {
     end(running).await;
     let attempt = |task: &str| world.git(&["show", &format!("{}:{task}", world.branch)]);
     assert_eq!((attempt("silent").as_str(), attempt("busy").as_str()), ("2\n", "1\n"));
+}
+
+#[tokio::test]
+async fn a_task_names_how_long_its_agents_may_be_silent_and_what_always_hangs_fails() {
+    let world = World::new();
+    // Longer in silence than others may be; never a word; longer than it may take; slow to begin, which it may be.
+    let script = r#"case $SUPER_PLANNER_TASK in
+        thinks) echo begun; sleep 1.2; echo done > thinks;;
+        hangs) sleep 600;;
+        takes) while :; do echo still; sleep 0.1; done;;
+        begins) sleep 1.2; echo done > begins;;
+    esac"#;
+    let policy = Policy { lease: Duration::from_millis(300), failures_max: 1, ..Policy::default() };
+    let limited = |name: &str, set: fn(&mut AttemptLimits)| {
+        let mut task = task(name, &[]);
+        set(&mut task.limits);
+        task
+    };
+    let tasks = vec![
+        limited("thinks", |limits| limits.silence_seconds = NonZeroU32::new(60)),
+        limited("hangs", |limits| limits.losses_max = NonZeroU32::new(2)),
+        limited("takes", |limits| limits.attempt_seconds = NonZeroU32::new(1)),
+        limited("begins", |limits| limits.start_seconds = NonZeroU32::new(60)),
+    ];
+    let running = world.start_with(1, world.script_agent(script), policy);
+    let project = add(&running, plan(tasks), world.settings(), 4).await;
+    settle(&running, project).await;
+    let expected = [StateName::Completed, StateName::Failed, StateName::Failed, StateName::Completed];
+    assert_eq!(states(&running, project).await, expected);
+    let attempts = running.handle.inspect(move |engine, _| {
+        let tasks = &engine.state().projects()[project.index()].tasks;
+        tasks.iter().map(|record| record.attempts).collect::<Vec<_>>()
+    });
+    assert_eq!(attempts.await.unwrap(), [1, 2, 1, 1]);
+    end(running).await;
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ impl World {
         CommandAgent::new(CommandAgentOptions {
             program,
             limits: ProcessLimits::default(),
-            start_max: Duration::from_millis(600),
+            start_max: None,
             silence_max: Duration::from_millis(600),
             worktrees: self.worktrees(),
             transcripts: Some(transcripts),
@@ -161,6 +161,7 @@ pub(crate) fn agents(count: usize) -> Command {
         name: format!("agent-{number}"),
         capabilities: CapabilitySet::default(),
         slots: 1,
+        lease: None,
     };
     Command::RegisterAgents((1..=count).map(agent).collect())
 }

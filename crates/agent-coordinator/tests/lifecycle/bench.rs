@@ -29,6 +29,7 @@ impl Bench {
             name: format!("agent-{number}"),
             capabilities: std::iter::empty::<&str>().collect(),
             slots: 1,
+            lease: None,
         };
         Self::with_agents(tasks, (0..agents).map(agent).collect(), policy)
     }
@@ -37,8 +38,7 @@ impl Bench {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
         let store = MemoryStore::new(Arc::clone(&clock) as Arc<_>);
         let mut bench = Self { clock, store, engine: Engine::new([1; 16], policy) };
-        let (description, extra) = (String::new(), serde_json::Map::new());
-        let plan = Plan { name: "p".to_owned(), description, agents: Vec::new(), tasks, extra };
+        let plan = plan(tasks);
         let settings = ProjectSettings { branch: None, checks: false };
         let host = Host { boot: String::new(), pid: 1, started: 1 };
         bench.ask(Command::Begin { host }).unwrap();
@@ -99,4 +99,9 @@ pub(crate) fn task(name: &str, after: &[&str]) -> Task {
     let id = |text: &str| TaskId::new(text).unwrap();
     let dependencies = after.iter().map(|on| Dependency::on_completion(id(on))).collect();
     Task { dependencies, ..Task::new(id(name)) }
+}
+
+pub(crate) fn plan(tasks: Vec<Task>) -> Plan {
+    let (description, extra) = (String::new(), serde_json::Map::new());
+    Plan { name: "p".to_owned(), description, agents: Vec::new(), tasks, extra }
 }

@@ -9,4 +9,5 @@ mod bench;
 mod changes;
 mod explanation;
 mod failures;
+mod silence;
 mod writes;

@@ -45,8 +45,12 @@ fn take_part(number: u8, path: &std::path::Path, has_first: &Barrier) {
     let mut taker = Taker { store, engine: Engine::new([number + 1; 16], Policy::default()) };
     load(&mut taker.engine, &taker.store, &StreamName::workspace()).unwrap();
     let host = Host { boot: "b".to_owned(), pid: u32::from(number), started: 1 };
-    let agent =
-        AgentSpec { name: format!("taker-{number}"), capabilities: CapabilitySet::default(), slots: 1 };
+    let agent = AgentSpec {
+        name: format!("taker-{number}"),
+        capabilities: CapabilitySet::default(),
+        slots: 1,
+        lease: None,
+    };
     taker.turn(vec![Command::Begin { host }]);
     taker.turn(vec![Command::Join(PROJECT), Command::RegisterAgents(vec![agent])]);
     let mut is_first = true;

@@ -49,8 +49,12 @@ fn interchangeable_agents_are_given_the_same_effort() {
             let given = given(tasks.clone(), agents(8, 1), seed, variation);
             let mean = given.iter().sum::<Duration>() / 8;
             let share = spread(&given).as_secs_f64() / mean.as_secs_f64();
-            println!("seed {seed}, give or take {variation}: spread {:.1} % of the mean", share * 100.0);
-            // Who is quicker than planned gets more.
+            let in_largest = spread(&given).as_secs_f64() / largest.as_secs_f64();
+            println!(
+                "seed {seed}, give or take {variation}: spread {:.1} % of the mean, {in_largest:.1} of the largest task",
+                share * 100.0
+            );
+            // Who is quicker than planned gets more: nobody waits for the others.
             let allowed = if variation > 0.0 { 0.15 } else { 0.05 };
             assert!(share <= allowed || spread(&given) <= largest, "seed {seed}, {variation}: {share}");
         }
@@ -70,6 +74,7 @@ fn agents_that_cannot_stand_in_for_each_other_are_compared_with_the_best_possibl
         name: format!("agent-{number}"),
         capabilities: [if number < 4 { "rust" } else { "docs" }].into_iter().collect::<CapabilitySet>(),
         slots: 1,
+        lease: None,
     };
     let largest = tasks.iter().map(|task| task.effort_or_default().as_duration()).max().unwrap();
     let of = |capability: &str| -> Duration {

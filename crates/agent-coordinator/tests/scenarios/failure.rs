@@ -32,6 +32,7 @@ impl Watch {
             name: format!("agent-{number}"),
             capabilities: CapabilitySet::default(),
             slots: 1,
+            lease: None,
         };
         let tasks = (0..tasks).map(|number| task(&format!("t{number}"), &[])).collect();
         let settings = ProjectSettings { branch: None, checks: false };

@@ -216,6 +216,7 @@ pub(crate) fn agents(count: usize, slots: u32) -> Vec<AgentSpec> {
         name: format!("agent-{number:02}"),
         capabilities: CapabilitySet::default(),
         slots,
+        lease: None,
     };
     (0..count).map(agent).collect()
 }

@@ -10,6 +10,7 @@ mod change;
 mod contention;
 mod failure;
 mod fleet;
+mod graphs;
 mod history;
 mod makespan;
 mod scale;

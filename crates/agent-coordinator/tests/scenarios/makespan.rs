@@ -17,15 +17,21 @@ const AGENTS: usize = 8;
 /// The shapes that are compared: how many tasks in how many layers.
 const SHAPES: [(usize, usize); 4] = [(200, 5), (200, 20), (400, 10), (400, 40)];
 
-fn run(plan: &Plan, took: &[Duration]) -> Duration {
-    let mut fleet = Fleet::in_memory(plan.tasks.clone(), agents(AGENTS, 1));
+/// Returns how long a plan takes a number of agents whose attempts take so long.
+pub(crate) fn run(plan: &Plan, count: usize, took: &[Duration]) -> Duration {
+    let mut fleet = Fleet::in_memory(plan.tasks.clone(), agents(count, 1));
     fleet.run(&|task| took[task.task as usize]);
     fleet.check_all_done();
     fleet.makespan()
 }
 
 /// Returns how long it takes where whoever is free gets the ready task that `order` puts first.
-fn by_order(plan: &Plan, took: &[Duration], mut order: impl FnMut(usize, usize) -> u64) -> Duration {
+fn by_order(
+    plan: &Plan,
+    count: usize,
+    took: &[Duration],
+    mut order: impl FnMut(usize, usize) -> u64,
+) -> Duration {
     let graph = TaskGraph::new(plan).unwrap();
     let tasks = (0..plan.tasks.len() as u32).map(TaskIndex);
     let mut open: Vec<usize> = tasks.clone().map(|task| graph.in_degree(graph.start_of(task))).collect();
@@ -36,7 +42,7 @@ fn by_order(plan: &Plan, took: &[Duration], mut order: impl FnMut(usize, usize) 
         ready.insert((order(task, arrived), task));
     };
     (0..open.len()).filter(|task| open[*task] == 0).for_each(|task| arrive(task, &mut ready));
-    let (mut ends, mut now, mut free) = (BinaryHeap::new(), Duration::ZERO, AGENTS);
+    let (mut ends, mut now, mut free) = (BinaryHeap::new(), Duration::ZERO, count);
     loop {
         while let Some((_, task)) = ready.pop_first().filter(|_| free > 0) {
             free -= 1;
@@ -57,16 +63,20 @@ fn by_order(plan: &Plan, took: &[Duration], mut order: impl FnMut(usize, usize) 
     }
 }
 
-fn efforts(plan: &Plan) -> Vec<Duration> {
+pub(crate) fn efforts(plan: &Plan) -> Vec<Duration> {
     plan.tasks.iter().map(|task| task.effort_or_default().as_duration()).collect()
 }
 
-/// Returns how long the planned schedule takes.
-fn planned(plan: &Plan) -> Duration {
+/// Returns how long the planned schedule takes with so many agents.
+pub(crate) fn planned(plan: &Plan, count: usize) -> Duration {
     let graph = TaskGraph::new(plan).unwrap();
-    let profile =
-        |number| AgentProfile { name: format!("{number}"), capabilities: CapabilitySet::default(), slots: 1 };
-    let profiles: Vec<_> = (0..AGENTS).map(profile).collect();
+    let profile = |number| AgentProfile {
+        name: format!("{number}"),
+        capabilities: CapabilitySet::default(),
+        slots: 1,
+        lease_seconds: None,
+    };
+    let profiles: Vec<_> = (0..count).map(profile).collect();
     list_schedule(&Problem::new(plan, &graph, &profiles).unwrap()).makespan.as_duration()
 }
 
@@ -74,22 +84,22 @@ fn planned(plan: &Plan) -> Duration {
 fn a_run_takes_as_long_as_planned_where_durations_are_as_estimated() {
     for (count, layers) in SHAPES {
         let plan = plan(tasks(count, layers, 11));
-        let ratio = run(&plan, &efforts(&plan)).as_secs_f64() / planned(&plan).as_secs_f64();
+        let ratio = run(&plan, AGENTS, &efforts(&plan)).as_secs_f64() / planned(&plan, AGENTS).as_secs_f64();
         println!("{count} tasks in {layers} layers: {ratio:.4} times the planned schedule");
         assert!(ratio < 1.03, "{count} tasks in {layers} layers: {ratio}");
     }
 }
 
 /// Returns how long it takes in our order, in the order of arrival, and by chance, in hours, where durations vary by half.
-fn compare(plan: &Plan, seed: u64) -> [f64; 3] {
+pub(crate) fn compare(plan: &Plan, count: usize, seed: u64) -> [f64; 3] {
     let vary =
         |(place, effort): (usize, &Duration)| effort.mul_f64(0.5 + Random::of([seed, place as u64]).unit());
     let took: Vec<Duration> = efforts(plan).iter().enumerate().map(vary).collect();
     let mut random = Random::new(seed);
     let times = [
-        run(plan, &took),
-        by_order(plan, &took, |_, arrived| arrived as u64),
-        by_order(plan, &took, |_, _| random.next_u64()),
+        run(plan, count, &took),
+        by_order(plan, count, &took, |_, arrived| arrived as u64),
+        by_order(plan, count, &took, |_, _| random.next_u64()),
     ];
     times.map(|time| time.as_secs_f64() / 3600.0)
 }
@@ -99,7 +109,7 @@ fn where_durations_vary_by_half_the_order_beats_first_come_first_served_and_chan
     let (mut sums, mut runs) = ([0.0; 3], 0);
     for (count, layers) in SHAPES {
         for seed in 0..3 {
-            let [ours, first, chance] = compare(&plan(tasks(count, layers, 100 + seed)), seed);
+            let [ours, first, chance] = compare(&plan(tasks(count, layers, 100 + seed)), AGENTS, seed);
             println!(
                 "{count} tasks, {layers} layers, seed {seed}: {ours:.1} h; FIFO {first:.1} h; random {chance:.1} h"
             );
@@ -115,9 +125,8 @@ fn where_durations_vary_by_half_the_order_beats_first_come_first_served_and_chan
 }
 
 /// Returns the leaves of a real plan as if nothing of it were done yet, anybody could do it, and nothing were urgent.
-fn real_plan(path: &std::path::Path) -> Option<Plan> {
-    let bytes = std::fs::read(path).ok()?;
-    let reading = planner_core::read(path.to_str()?, &bytes, None, &planner_core::Limits::default()).ok()?;
+pub(crate) fn real_plan(name: &str, bytes: &[u8]) -> Option<Plan> {
+    let reading = planner_core::read(name, bytes, None, &planner_core::Limits::default()).ok()?;
     let (repaired, _) = planner_core::repair(&reading.plan);
     let parents: BTreeSet<_> = repaired.tasks.iter().filter_map(|task| task.parent.clone()).collect();
     let leaves: BTreeSet<_> =
@@ -145,9 +154,9 @@ fn real_plans_take_as_long_as_planned_and_no_longer_than_first_come_first_served
         "tm_testcraft_145.json",
     ];
     for name in names {
-        let plan = real_plan(&folder.join(name)).unwrap();
-        let ratio = run(&plan, &efforts(&plan)).as_secs_f64() / planned(&plan).as_secs_f64();
-        let [ours, first, chance] = compare(&plan, 1);
+        let plan = real_plan(name, &std::fs::read(folder.join(name)).unwrap()).unwrap();
+        let ratio = run(&plan, AGENTS, &efforts(&plan)).as_secs_f64() / planned(&plan, AGENTS).as_secs_f64();
+        let [ours, first, chance] = compare(&plan, AGENTS, 1);
         println!(
             "{name}, {} tasks: {ratio:.4} times the planned schedule; vary by half: {ours:.1} h; FIFO {first:.1} h; random {chance:.1} h",
             plan.tasks.len()

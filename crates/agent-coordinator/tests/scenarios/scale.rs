@@ -23,8 +23,12 @@ fn check(count: usize, agent_count: usize) {
     fleet.run(&|task| efforts[task.task as usize]);
     fleet.check_all_done();
     let project = &fleet.engine.state().projects()[0];
-    let profile =
-        |number| AgentProfile { name: format!("{number}"), capabilities: CapabilitySet::default(), slots: 1 };
+    let profile = |number| AgentProfile {
+        name: format!("{number}"),
+        capabilities: CapabilitySet::default(),
+        slots: 1,
+        lease_seconds: None,
+    };
     let profiles: Vec<_> = (0..agent_count).map(profile).collect();
     let bound = makespan_lower_bound(&project.plan, &project.graph, &profiles).makespan.as_duration();
     let ratio = fleet.makespan().as_secs_f64() / bound.as_secs_f64();

@@ -130,6 +130,7 @@ fn generalists(plan: &Plan) -> Vec<AgentProfile> {
         name: format!("agent-{number}"),
         capabilities: CapabilitySet::from(all.clone()),
         slots: 1,
+        lease_seconds: None,
     };
     (0..AGENTS).map(agent).collect()
 }

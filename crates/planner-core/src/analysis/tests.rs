@@ -104,6 +104,7 @@ fn the_bound_knows_what_agents_can_do() {
         name: names.join("-"),
         capabilities: names.iter().copied().collect(),
         slots,
+        lease_seconds: None,
     };
     let bound = |agents: &[AgentProfile]| makespan_lower_bound(&plan, &graph, agents);
     assert_eq!(

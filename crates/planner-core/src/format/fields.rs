@@ -9,7 +9,7 @@ use super::node::{Member, Node, NodeValue, Span};
 use crate::KeptFields;
 
 /// The names of a task's own fields, which its kept fields must not have.
-pub(crate) const TASK_FIELDS: [&str; 13] = [
+pub(crate) const TASK_FIELDS: [&str; 18] = [
     "id",
     "title",
     "description",
@@ -22,6 +22,11 @@ pub(crate) const TASK_FIELDS: [&str; 13] = [
     "landing",
     "approval",
     "writes",
+    "lease_seconds",
+    "start_seconds",
+    "silence_seconds",
+    "attempt_seconds",
+    "losses_max",
     "standing",
 ];
 /// The names of a plan's own fields.

@@ -11,7 +11,7 @@
 //! - The first heading of first level, if it is the only one, names the plan.
 //! - An id is given as `{#id}`; else it is made of the title. `after` names tasks by their ids or titles.
 //! - `after`, `effort`, `needs`, `priority`, `status`, `landing`, `approval`,
-//!   `writes` and `check` stand in brackets at the end of a line.
+//!   `writes`, `check` and the limits of attempts (`lease_seconds` and so on) stand in brackets at the end of a line.
 //! - Headings without items below them are not part of the plan.
 
 use std::collections::{HashMap, HashSet};
@@ -24,7 +24,7 @@ use super::{ReadError, empty_plan};
 use crate::{Plan, TaskId};
 
 /// What may stand in brackets, and the field that it is.
-const ATTRIBUTES: [(&str, &str); 9] = [
+const ATTRIBUTES: [(&str, &str); 14] = [
     ("after", "dependencies"),
     ("effort", "effort"),
     ("needs", "capabilities"),
@@ -33,6 +33,11 @@ const ATTRIBUTES: [(&str, &str); 9] = [
     ("landing", "landing"),
     ("approval", "approval"),
     ("writes", "writes"),
+    ("lease_seconds", "lease_seconds"),
+    ("start_seconds", "start_seconds"),
+    ("silence_seconds", "silence_seconds"),
+    ("attempt_seconds", "attempt_seconds"),
+    ("losses_max", "losses_max"),
     ("check", "check"),
 ];
 

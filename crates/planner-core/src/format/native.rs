@@ -11,6 +11,7 @@
 //! author's own.
 
 use std::collections::HashSet;
+use std::num::NonZeroU32;
 
 use super::fields::Fields;
 use super::node::{Node, NodeValue, Span};
@@ -20,7 +21,8 @@ use super::status::{Meaning, StatusRule};
 use super::{ReadError, empty_plan};
 use crate::diagnostic::{Diagnostic, quoted};
 use crate::{
-    AgentProfile, Approval, Exclusion, Landing, PathPattern, Plan, Standing, Task, TaskId, WriteSet,
+    AgentProfile, Approval, AttemptLimits, Exclusion, Landing, PathPattern, Plan, Standing, Task, TaskId,
+    WriteSet,
 };
 
 /// What the standing of a task may be called.
@@ -165,6 +167,7 @@ fn task<'n>(
     task.landing = landing(reader, fields.take(&["landing"]));
     task.approval = approval(reader, fields.take(&["approval"]));
     task.writes = writes(reader, fields.take(&["writes"]));
+    task.limits = limits(reader, &mut fields);
     places.status = fields.peek("standing").or(fields.peek("status")).map(|node| node.span);
     task.standing = standing(reader, fields.take(&["standing", "status"]));
     reader.misspelt(&fields, Owner::Task, Some(task.id.as_str()));
@@ -239,6 +242,13 @@ fn writes(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> WriteSet {
     patterns.into()
 }
 
+fn limits(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> AttemptLimits {
+    AttemptLimits::of(AttemptLimits::NAMES.map(|name| {
+        let node = fields.take(&[name])?;
+        reader.whole_number(&node, name, "leave it out for what the configuration says")
+    }))
+}
+
 fn standing(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Standing {
     let Some(node) = node else {
         return Standing::default();
@@ -301,23 +311,16 @@ fn agents(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Vec<AgentProfile> 
             continue;
         }
         let capabilities = reader.capabilities(fields.take(&["capabilities"]), "capabilities");
-        let slots = fields.take(&["slots"]).map_or(Some(1), |node| slots(reader, &node));
+        let slots = fields.take(&["slots"]);
+        let slots =
+            slots.and_then(|node| reader.whole_number(&node, "slots", "leave it out for one task at a time"));
+        let lease = fields.take(&["lease_seconds"]);
+        let lease_seconds = lease.and_then(|node| {
+            reader.whole_number(&node, "lease_seconds", "leave it out for what the configuration says")
+        });
         reader.misspelt(&fields, Owner::Agent, Some(&name));
-        agents.push(AgentProfile { name, capabilities, slots: slots.unwrap_or(1) });
+        let slots = slots.map_or(1, NonZeroU32::get);
+        agents.push(AgentProfile { name, capabilities, slots, lease_seconds });
     }
     agents
-}
-
-fn slots(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<u32> {
-    let number = match &node.value {
-        NodeValue::Number(number) => number.as_u64(),
-        _ => None,
-    };
-    let slots = number.and_then(|slots| u32::try_from(slots).ok()).filter(|slots| *slots > 0);
-    if slots.is_none() {
-        reader.bad_value(node.span, "leave it out for one task at a time", || {
-            "`slots` must be a whole number above 0".to_owned()
-        });
-    }
-    slots
 }

@@ -1,6 +1,7 @@
 //! What all formats share: taking values out of nodes, and telling what is wrong with those that cannot be taken.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 use super::fields::Fields;
@@ -347,6 +348,20 @@ impl<'t> Reader<'t> {
             }
         };
         self.told("bad-effort", node.span, effort.map_err(|error| escaped(&error.to_string())))
+    }
+
+    /// Returns a whole number from 1 on; formats whose fields are all texts write it as one.
+    pub(super) fn whole_number(&mut self, node: &Node<'_>, field: &str, help: &str) -> Option<NonZeroU32> {
+        let number = match &node.value {
+            NodeValue::Number(number) => number.as_u64(),
+            NodeValue::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let number = number.and_then(|number| NonZeroU32::new(u32::try_from(number).ok()?));
+        if number.is_none() {
+            self.bad_value(node.span, help, || format!("`{field}` must be a whole number above 0"));
+        }
+        number
     }
 
     /// Returns an effort in minutes.

@@ -28,7 +28,7 @@ impl Owner {
     fn names(self) -> &'static [&'static str] {
         match self {
             Self::Plan => &["name", "description", "agents", "tasks"],
-            Self::Agent => &["name", "id", "capabilities", "slots"],
+            Self::Agent => &["name", "id", "capabilities", "slots", "lease_seconds"],
             Self::Task => &[
                 "id",
                 "title",
@@ -46,6 +46,11 @@ impl Owner {
                 "landing",
                 "approval",
                 "writes",
+                "lease_seconds",
+                "start_seconds",
+                "silence_seconds",
+                "attempt_seconds",
+                "losses_max",
                 "status",
                 "standing",
                 "children",

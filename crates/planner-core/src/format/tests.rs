@@ -41,6 +41,8 @@ tasks:
         priority: critical
         landing: none
         approval: both
+        lease_seconds: 90
+        losses_max: 2
         writes: [src/*.rs, docs/]
         dependencies: [{on: \"1.10\", when: failed}]
         check: {command: [sh, -c, 'true'], timeout_seconds: 5}
@@ -68,6 +70,8 @@ id = 'child'
 priority = 0
 landing = 'none'
 approval = 'both'
+lease_seconds = 90
+losses_max = 2
 writes = ['docs/', 'src/*.rs']
 dependencies = [{on = '1.10', when = 'failed'}]
 check = {command = ['sh', '-c', 'true'], timeout_seconds = 5}
@@ -92,6 +96,11 @@ fn the_native_format_is_the_same_in_its_three_syntaxes() {
     assert_eq!(child.parent, Some("group".parse().unwrap()));
     assert_eq!((child.priority, child.landing), (Priority::Critical, Landing::None));
     assert_eq!(child.approval, Approval::Both);
+    assert_eq!(child.limits.lease(), Some(std::time::Duration::from_secs(90)));
+    assert_eq!(
+        child.limits.values().map(|value| value.map(std::num::NonZero::get)),
+        [Some(90), None, None, None, Some(2)]
+    );
     let writes: Vec<_> = child.writes.iter().map(PathPattern::as_str).collect();
     assert_eq!(writes, ["docs/**", "src/*.rs"]);
     assert_eq!(child.dependencies[0].when, When::Failed);
@@ -119,7 +128,7 @@ tasks:
   - id: \"../b\"
   - title: nameless
   - 7
-  - {id: c, effort: soon, landing: moon, approval: never, writes: [src/, /etc], dependencies: [{when: failed}, {on: a, when: never}], parent: \"x\\ny\"}
+  - {id: c, effort: soon, landing: moon, approval: never, silence_seconds: 0, attempt_seconds: 2h, writes: [src/, /etc], dependencies: [{when: failed}, {on: a, when: never}], parent: \"x\\ny\"}
   - {id: d, check: \"cargo test && rm -r x\"}
 agents: [{name: a}, {name: a}, {name: b, slots: 0}]
 ";
@@ -140,6 +149,8 @@ agents: [{name: a}, {name: a}, {name: b, slots: 0}]
         "error[bad-effort]: `soon` is no effort",
         "error[bad-value]: `landing` must be `git` or `none`, not `moon`",
         "error[bad-value]: `approval` must be `start`, `landing` or `both`, not `never`",
+        "error[bad-value]: `silence_seconds` must be a whole number above 0",
+        "error[bad-value]: `attempt_seconds` must be a whole number above 0",
         "error[bad-value]: `/etc` is no pattern of paths: it begins with `/`",
         "error[bad-value]: a dependency that is a map must name the task as `on`",
         "error[bad-value]: `when` must be `completed` or `failed`, not `never`",

@@ -13,6 +13,7 @@ fn agents(capabilities: &[&[&str]], slots: u32) -> Vec<AgentProfile> {
         name: format!("agent-{place}"),
         capabilities: names.iter().copied().collect(),
         slots,
+        lease_seconds: None,
     };
     capabilities.iter().enumerate().map(agent).collect()
 }

@@ -6,8 +6,15 @@ use super::foreign::{Part, kept_fields, losses};
 use super::{WriteError, Written};
 use crate::{Plan, Priority, Standing, Task};
 
-const PARTS_UNSAID: [Part; 6] =
-    [Part::Effort, Part::Capabilities, Part::Check, Part::Landing, Part::Approval, Part::Writes];
+const PARTS_UNSAID: [Part; 7] = [
+    Part::Effort,
+    Part::Capabilities,
+    Part::Check,
+    Part::Landing,
+    Part::Approval,
+    Part::Writes,
+    Part::Limits,
+];
 
 /// The names of statuses in a project that has none of its own.
 const STATUSES: [&str; 3] = ["To Do", "In Progress", "Done"];

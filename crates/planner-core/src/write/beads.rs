@@ -7,8 +7,8 @@ use super::foreign::{Part, kept_fields, losses, status};
 use crate::format::BEADS_RULES;
 use crate::{Plan, Priority, Standing, Task, When};
 
-const PARTS_UNSAID: [Part; 5] =
-    [Part::Capabilities, Part::Check, Part::Landing, Part::Approval, Part::Writes];
+const PARTS_UNSAID: [Part; 6] =
+    [Part::Capabilities, Part::Check, Part::Landing, Part::Approval, Part::Writes, Part::Limits];
 
 pub(super) fn write(plan: &Plan) -> Written {
     let mut text = String::new();

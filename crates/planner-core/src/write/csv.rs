@@ -28,9 +28,11 @@ pub(super) fn write(plan: &Plan) -> Written {
     Written::text(text, losses(plan, &[Part::KindOfExtra]))
 }
 
-fn own_cells(task: &Task) -> [String; 13] {
+fn own_cells(task: &Task) -> [String; 18] {
     // A list ends in a semicolon, so that no name of it is parted at its commas.
     let list = |names: Vec<&str>| names.iter().map(|name| format!("{name};")).collect::<String>();
+    let [lease, start, silence, attempt, losses] =
+        task.limits.values().map(|value| value.map(|number| number.to_string()).unwrap_or_default());
     let on = task.dependencies.iter().filter(|dependency| dependency.when == When::Completed);
     [
         task.id.to_string(),
@@ -48,6 +50,11 @@ fn own_cells(task: &Task) -> [String; 13] {
         },
         if task.approval.is_none() { String::new() } else { task.approval.as_str().to_owned() },
         list(task.writes.iter().map(crate::PathPattern::as_str).collect()),
+        lease,
+        start,
+        silence,
+        attempt,
+        losses,
         match task.standing {
             Standing::Pending => "pending",
             Standing::Completed => "completed",

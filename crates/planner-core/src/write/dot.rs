@@ -87,6 +87,11 @@ fn attributes(task: &Task) -> String {
         let paths: Vec<&str> = task.writes.iter().map(crate::PathPattern::as_str).collect();
         set("writes", &paths.join(","));
     }
+    for (name, value) in crate::AttemptLimits::NAMES.into_iter().zip(task.limits.values()) {
+        if let Some(number) = value {
+            set(name, &number.to_string());
+        }
+    }
     if let Some(check) = &task.check {
         set("check", &check.command.join(" "));
     }

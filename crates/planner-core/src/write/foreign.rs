@@ -17,6 +17,7 @@ pub(super) enum Part {
     Landing,
     Approval,
     Writes,
+    Limits,
     Extra,
     /// Whether a kept field is a text, a number, a list: formats whose fields are all texts cannot say it.
     KindOfExtra,
@@ -50,6 +51,7 @@ pub(super) fn losses(plan: &Plan, unsaid: &[Part]) -> BTreeMap<&'static str, usi
             Part::Landing => lost("landings", count(&|task| task.landing != Landing::default())),
             Part::Approval => lost("approvals", count(&|task| !task.approval.is_none())),
             Part::Writes => lost("write sets", count(&|task| !task.writes.is_empty())),
+            Part::Limits => lost("limits of attempts", count(&|task| !task.limits.is_empty())),
             Part::Extra => lost("other fields", count(&|task| !task.extra.is_empty())),
             Part::KindOfExtra => lost(
                 "other fields that become texts",

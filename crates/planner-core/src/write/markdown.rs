@@ -49,6 +49,11 @@ pub(super) fn write(plan: &Plan) -> Written {
             let paths: Vec<&str> = task.writes.iter().map(crate::PathPattern::as_str).collect();
             attribute("writes", &paths.join(", "));
         }
+        for (name, value) in crate::AttemptLimits::NAMES.into_iter().zip(task.limits.values()) {
+            if let Some(number) = value {
+                attribute(name, &number.to_string());
+            }
+        }
         if let Some(check) = &task.check {
             attribute("check", &check.command.join(" "));
         }

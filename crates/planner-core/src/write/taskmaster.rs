@@ -9,8 +9,15 @@ use super::foreign::{Part, depth_first, kept_fields, losses, status};
 use crate::format::TASKMASTER_RULES;
 use crate::{Plan, Priority, Task, TaskId};
 
-const PARTS_UNSAID: [Part; 6] =
-    [Part::Effort, Part::Capabilities, Part::Check, Part::Landing, Part::Approval, Part::Writes];
+const PARTS_UNSAID: [Part; 7] = [
+    Part::Effort,
+    Part::Capabilities,
+    Part::Check,
+    Part::Landing,
+    Part::Approval,
+    Part::Writes,
+    Part::Limits,
+];
 
 pub(super) fn write(plan: &Plan) -> Written {
     let order = depth_first(plan);

@@ -146,15 +146,17 @@ fn written_plans_are_sound() {
 }
 
 #[test]
-fn approvals_and_write_sets_are_written_where_there_are_words_for_them() {
-    let text = "name: p\ntasks: [{id: a, approval: start, writes: [src/*.rs, docs/]}, {id: b}]\n";
+fn approvals_write_sets_and_limits_are_written_where_there_are_words_for_them() {
+    let text = "name: p\ntasks: [{id: a, approval: start, writes: [src/*.rs, docs/], lease_seconds: 90, silence_seconds: 5, losses_max: 2}, {id: b}]\n";
     let plan = read("p.yaml", text.as_bytes(), None, &Limits::default()).unwrap().plan;
     for (format, name) in [(Format::Markdown, "p.md"), (Format::Dot, "p.dot"), (Format::Csv, "p.csv")] {
         let written = write(&plan, format).unwrap();
         let again = read_again(&written, format, name);
         assert_eq!(again.tasks[0].approval, plan.tasks[0].approval, "{}", written.files[0].1);
         assert_eq!(again.tasks[0].writes, plan.tasks[0].writes, "{}", written.files[0].1);
+        assert_eq!(again.tasks[0].limits, plan.tasks[0].limits, "{}", written.files[0].1);
     }
     let losses = write(&plan, Format::Beads).unwrap().losses;
-    assert_eq!((losses["approvals"], losses["write sets"]), (1, 1));
+    let lost = ["approvals", "write sets", "limits of attempts"].map(|part| losses[part]);
+    assert_eq!(lost, [1, 1, 1]);
 }

@@ -1,5 +1,7 @@
 //! The agents of a workspace.
 
+use std::time::Duration;
+
 use planner_core::CapabilitySet;
 
 use crate::task::InstanceKey;
@@ -13,6 +15,8 @@ pub struct AgentRecord {
     pub capabilities: CapabilitySet,
     /// How many tasks it takes at once.
     pub slots: u32,
+    /// How long its leases last where the task does not say; as long as those of its coordinator where it does not either.
+    pub lease: Option<Duration>,
     /// The coordinator that looks after it.
     pub instance: InstanceKey,
     /// Whether it takes tasks.

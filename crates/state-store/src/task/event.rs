@@ -1,6 +1,8 @@
 //! What can happen in a workspace: what the log holds and the fold applies. How it is stored is told in
 //! [`stored`](crate::task::stored).
 
+use std::time::Duration;
+
 use planner_core::CapabilitySet;
 
 use crate::Timestamp;
@@ -50,6 +52,8 @@ pub enum Event {
         capabilities: CapabilitySet,
         /// How many tasks it takes at once.
         slots: u32,
+        /// How long its leases last, where that is said.
+        lease: Option<Duration>,
         /// The coordinator that looks after it.
         instance: InstanceKey,
     },

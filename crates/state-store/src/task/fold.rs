@@ -9,9 +9,9 @@ use planner_core::{Plan, Standing, Task};
 use crate::task::request::{ANSWERS_KEPT, Answer, Answers};
 use crate::task::{
     Accepted, AgentKey, AgentRecord, AgentStatus, CancelReason, Completion, Deliverable, Event,
-    FailureCounts, FencingToken, Handover, IllegalTransition, InstanceKey, InstanceRecord, InstanceStatus,
-    Pause, Project, ProjectKey, ProjectRules, ProjectSettings, RequestId, TaskKey, TaskRecord, TaskState,
-    Transition, UnreadableEvent, transition,
+    FailureCounts, FailureReason, FencingToken, Handover, IllegalTransition, InstanceKey, InstanceRecord,
+    InstanceStatus, Lost, Pause, Project, ProjectKey, ProjectRules, ProjectSettings, RequestId, TaskKey,
+    TaskRecord, TaskState, Transition, UnreadableEvent, transition,
 };
 use crate::{Recorded, Seq, Timestamp};
 
@@ -130,9 +130,19 @@ impl State {
         &self.agents
     }
 
+    /// Returns a task as its plan asks for it.
+    pub fn asked(&self, key: TaskKey) -> Option<&Task> {
+        self.project(key.project)?.plan.tasks.get(key.task as usize)
+    }
+
     /// Returns an agent.
     pub fn agent(&self, key: AgentKey) -> Option<&AgentRecord> {
         self.agents.get(key.index())
+    }
+
+    /// Returns an agent, to be changed.
+    pub(super) fn agent_mut(&mut self, key: AgentKey) -> Option<&mut AgentRecord> {
+        self.agents.get_mut(key.index())
     }
 
     /// Returns the key of the agent of that name.
@@ -193,12 +203,13 @@ impl State {
                 let unknown = || UnfitEvent::Unknown { what: project.to_string() };
                 self.projects.get_mut(project.index()).ok_or_else(unknown)?.coordinators.insert(*instance);
             }
-            Event::AgentRegistered { name, capabilities, slots, instance } => {
+            Event::AgentRegistered { name, capabilities, slots, lease, instance } => {
                 self.instance_mut(*instance)?;
                 let record = AgentRecord {
                     name: name.clone(),
                     capabilities: capabilities.clone(),
                     slots: *slots,
+                    lease: *lease,
                     instance: *instance,
                     status: AgentStatus::Active,
                 };
@@ -382,6 +393,7 @@ impl TaskRecord {
             state,
             attempts: 0,
             failures: 0,
+            losses: 0,
             last_token: FencingToken::default(),
             assigned_at: Timestamp::default(),
             handover: None,
@@ -409,6 +421,7 @@ impl TaskRecord {
             }
             Transition::Fail { reason, .. } => {
                 self.failures += 1;
+                self.losses += u32::from(matches!(reason, FailureReason::Silent { .. }));
                 self.handover = Some(Box::new(Handover::Failure(reason.to_string())));
             }
             Transition::Conflict { conflict, .. } => {
@@ -420,10 +433,12 @@ impl TaskRecord {
             }
             Transition::Reopen => {
                 self.failures = 0;
+                self.losses = 0;
                 self.start_approval = None;
             }
             Transition::ApproveStart(review) => self.start_approval = Some(Box::new(review.clone())),
             Transition::Checkpoint { text, .. } => self.checkpoint = Some(text.as_str().into()),
+            Transition::Lose { why, .. } => self.losses += u32::from(*why == Lost::LeaseExpired),
             Transition::Start(_)
             | Transition::Renew { .. }
             | Transition::Deliver { .. }
@@ -431,7 +446,6 @@ impl TaskRecord {
             | Transition::Propose { .. }
             | Transition::ApproveLanding { .. }
             | Transition::Intend { .. }
-            | Transition::Lose { .. }
             | Transition::Hold
             | Transition::Resume
             | Transition::Cancel(_)

@@ -24,6 +24,16 @@ pub struct Host {
     pub started: u64,
 }
 
+impl Host {
+    /// The host of one that takes its turns in processes that do not stay: only its lease tells whether it is there.
+    pub const NOBODY: Self = Self { boot: String::new(), pid: 0, started: 0 };
+
+    /// Returns whether a process stays, that could be looked for.
+    pub fn is_process(&self) -> bool {
+        *self != Self::NOBODY
+    }
+}
+
 /// Whether a coordinator is at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstanceStatus {

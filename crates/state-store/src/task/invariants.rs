@@ -55,6 +55,9 @@ impl State {
         if record.failures > record.attempts {
             return Err("more attempts failed than there were");
         }
+        if record.losses > record.attempts {
+            return Err("more attempts ended in silence than there were");
+        }
         if let Some(lease) = record.state.lease() {
             if lease.token != record.last_token {
                 return Err("the lease does not have the latest token");

@@ -51,6 +51,8 @@ pub struct TaskRecord {
     pub attempts: u32,
     /// How many of them failed.
     pub failures: u32,
+    /// How many of them ended in silence, by a lease that ran out.
+    pub losses: u32,
     /// The token of the latest lease.
     pub last_token: FencingToken,
     /// When the latest lease was given; the start of 1970 where none was.

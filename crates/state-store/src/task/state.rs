@@ -94,6 +94,11 @@ pub enum FailureReason {
     Unusable(String),
     /// Somebody who had to agree to its result did not.
     Rejected(Review),
+    /// Attempts of it ended in silence, this one too: more are not made.
+    Silent {
+        /// How many.
+        times: u32,
+    },
 }
 
 impl fmt::Display for FailureReason {
@@ -104,6 +109,8 @@ impl fmt::Display for FailureReason {
             Self::Timeout => f.write_str("the attempt took too long"),
             Self::Unusable(text) => write!(f, "the result cannot be taken: {text}"),
             Self::Rejected(review) => write!(f, "the result was rejected: {review}"),
+            Self::Silent { times: 1 } => f.write_str("an attempt ended in silence: its lease ran out"),
+            Self::Silent { times } => write!(f, "{times} attempts ended in silence: their leases ran out"),
         }
     }
 }

@@ -19,7 +19,10 @@ fn workspace() -> State {
     let host = Host { boot: "b".to_owned(), pid: 1, started: 1 };
     apply(&mut state, &Event::InstanceStarted { id: [1; 16], host, expires_at: Timestamp::default() });
     let (capabilities, instance) = (Vec::new().into(), InstanceKey(0));
-    apply(&mut state, &Event::AgentRegistered { name: "a".to_owned(), capabilities, slots: 1, instance });
+    apply(
+        &mut state,
+        &Event::AgentRegistered { name: "a".to_owned(), capabilities, slots: 1, lease: None, instance },
+    );
     let tasks: Vec<_> = (0..TASKS).map(|task| format!("{{\"id\":\"T{task}\",\"title\":\"t\"}}")).collect();
     let plan = format!("{{\"name\":\"p\",\"tasks\":[{}]}}", tasks.join(",")).into_bytes();
     let settings = ProjectSettings { branch: None, checks: false };

@@ -22,11 +22,11 @@ pub struct ProgramAgentArgs {
     /// One more argument for that agent, such as --agent-argument=--model --agent-argument=NAME
     #[arg(long, value_name = "ARGUMENT", requires = "agent_preset", allow_hyphen_values = true)]
     pub agent_argument: Vec<String>,
-    /// For how long such an agent may print nothing; then its lease is not renewed any more, unless it renews it itself by
+    /// For how long such an agent may print nothing, where the task does not say (`silence_seconds`); then its lease is not renewed any more, unless it renews it itself by
     /// `super-planner task heartbeat`
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30m")]
     pub agent_silence: Duration,
-    /// How long such an agent may take until it prints anything [default: as --agent-silence]
+    /// How long such an agent may take until it prints anything, where the task does not say (`start_seconds`) [default: as --agent-silence]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub agent_start: Option<Duration>,
     /// How much may be used up: by a task, by an agent or in all, as in task=2.50usd, agent=500000tokens, run=40usd

@@ -1,5 +1,7 @@
 //! `task`: what is done to one task, by a person or by an agent that is a script.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use planner_core::Priority;
 
@@ -152,6 +154,10 @@ pub struct AcquireArgs {
     /// What it can do, with commas between
     #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
     pub can: Vec<String>,
+    /// How long its lease lasts before it must be renewed, and each renewal, where the task does not say; 3s at least
+    /// [default: `lease` of the configuration]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub lease: Option<Duration>,
     /// How it is asked.
     #[command(flatten)]
     pub asking: AskingArgs,

@@ -125,8 +125,13 @@ impl Told {
                     local_time(*at)
                 ))
             }
-            Explanation::UnderWay { state, agent, attempt } => {
-                Self::new(format!("{}, in attempt {attempt}", under_way(*state, agent)))
+            Explanation::UnderWay { state, agent, attempt, losses } => {
+                let silent = match losses {
+                    0 => String::new(),
+                    1 => "; one before ended in silence".to_owned(),
+                    several => format!("; {several} before ended in silence"),
+                };
+                Self::new(format!("{}, in attempt {attempt}{silent}", under_way(*state, agent)))
             }
             Explanation::Orphaned { state, attempt } => {
                 Self::new(format!("It was {state}, in attempt {attempt}, and its coordinator is gone"))
@@ -175,12 +180,16 @@ impl Told {
                 local_time(*at),
                 clipped(message, MESSAGE_CHARS_MAX)
             )),
-            Explanation::WritesOverlap { task, state, path, other_path } => {
+            Explanation::WritesOverlap { task, project, state, path, other_path } => {
+                let other = match project {
+                    Some(project) => format!("{} of project {}", escaped(task), escaped(project)),
+                    None => escaped(task),
+                };
                 let paths = match path == other_path {
                     true => format!("both write {}", escaped(path)),
                     false => format!("this writes {}, that {}", escaped(path), escaped(other_path)),
                 };
-                Self::new(format!("It could run, but not beside {}, which is {state}: {paths}", escaped(task)))
+                Self::new(format!("It could run, but not beside {other}, which is {state}: {paths}"))
                     .hint("`--overlapping-writes` lets a run do such tasks at once")
             }
             Explanation::ProjectPaused => Self::new("It could run, but its project is paused")

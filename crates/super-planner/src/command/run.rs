@@ -68,7 +68,7 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
             Some((program, ledger)) => Agents::Command(CommandAgent::new(CommandAgentOptions {
                 program: program.clone(),
                 limits: ProcessLimits { time: config.attempt_timeout.value, ..ProcessLimits::default() },
-                start_max: args.program.agent_start.unwrap_or(args.program.agent_silence),
+                start_max: args.program.agent_start,
                 silence_max: args.program.agent_silence,
                 worktrees: worktrees.clone(),
                 transcripts: place.transcripts_folder().map(program_agent::transcripts),
@@ -86,6 +86,7 @@ pub fn run(args: &RunArgs, config: &Config, terminal: &Terminal) -> Result<Exit,
         policy: Policy {
             lease: config.lease.value,
             failures_max: config.failures_max.value,
+            losses_max: config.losses_max.value,
             seed,
             ..Policy::default()
         },

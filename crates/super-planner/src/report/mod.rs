@@ -378,6 +378,7 @@ impl History {
                 name: agent.name.clone(),
                 capabilities: agent.capabilities.clone(),
                 slots: agent.slots,
+                lease_seconds: None,
             })
             .collect()
     }

@@ -59,11 +59,12 @@ pub struct CommandAgent(Arc<CommandAgentOptions>);
 pub struct CommandAgentOptions {
     /// The program.
     pub program: AgentProgram,
-    /// How long an attempt may take, and how much of the end of its output is told where it fails.
+    /// How long an attempt may take, where its task does not say, and how much of the end of its output is told where it fails.
     pub limits: ProcessLimits,
-    /// How long it may take until it prints anything; then as below.
-    pub start_max: Duration,
-    /// For how long it may print nothing before its lease is not renewed any more; it can renew it itself.
+    /// How long it may take until it prints anything, where its task does not say; as below where this does not either.
+    pub start_max: Option<Duration>,
+    /// For how long it may print nothing, where its task does not say, before its lease is not renewed any more; it can renew it
+    /// itself.
     pub silence_max: Duration,
     /// Where it works.
     pub worktrees: WorktreePool,
@@ -89,11 +90,8 @@ impl AgentExecutor for CommandAgent {
     fn execute(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
         let agent = self.clone();
         Box::pin(async move {
-            // Dropping the work kills the program and what it has started.
-            tokio::select! {
-                outcome = agent.work(&job) => outcome.unwrap_or_else(Outcome::Unable),
-                () = job.stop.cancelled() => Outcome::Failed("stopped".to_owned()),
-            }
+            // Once it is to stop, the program is asked to end; dropping the work kills it and what it has started.
+            agent.work(&job).await.unwrap_or_else(Outcome::Unable)
         })
     }
 }
@@ -108,6 +106,8 @@ enum Worked {
     Spent,
     /// It took too much room.
     TooLarge(String),
+    /// Nobody wants to know any more.
+    Stopped,
 }
 
 impl CommandAgent {
@@ -145,8 +145,11 @@ impl CommandAgent {
         }
         Ok(match worked {
             Worked::TooLarge(text) => Outcome::Failed(text),
+            Worked::Stopped | Worked::Finished(Finished { end: End::Stopped, .. }) => {
+                Outcome::Failed("stopped".to_owned())
+            }
             Worked::Finished(Finished { end: End::TimedOut, .. }) => {
-                Outcome::Failed(format!("the program took longer than {:?}", self.0.limits.time))
+                Outcome::Failed(format!("the program took longer than {:?}", self.limits(job).time))
             }
             Worked::Finished(Finished { end: End::Exit(None), output }) => {
                 Outcome::Failed(format!("the program was killed\n{}", watched.text.unwrap_or(output)))
@@ -191,23 +194,32 @@ impl CommandAgent {
             is_spent: is_spent.clone(),
         };
         let watching = AbortOnDropHandle::new(tokio::spawn(watcher.watch(chunks)));
-        job.progress.promise(self.0.start_max, self.0.silence_max);
+        job.promise(self.0.start_max, self.0.silence_max);
         let lingered = async {
             has_ended.cancelled().await;
             tokio::time::sleep(EXIT_GRACE).await;
         };
-        // Whichever comes first, the program is gone when this is over, and so is the sender of its output.
-        let worked = tokio::select! {
-            finished = process::run(program, self.0.limits, Some(output)) => {
-                let name = &self.0.program.program;
-                Worked::Finished(finished.map_err(|error| format!("`{name}` could not be started: {error}"))?)
-            }
-            () = lingered => Worked::Lingered,
-            () = is_spent.cancelled() => Worked::Spent,
-            text = too_large(worktree) => Worked::TooLarge(text),
+        let mut stopped = None;
+        let stop = async {
+            stopped = Some(tokio::select! {
+                () = lingered => Worked::Lingered,
+                () = is_spent.cancelled() => Worked::Spent,
+                text = too_large(worktree) => Worked::TooLarge(text),
+                () = job.stop.cancelled() => Worked::Stopped,
+            });
         };
+        // When this is over, the program is gone, and so is the sender of its output.
+        let finished = process::run(program, self.limits(job), Some(output), stop).await;
+        let name = &self.0.program.program;
+        let finished = finished.map_err(|error| format!("`{name}` could not be started: {error}"))?;
+        let worked = stopped.unwrap_or(Worked::Finished(finished));
         let watched = watching.await.map_err(|panic| panic.to_string())?;
         Ok((worked, watched))
+    }
+
+    /// Returns what the program may use; of the time, what the task says goes first.
+    fn limits(&self, job: &Job) -> ProcessLimits {
+        ProcessLimits { time: job.task().limits.attempt().unwrap_or(self.0.limits.time), ..self.0.limits }
     }
 
     /// Returns a folder with the files of the branch that the task needs.

@@ -172,8 +172,12 @@ fn record_multi(rounds: usize, recorder: &mut Recorder) -> Result<(), ScenarioFa
 /// Has an agent tell that it is there, ten times a second, as agents do.
 fn keep_telling(world: &World, is_over: &AtomicBool) {
     while !is_over.load(Ordering::Relaxed) {
-        let spec =
-            AgentSpec { name: "agent-001".to_owned(), capabilities: CapabilitySet::default(), slots: 1 };
+        let spec = AgentSpec {
+            name: "agent-001".to_owned(),
+            capabilities: CapabilitySet::default(),
+            slots: 1,
+            lease: None,
+        };
         // One that is refused is told again; the run is what is measured.
         let _ = world.handle().submit_blocking(Command::RegisterAgents(vec![spec]));
         std::thread::park_timeout(Duration::from_millis(100));

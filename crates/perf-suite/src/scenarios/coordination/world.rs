@@ -116,6 +116,7 @@ impl World {
             name: format!("agent-{number:03}"),
             capabilities: CapabilitySet::default(),
             slots: 1,
+            lease: None,
         };
         let begun = Instant::now();
         self.handle()

@@ -1,6 +1,7 @@
 //! Events as the log holds them, version 1.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -137,6 +138,13 @@ enum StoredEvent<'a> {
     FailuresReached {
         project: u32,
     },
+    AgentRegisteredWithLease {
+        name: Cow<'a, str>,
+        capabilities: StoredCapabilities,
+        slots: u32,
+        lease_ms: u64,
+        instance: u32,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -176,12 +184,23 @@ impl<'a> From<&'a Event> for StoredEvent<'a> {
             Event::ProjectAdded { name, plan, settings } => {
                 Self::ProjectAdded { name: name.into(), plan, settings: settings.into() }
             }
-            Event::AgentRegistered { name, capabilities, slots, instance } => Self::AgentRegistered {
-                name: name.into(),
-                capabilities: capabilities.into(),
-                slots: *slots,
-                instance: instance.0,
-            },
+            Event::AgentRegistered { name, capabilities, slots, lease: None, instance } => {
+                Self::AgentRegistered {
+                    name: name.into(),
+                    capabilities: capabilities.into(),
+                    slots: *slots,
+                    instance: instance.0,
+                }
+            }
+            Event::AgentRegistered { name, capabilities, slots, lease: Some(lease), instance } => {
+                Self::AgentRegisteredWithLease {
+                    name: name.into(),
+                    capabilities: capabilities.into(),
+                    slots: *slots,
+                    lease_ms: super::millis(*lease),
+                    instance: instance.0,
+                }
+            }
             Event::Task { task, transition } => {
                 Self::Task { task: (*task).into(), transition: transition.into() }
             }
@@ -240,8 +259,18 @@ impl From<StoredEvent<'_>> for Event {
                 name: name.into_owned(),
                 capabilities: capabilities.into(),
                 slots,
+                lease: None,
                 instance: InstanceKey(instance),
             },
+            StoredEvent::AgentRegisteredWithLease { name, capabilities, slots, lease_ms, instance } => {
+                Self::AgentRegistered {
+                    name: name.into_owned(),
+                    capabilities: capabilities.into(),
+                    slots,
+                    lease: Some(Duration::from_millis(lease_ms)),
+                    instance: InstanceKey(instance),
+                }
+            }
             StoredEvent::Task { task, transition } => {
                 Self::Task { task: task.into(), transition: transition.into() }
             }
@@ -454,7 +483,7 @@ mod tests {
             Event::InstanceRenewed { instance, expires_at },
             Event::InstanceEnded { instance },
             Event::ProjectAdded { name: "p".to_owned(), plan: b"{}".to_vec(), settings: settings() },
-            Event::AgentRegistered { name: "n".to_owned(), capabilities, slots: 2, instance },
+            Event::AgentRegistered { name: "n".to_owned(), capabilities, slots: 2, lease: None, instance },
             Event::LateResult { task, token, agent, deliverable },
             Event::ProjectSettingsChanged {
                 project,
@@ -491,6 +520,16 @@ mod tests {
             Event::RulesSet { project, rules },
             Event::FailuresReached { project },
             moved(Transition::Lose { token, why: Lost::Paused }),
+        ]);
+        events.extend([
+            moved(fail(FailureReason::Silent { times: 300 }, AfterFailure::GiveUp)),
+            Event::AgentRegistered {
+                name: "n".to_owned(),
+                capabilities: ["a"].into_iter().collect(),
+                slots: 2,
+                lease: Some(Duration::from_millis(1500)),
+                instance,
+            },
         ]);
         events
     }

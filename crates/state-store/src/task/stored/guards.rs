@@ -97,19 +97,19 @@ impl StoredGuards {
 }
 
 /// Returns a task as its plan asks for it, to be changed.
-fn asked(state: &mut State, key: StoredTaskKey) -> Result<&mut planner_core::Task, String> {
+pub(super) fn asked(state: &mut State, key: StoredTaskKey) -> Result<&mut planner_core::Task, String> {
     let (key, project) = find(state, key)?;
     let plan: &mut Plan = Arc::make_mut(&mut project.plan);
     plan.tasks.get_mut(key.task as usize).ok_or_else(|| format!("there is no {key}"))
 }
 
 /// Returns how far a task is, to be changed.
-fn record(state: &mut State, key: StoredTaskKey) -> Result<&mut TaskRecord, String> {
+pub(super) fn record(state: &mut State, key: StoredTaskKey) -> Result<&mut TaskRecord, String> {
     let (key, project) = find(state, key)?;
     project.tasks.get_mut(key.task as usize).ok_or_else(|| format!("there is no {key}"))
 }
 
-fn project(state: &mut State, key: u32) -> Result<&mut Project, String> {
+pub(super) fn project(state: &mut State, key: u32) -> Result<&mut Project, String> {
     state.project_mut(ProjectKey(key)).ok_or_else(|| format!("there is no project {key}"))
 }
 

@@ -5,6 +5,7 @@
 //! golden stores in the tests tell. Numbers are what they stand for: keys and tokens are bare integers, moments are
 //! milliseconds since 1970.
 
+mod allowances;
 mod event;
 mod guards;
 mod parts;
@@ -13,3 +14,8 @@ mod state;
 
 pub use event::{EVENT_KIND, EVENT_VERSION, UnreadableEvent};
 pub use state::{SNAPSHOT_KIND, SNAPSHOT_VERSION, UnreadableSnapshot};
+
+/// Returns a length of time as it is stored; one of more than 500 million years as that.
+fn millis(length: std::time::Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}

@@ -328,6 +328,7 @@ pub(super) enum StoredFailure {
     Timeout,
     Unusable(String),
     Rejected(StoredReview),
+    Silent { times: u32 },
 }
 
 impl From<&FailureReason> for StoredFailure {
@@ -338,6 +339,7 @@ impl From<&FailureReason> for StoredFailure {
             FailureReason::Timeout => Self::Timeout,
             FailureReason::Unusable(text) => Self::Unusable(text.clone()),
             FailureReason::Rejected(review) => Self::Rejected(review.into()),
+            FailureReason::Silent { times } => Self::Silent { times: *times },
         }
     }
 }
@@ -350,6 +352,7 @@ impl From<StoredFailure> for FailureReason {
             StoredFailure::Timeout => Self::Timeout,
             StoredFailure::Unusable(text) => Self::Unusable(text),
             StoredFailure::Rejected(review) => Self::Rejected(review.into()),
+            StoredFailure::Silent { times } => Self::Silent { times },
         }
     }
 }

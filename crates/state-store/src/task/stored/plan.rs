@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use planner_core::{
-    AgentProfile, Approval, Capability, CapabilitySet, Check, Dependency, Effort, Landing, Plan, Priority,
-    Standing, Task, TaskId, When, WriteSet,
+    AgentProfile, Approval, AttemptLimits, Capability, CapabilitySet, Check, Dependency, Effort, Landing,
+    Plan, Priority, Standing, Task, TaskId, When, WriteSet,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -148,6 +148,7 @@ impl<'a> StoredPlan<'a> {
             name: agent.name,
             capabilities: agent.capabilities.into(),
             slots: agent.slots,
+            lease_seconds: None,
         });
         // Not collected: that gives room for more than come.
         let mut read = Vec::with_capacity(ids.len());
@@ -257,6 +258,7 @@ impl<'a> StoredTask<'a> {
             landing: self.landing.into(),
             // Version 3 of the snapshot holds these beside the plan.
             approval: Approval::default(),
+            limits: AttemptLimits::default(),
             writes: WriteSet::default(),
             standing: self.standing.into(),
             extra: extra_from_text(&self.extra)?,

@@ -1,4 +1,4 @@
-//! The state of a workspace as snapshots hold it, version 3: what version 1 holds, and what was added to it with each
+//! The state of a workspace as snapshots hold it, version 4: what version 1 holds, and what was added to it with each
 //! version after that.
 
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use planner_core::graph::TaskGraph;
 use serde::{Deserialize, Serialize};
 
+use super::allowances::{self, StoredAllowances};
 use super::guards::StoredGuards;
 use super::parts::{
     StoredAccepted, StoredCancel, StoredCapabilities, StoredConflict, StoredDeliverable, StoredFailure,
@@ -24,7 +25,7 @@ use crate::{Seq, Timestamp};
 pub const SNAPSHOT_KIND: u16 = 1;
 
 /// The version of the form in which they are written.
-pub const SNAPSHOT_VERSION: u16 = 3;
+pub const SNAPSHOT_VERSION: u16 = 4;
 
 /// The first version, which is still read.
 const SNAPSHOT_VERSION_FIRST: u16 = 1;
@@ -54,7 +55,12 @@ pub enum UnreadableSnapshot {
 impl State {
     /// Returns the state as a snapshot holds it.
     pub fn to_snapshot(&self) -> Snapshot {
-        let stored = (StoredState::from(self), StoredAdditions::from(self), StoredGuards::from(self));
+        let stored = (
+            StoredState::from(self),
+            StoredAdditions::from(self),
+            StoredGuards::from(self),
+            StoredAllowances::from(self),
+        );
         let body = postcard::to_stdvec(&stored).expect("a state is plain data of known length");
         Snapshot { seq: self.seq(), kind: SNAPSHOT_KIND, version: SNAPSHOT_VERSION, body }
     }
@@ -70,12 +76,17 @@ impl State {
             .map_err(|error| malformed(error.to_string()))?;
         let (additions, rest) = since(2, version, rest).map_err(malformed)?;
         let (guards, rest): (StoredGuards, _) = since(3, version, rest).map_err(malformed)?;
+        let (allowances, rest): (StoredAllowances, _) = since(4, version, rest).map_err(malformed)?;
         if !rest.is_empty() {
             return Err(malformed(format!("{} bytes are left over", rest.len())));
         }
         let mut state = stored.into_state(snapshot.seq).map_err(malformed)?;
         StoredAdditions::add_to(additions, &mut state).map_err(malformed)?;
         guards.add_to(&mut state).map_err(malformed)?;
+        if version < 4 {
+            allowances::find_limits(&mut state);
+        }
+        allowances.add_to(&mut state).map_err(malformed)?;
         Ok(state)
     }
 }
@@ -350,6 +361,7 @@ impl From<StoredRecord> for TaskRecord {
             state: stored.state.into(),
             attempts: stored.attempts,
             failures: stored.failures,
+            losses: 0,
             last_token: FencingToken::new(stored.last_token),
             assigned_at: Timestamp::from_millis(stored.assigned_at),
             handover: handover.map(Box::new),
@@ -461,6 +473,7 @@ impl From<StoredAgent> for AgentRecord {
             name: stored.name,
             capabilities: stored.capabilities.into(),
             slots: stored.slots,
+            lease: None,
             instance: InstanceKey(stored.instance),
             status: stored.status.into(),
         }
@@ -524,7 +537,7 @@ mod tests {
         let state = state();
         let mut snapshot = state.to_snapshot();
         // Empty lists are what later versions have beside it.
-        for (version, lists) in [(2, 6), (1, 2)] {
+        for (version, lists) in [(3, 4), (2, 6), (1, 2)] {
             assert_eq!(snapshot.body.split_off(snapshot.body.len() - lists), vec![0; lists]);
             snapshot.version = version;
             assert_eq!(State::from_snapshot(&snapshot).unwrap().to_snapshot(), state.to_snapshot());

@@ -367,6 +367,7 @@ impl Agents {
                 name: format!("agent-{number}"),
                 capabilities: everything.clone(),
                 slots: 1,
+                lease_seconds: None,
             })
             .collect();
         Self { profiles, are_the_plans: false }

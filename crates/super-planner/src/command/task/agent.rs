@@ -19,7 +19,7 @@ use crate::terminal::Terminal;
 
 /// Takes the next task that the agent can do; the one that it has, if it has one.
 pub(super) fn acquire(args: &AcquireArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
-    let mut agent = open(&args.asking, &args.agent, config)?;
+    let mut agent = open(&args.asking, &args.agent, config)?.with_lease(args.lease);
     let can = args.can.iter().map(String::as_str).collect();
     let Some((task, lease)) = agent.acquire(&can, args.asking.project.as_deref())? else {
         if args.asking.json {
@@ -107,8 +107,12 @@ fn report(
 
 fn open(args: &AskingArgs, agent: &str, config: &Config) -> Result<ScriptAgent, CliError> {
     let store = StateLocation::find(&args.place, config)?.open_existing()?;
-    let (lease, failures_max) = (config.lease.value, config.failures_max.value);
-    let policy = Policy { lease, failures_max, ..Policy::default() };
+    let policy = Policy {
+        lease: config.lease.value,
+        failures_max: config.failures_max.value,
+        losses_max: config.losses_max.value,
+        ..Policy::default()
+    };
     Ok(ScriptAgent::open(store, StreamName::workspace(), agent, policy)?)
 }
 
