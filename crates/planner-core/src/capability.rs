@@ -6,7 +6,11 @@ use std::sync::Arc;
 use ecow::EcoVec;
 use serde::{Deserialize, Serialize};
 
-/// One ability, such as `rust` or `database`; compared as written. Cheap to clone.
+/// One ability, such as `rust` or `database`, if need be with a version or a count: `node@20.1` and `gpu*4` are what an agent has,
+/// `node>=18` and `gpu*2` what a task asks for. Cheap to clone.
+///
+/// Equal only if written alike; [`CapabilitySet::covers`] says what does for what. A count is how many there are at all: what
+/// several tasks of one agent use together is not added up.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Capability(Arc<str>);
@@ -17,10 +21,76 @@ impl Capability {
         Self(name.trim().into())
     }
 
-    /// Returns its name.
+    /// Returns it as it is written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns whether one who has this can do what asks for `required`, which is written otherwise.
+    fn does_for(&self, required: &Self) -> bool {
+        // Nearly all that differ are of other names, which is to be told without taking them apart.
+        let is_plain = |text: &str| !text.contains(['*', '@', '>']);
+        if self.0.as_bytes().first() != required.0.as_bytes().first()
+            || is_plain(&self.0) && is_plain(&required.0)
+        {
+            return false;
+        }
+        let (has, asked) = (Parts::of(&self.0), Parts::of(&required.0));
+        let is_new_enough = match (asked.version, has.version) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(Version::Exactly(asked)), Some(Version::Exactly(has))) => numbers(has) == numbers(asked),
+            (Some(Version::Exactly(_)), Some(Version::AtLeast(_))) => false,
+            (Some(Version::AtLeast(asked)), Some(Version::Exactly(has) | Version::AtLeast(has))) => {
+                numbers(has) >= numbers(asked)
+            }
+        };
+        has.name == asked.name && is_new_enough && has.count >= asked.count
+    }
+}
+
+/// What an ability says. What is not a version or a count is a part of the name.
+struct Parts<'a> {
+    name: &'a str,
+    version: Option<Version<'a>>,
+    count: u32,
+}
+
+enum Version<'a> {
+    Exactly(&'a str),
+    AtLeast(&'a str),
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Self {
+        let count = |(name, count): (&'a str, &'a str)| Some((name.trim_end(), count.trim().parse().ok()?));
+        let (text, count) = text.rsplit_once('*').and_then(count).unwrap_or((text, 1));
+        let exactly = |(name, version)| (name, Version::Exactly(version));
+        let versioned = match text.split_once(">=") {
+            Some((name, version)) => Some((name, Version::AtLeast(version))),
+            None => text.rsplit_once('@').map(exactly),
+        };
+        let is_version = |version: &str| version.trim().starts_with(|first: char| first.is_ascii_digit());
+        match versioned {
+            Some((name, Version::Exactly(version) | Version::AtLeast(version)))
+                if name.trim().is_empty() || !is_version(version) =>
+            {
+                Self { name: text, version: None, count }
+            }
+            Some((name, version)) => Self { name: name.trim_end(), version: Some(version), count },
+            None => Self { name: text, version: None, count },
+        }
+    }
+}
+
+/// Returns the numbers of a version, so that 1.10 comes after 1.9; what is not a number ends it, and zeros at its end do not count.
+fn numbers(version: &str) -> Vec<u64> {
+    let parts = version.trim().split('.').map_while(|part| part.parse().ok());
+    let mut numbers: Vec<u64> = parts.collect();
+    while numbers.last() == Some(&0) {
+        numbers.pop();
+    }
+    numbers
 }
 
 impl fmt::Display for Capability {
@@ -41,14 +111,20 @@ impl fmt::Debug for Capability {
 pub struct CapabilitySet(EcoVec<Capability>);
 
 impl CapabilitySet {
-    /// Returns whether every ability of `required` is in this set.
+    /// Returns whether this set has every ability of `required`, in the version and number asked for: one without either is had
+    /// by whoever has it in any.
     pub fn covers(&self, required: &Self) -> bool {
-        required.0.iter().all(|capability| self.0.binary_search(capability).is_ok())
+        required.0.iter().all(|capability| self.has(capability))
     }
 
     /// Returns the abilities of `required` that this set lacks.
     pub fn missing(&self, required: &Self) -> Vec<Capability> {
-        required.0.iter().filter(|capability| self.0.binary_search(capability).is_err()).cloned().collect()
+        required.0.iter().filter(|capability| !self.has(capability)).cloned().collect()
+    }
+
+    fn has(&self, required: &Capability) -> bool {
+        // As a rule they are written alike.
+        self.0.binary_search(required).is_ok() || self.0.iter().any(|own| own.does_for(required))
     }
 
     /// Returns the abilities in order.
@@ -100,5 +176,51 @@ mod tests {
         assert!(agent.covers(&CapabilitySet::default()));
         assert!(!agent.covers(&task));
         assert_eq!(agent.missing(&task), [Capability::new("security")]);
+    }
+
+    #[test]
+    fn versions_and_counts_are_compared_as_numbers() {
+        let agent: CapabilitySet = ["node@20.10", "gpu * 4", "rust", "c++"].into_iter().collect();
+        let lacks = |asked: &str| !agent.covers(&[asked].into_iter().collect());
+        for asked in [
+            "node",
+            "node>=18",
+            "node >= 20.9",
+            "node>=20.10.0",
+            "node@20.10",
+            "gpu",
+            "gpu*2",
+            "gpu*4",
+            "c++",
+        ] {
+            assert!(!lacks(asked), "{asked}");
+        }
+        for asked in
+            ["node>=20.11", "node>=21", "node@20.1", "gpu*5", "rust>=1.80", "rust*2", "node>=x", "nod", "c"]
+        {
+            assert!(lacks(asked), "{asked}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_version_or_count_is_a_name() {
+        for name in ["@scope/tool", "a*b", "mail@home", ">=3", "*", "a>=", "x@"] {
+            let set: CapabilitySet = [name].into_iter().collect();
+            assert!(set.covers(&set), "{name}");
+            assert!(!set.covers(&["other"].into_iter().collect()), "{name}");
+        }
+        let own: CapabilitySet = ["a*b"].into_iter().collect();
+        assert!(
+            !own.covers(&["a"].into_iter().collect()),
+            "a name is not taken apart where there is no number"
+        );
+    }
+
+    /// Bounds count the work of all that asks for at least as much.
+    #[test]
+    fn what_asks_for_more_asks_for_less_too() {
+        let [more, less]: [CapabilitySet; 2] =
+            [["node>=20", "gpu*4"], ["node>=18", "gpu*2"]].map(|names| names.into_iter().collect());
+        assert!(more.covers(&less) && !less.covers(&more));
     }
 }
