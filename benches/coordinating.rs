@@ -5,7 +5,7 @@
 //! full: 5 rounds, and costs up to 1,000,000 tasks). Every round runs each of those that are compared once, so that a busy moment
 //! strikes all of them. What is printed is the median of the rounds, with their least and most; ratios are of single rounds.
 //!
-//! The parts `threads`, `durable`, `make`, `sizes`, `latency`, `memory` and `recovery` can be asked for by name, behind `--`.
+//! The parts `threads`, `durable`, `make`, `sizes`, `batches`, `latency`, `memory` and `recovery` can be asked for by name, behind `--`.
 //! What is to be durable lies in the folder for temporary files, and is refused where that is in memory. Where Python or make is
 //! missing, that is said, and the rest is measured.
 
@@ -71,11 +71,12 @@ fn main() -> Outcome<()> {
         "{}, {}, {}, load {:?}\n",
         machine.cpu, machine.system, machine.file_system, machine.load_average
     );
-    let parts: [(&str, Part); 7] = [
+    let parts: [(&str, Part); 8] = [
         ("threads", hand_outs::beside_threads),
         ("durable", hand_outs::durable),
         ("make", programs::beside_make),
         ("sizes", hand_outs::by_size),
+        ("batches", hand_outs::by_ready),
         ("latency", latency::by_agents),
         ("memory", weight::of_tasks_and_agents),
         ("recovery", recovery::to_first_assignment),

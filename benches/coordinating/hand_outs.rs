@@ -22,6 +22,9 @@ use crate::{Effort, Outcome};
 
 const AGENTS: usize = 20;
 
+/// How many tasks are handed out at once where that is looked at.
+const BATCH: usize = 100;
+
 /// The same graph by twenty threads in Python.
 const THREADS: &str = "
 import graphlib, json, queue, sys, threading, time
@@ -115,6 +118,42 @@ pub(crate) fn by_size(effort: Effort) -> Outcome<()> {
     Ok(())
 }
 
+/// Shows what it costs to hand out tasks of projects in which ever more are ready.
+pub(crate) fn by_ready(effort: Effort) -> Outcome<()> {
+    println!("turns that hand out {BATCH} tasks each, by how many are ready; the engine alone");
+    let mut costs = Vec::new();
+    let sizes = [1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|size| *size <= effort.tasks_most);
+    for size in sizes {
+        let mut plan = plan(size);
+        plan.tasks.iter_mut().for_each(|task| task.dependencies.clear());
+        let values = (0..effort.rounds).map(|_| batches(&plan)).collect::<Outcome<Vec<f64>>>()?;
+        show(&format!("{size} ready"), &values, "us a task");
+        costs.push(values);
+    }
+    if let (Some(first), Some(last)) = (costs.first(), costs.last()) {
+        show_ratio("the most / the fewest", last, first, "less than 2");
+    }
+    println!();
+    Ok(())
+}
+
+/// Returns what a hand-out costs in a turn of many, in microseconds: the median of several turns.
+fn batches(plan: &Plan) -> Outcome<f64> {
+    let (store, stream) = (MemoryStore::new(Arc::new(SystemClock)), StreamName::workspace());
+    let mut engine = begun(&store, &stream, plan)?;
+    let mut costs = Vec::new();
+    for batch in agents(9 * BATCH).chunks(BATCH) {
+        let requests = [Command::RegisterAgents(batch.to_vec()).into()];
+        let begun = Instant::now();
+        let turn = turn(&mut engine, &store, &stream, &requests)?;
+        costs.push(begun.elapsed().as_secs_f64() * 1e6 / BATCH as f64);
+        let given = turn.effects.iter().filter_map(handed_out).count();
+        assert_eq!(given, BATCH, "there is something to do for everybody");
+    }
+    costs.sort_unstable_by(f64::total_cmp);
+    Ok(costs[costs.len() / 2])
+}
+
 fn rate(tasks: usize, took: Duration) -> f64 {
     tasks as f64 / took.as_secs_f64()
 }
@@ -134,13 +173,19 @@ fn coordinator(store: Arc<dyn StateStore>, plan: &Plan, folder: &Path) -> Outcom
     })
 }
 
-/// Returns how long the engine takes for the same in a loop: each turn reports what the one before has handed out.
-fn engine_alone(plan: &Plan) -> Outcome<Duration> {
-    let (store, stream) = (MemoryStore::new(Arc::new(SystemClock)), StreamName::workspace());
+/// Returns an engine that works on a project, without agents.
+fn begun(store: &MemoryStore, stream: &StreamName, plan: &Plan) -> Outcome<Engine> {
     let mut engine = Engine::new([1; 16], Policy::default());
     let host = Host { boot: String::new(), pid: 0, started: 0 };
     let enter = Command::Enter { plan: plan.clone(), settings: settings() };
-    turn(&mut engine, &store, &stream, &[Command::Begin { host }.into(), enter.into()])?;
+    turn(&mut engine, store, stream, &[Command::Begin { host }.into(), enter.into()])?;
+    Ok(engine)
+}
+
+/// Returns how long the engine takes for the same in a loop: each turn reports what the one before has handed out.
+fn engine_alone(plan: &Plan) -> Outcome<Duration> {
+    let (store, stream) = (MemoryStore::new(Arc::new(SystemClock)), StreamName::workspace());
+    let mut engine = begun(&store, &stream, plan)?;
     let begun = Instant::now();
     let mut requests: Vec<Request> = vec![Command::RegisterAgents(agents(AGENTS)).into()];
     while !requests.is_empty() {

@@ -4,19 +4,19 @@
 //! the repository happens on one more thread. Everything that comes back comes through one channel; what has come while
 //! a flush was under way goes into the next one together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use git_ops::{BranchName, CommitId, CommitQueue, Repository, Signature, WorktreePool};
 use state_store::log::StateStore;
-use state_store::task::{Accepted, Event, FailureReason, Intent, Lease, Project, TaskKey};
+use state_store::task::{Accepted, Event, FailureReason, Intent, Lease, Project, ProjectKey, TaskKey};
 use state_store::view::TaskView;
 use state_store::{StreamName, Timestamp};
 use tokio::sync::{Semaphore, broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, Files, Frame};
 use crate::desk::{AttemptId, Desk};
 use crate::engine::{Command, Effect, Engine, Policy, Request};
 use crate::executor::{AgentExecutor, Job, Progress};
@@ -25,6 +25,7 @@ use crate::hindrance::Hindrance;
 use crate::host;
 use crate::landing::{Git, Lander, Landing, chain};
 use crate::landing_rules::{LandingRules, Origin};
+use crate::launcher::{self, Launcher};
 use crate::metrics::Metrics;
 use crate::process::ProcessLimits;
 use crate::process_owner::{self, ProcessOwner};
@@ -37,6 +38,9 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// How many commands are decided under one lock at the most.
 const BATCH_MAX: usize = 1000;
+
+/// How long the view may lag behind while nobody waits for an answer or listens to events.
+const VIEW_LAG: Duration = Duration::from_millis(5);
 
 /// How many events a slow reader may be behind.
 const EVENTS_KEPT: usize = 4096;
@@ -133,7 +137,9 @@ impl<E: AgentExecutor> Coordinator<E> {
             desk: Desk::new(engine, Arc::clone(&self.store), self.stream),
             began: Instant::now(),
             store: self.store,
-            executor: Arc::new(self.executor),
+            launcher: Launcher::new(self.executor, tokio::runtime::Handle::current(), handle.clone()),
+            backlog: VecDeque::new(),
+            unshown: Unshown::default(),
             repository: self.repository,
             git,
             runtime: tokio::runtime::Handle::current(),
@@ -193,14 +199,17 @@ struct Driver<E> {
     desk: Desk,
     began: Instant,
     store: Arc<dyn StateStore>,
-    executor: Arc<E>,
+    launcher: Launcher<E>,
+    /// What has come and was not looked at yet.
+    backlog: VecDeque<Input>,
+    unshown: Unshown,
     repository: Option<Repository>,
     git: Option<Git>,
     runtime: tokio::runtime::Handle,
     handle: Handle,
     metrics: Metrics,
     attempts: HashMap<AttemptId, UnderWay>,
-    settled: Vec<(state_store::task::ProjectKey, oneshot::Sender<()>)>,
+    settled: Vec<(ProjectKey, oneshot::Sender<()>)>,
     checks: Arc<Semaphore>,
     check_limits: ProcessLimits,
     attempt_time: Duration,
@@ -220,6 +229,13 @@ struct Driver<E> {
 struct UnderWay {
     stop: CancellationToken,
     progress: Progress,
+}
+
+/// The tasks that have moved since the view was shown.
+#[derive(Default)]
+struct Unshown {
+    moved: Vec<TaskKey>,
+    since: Option<Instant>,
 }
 
 /// Who wants to know how a request ends, and since when.
@@ -287,20 +303,30 @@ impl<E: AgentExecutor> Driver<E> {
         match worked {
             // What is recorded is for the next one to find out; and one that was taken over from has been ended.
             Err(DriverError::Store(_) | DriverError::Deposed) => worked,
-            Ok(()) | Err(_) => worked.and(self.take_turn([Command::End].into())),
+            Ok(()) | Err(_) => {
+                let ended = self.take_turn([Command::End].into());
+                if ended.is_ok() {
+                    self.show();
+                }
+                worked.and(ended)
+            }
         }
     }
 
     /// Takes what comes until it is asked to come to an end.
     fn work(&mut self, incoming: &mpsc::Receiver<Input>) -> Result<(), DriverError> {
         loop {
-            let first = match incoming.recv_timeout(self.desk.patience(POLL)) {
-                Ok(input) => Some(input),
-                Err(mpsc::RecvTimeoutError::Timeout) => None,
+            match incoming.recv_timeout(self.patience()) {
+                Ok(input) => self.take_up(input, incoming),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    self.launcher.look_after();
+                    self.backlog.extend(self.launcher.take_pile());
+                }
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
-            };
+            }
             let mut waiting = Waiting::default();
-            for input in first.into_iter().chain(incoming.try_iter()).take(BATCH_MAX) {
+            for _ in 0..BATCH_MAX {
+                let Some(input) = self.backlog.pop_front() else { break };
                 self.take_in(input, &mut waiting);
             }
             self.take_round(waiting)?;
@@ -313,6 +339,7 @@ impl<E: AgentExecutor> Driver<E> {
                 return Err(DriverError::Hindered(hindrance));
             }
             self.answer_settled();
+            self.show_if_due();
             match self.shut_down {
                 Some(ShutDown::Now) => return Ok(()),
                 Some(ShutDown::Drain) if !self.desk.has_work() => return Ok(()),
@@ -321,11 +348,30 @@ impl<E: AgentExecutor> Driver<E> {
         }
     }
 
+    /// Returns how long nothing needs to be looked after.
+    fn patience(&self) -> Duration {
+        if !self.backlog.is_empty() {
+            return Duration::ZERO;
+        }
+        let poll = if self.launcher.is_busy() { launcher::PATIENCE } else { POLL };
+        let lag = self.unshown.since.map(|since| VIEW_LAG.saturating_sub(since.elapsed()));
+        self.desk.patience(poll.min(lag.unwrap_or(poll)))
+    }
+
+    /// Takes up all that has come. What attempts have piled up comes before what they told afterwards.
+    fn take_up(&mut self, first: Input, incoming: &mpsc::Receiver<Input>) {
+        let told: Vec<Input> = std::iter::once(first).chain(incoming.try_iter()).collect();
+        self.backlog.extend(self.launcher.take_pile());
+        self.backlog.extend(told);
+    }
+
     fn take_in(&mut self, input: Input, waiting: &mut Waiting) {
         match input {
             Input::Request { request, reply, since } => waiting.push(request, Asker { reply, since }),
             Input::Inspect(look) => look(self.desk.engine(), &self.metrics),
             Input::Settled { project, reply } => self.settled.push((project, reply)),
+            // It has been taken up already.
+            Input::Piled => {}
             Input::AttemptEnded(id) => drop(self.attempts.remove(&id)),
             Input::Hindered(hindrance) => self.wind_down(hindrance),
             Input::ShutDown(how) => {
@@ -375,14 +421,16 @@ impl<E: AgentExecutor> Driver<E> {
                 return Err(DriverError::Store(error));
             }
         };
-        self.publish(&turn.events);
+        self.publish(&turn.events, askers.iter().any(|asker| asker.reply.is_some()));
         // Before anybody else is put to their work.
         process_owner::kill_of_ended(&turn.events, self.desk.state(), self.owner);
+        let mut attempts = Vec::new();
         for effect in turn.effects {
-            if let Err(hindrance) = self.carry_out(effect) {
+            if let Err(hindrance) = self.carry_out(effect, &mut attempts) {
                 self.wind_down(hindrance);
             }
         }
+        self.launcher.launch(attempts);
         for ((asker, request), answer) in askers.into_iter().zip(requests).zip(turn.answers) {
             self.metrics.record_command(asker.since.elapsed());
             asker.answer(request, answer.map_err(CommandError::Refused));
@@ -391,33 +439,61 @@ impl<E: AgentExecutor> Driver<E> {
         Ok(())
     }
 
-    /// Shows what is durable now to those who look on.
-    fn publish(&mut self, events: &[RecordedEvent]) {
-        if !events.is_empty() {
-            self.metrics.commits += 1;
-            self.metrics.events += events.len() as u64;
-            let state = self.desk.state();
-            let all_of = |project| {
-                let tasks = state.project(project).map_or(0, |project| project.tasks.len() as u32);
-                (0..tasks).map(move |task| TaskKey { project, task })
-            };
-            let moved = events.iter().flat_map(|recorded| match recorded.event {
-                Event::Task { task, .. } => vec![task],
+    /// Tells those who listen what is durable now, and shows it to those who look on, at once where somebody waits for that.
+    fn publish(&mut self, events: &[RecordedEvent], is_waited_for: bool) {
+        if events.is_empty() {
+            return;
+        }
+        self.metrics.commits += 1;
+        self.metrics.events += events.len() as u64;
+        for recorded in events {
+            match recorded.event {
+                Event::Task { task, .. } => self.unshown.moved.push(task),
                 // What is removed stands differently, and no step of its own says so.
-                Event::TasksSet { project, .. } => all_of(project).collect(),
-                _ => Vec::new(),
-            });
-            self.handle.view.show(state, moved);
+                Event::TasksSet { project, .. } => {
+                    let tasks = self.project_tasks(project);
+                    self.unshown.moved.extend((0..tasks).map(|task| TaskKey { project, task }));
+                }
+                _ => {}
+            }
+        }
+        self.unshown.since.get_or_insert_with(Instant::now);
+        let is_heard = self.handle.events.receiver_count() > 0;
+        if is_waited_for || is_heard {
+            self.show();
+        }
+        if is_heard {
             for recorded in events {
-                // Nobody may be listening.
+                // Nobody may be listening any more.
                 let _ = self.handle.events.send(recorded.clone());
             }
         }
     }
 
-    fn carry_out(&mut self, effect: Effect) -> Result<(), Hindrance> {
+    fn project_tasks(&self, project: ProjectKey) -> u32 {
+        self.desk.state().project(project).map_or(0, |project| project.tasks.len() as u32)
+    }
+
+    /// Shows where the tasks stand that have moved.
+    fn show(&mut self) {
+        if let Unshown { mut moved, since: Some(_) } = std::mem::take(&mut self.unshown) {
+            // Most have taken several steps.
+            moved.sort_unstable();
+            moved.dedup();
+            self.handle.view.show(self.desk.state(), moved);
+        }
+    }
+
+    fn show_if_due(&mut self) {
+        if self.unshown.since.is_some_and(|since| since.elapsed() >= VIEW_LAG) {
+            self.show();
+        }
+    }
+
+    /// Carries an effect out; an attempt that is to begin is added to the others of the turn.
+    fn carry_out(&mut self, effect: Effect, attempts: &mut Vec<Attempt>) -> Result<(), Hindrance> {
         match effect {
-            Effect::StartAttempt { task, lease } => self.start_attempt(task, lease)?,
+            Effect::StartAttempt { task, lease } => attempts.push(self.attempt(task, lease)?),
             Effect::StopAttempt { task, token } => {
                 if let Some(attempt) = self.attempts.remove(&(task, token)) {
                     attempt.stop.cancel();
@@ -438,26 +514,25 @@ impl<E: AgentExecutor> Driver<E> {
         Ok(())
     }
 
-    fn start_attempt(&mut self, task: TaskKey, lease: Lease) -> Result<(), Hindrance> {
-        let branch = self.branch(task)?;
-        let under_way = UnderWay { stop: CancellationToken::new(), progress: Progress::begin() };
-        self.attempts.insert((task, lease.token), under_way.clone());
-        let asked = &self.project(task).plan.tasks[task.task as usize];
-        let time_max = asked.limits.attempt().unwrap_or(self.attempt_time);
-        let attempt = Attempt {
-            job: self.job(task, lease, under_way),
-            agent: lease.agent,
-            repository: self.repository.clone(),
-            branch,
-            git: self.git.clone(),
-            author: self.author.clone(),
-            time: self.store.now(),
-            time_max,
-            handle: self.handle.clone(),
+    fn attempt(&mut self, task: TaskKey, lease: Lease) -> Result<Attempt, Hindrance> {
+        let files = match (self.branch(task)?, &self.repository, &self.git) {
+            (Some(branch), Some(repository), Some(git)) => Some(Box::new(Files {
+                repository: repository.clone(),
+                branch,
+                git: git.clone(),
+                author: self.author.clone(),
+                time: self.store.now(),
+            })),
+            _ => None,
         };
-        let executor = Arc::clone(&self.executor);
-        self.runtime.spawn(attempt.run(executor));
-        Ok(())
+        let id = (task, lease.token);
+        let under_way = UnderWay { stop: CancellationToken::new(), progress: Progress::begin() };
+        self.attempts.insert(id, under_way.clone());
+        let stop = under_way.stop.clone();
+        let time_max = self.project(task).plan.tasks[task.task as usize].limits.attempt();
+        let time_max = time_max.unwrap_or(self.attempt_time);
+        let frame = Frame { id, agent: lease.agent, stop, time_max };
+        Ok(Attempt { job: self.job(task, lease, under_way), frame, files })
     }
 
     fn job(&self, task: TaskKey, lease: Lease, under_way: UnderWay) -> Job {
@@ -563,10 +638,12 @@ impl<E: AgentExecutor> Driver<E> {
 
     fn answer_settled(&mut self) {
         let desk = &self.desk;
-        let (over, open) = std::mem::take(&mut self.settled)
-            .into_iter()
-            .partition(|(project, _): &(_, oneshot::Sender<()>)| desk.is_settled(*project));
+        let (over, open): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.settled).into_iter().partition(|(project, _)| desk.is_settled(*project));
         self.settled = open;
+        if !over.is_empty() {
+            self.show();
+        }
         for (_, reply) in over {
             // Whoever asked may have gone.
             let _ = reply.send(());

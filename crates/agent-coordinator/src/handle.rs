@@ -34,12 +34,21 @@ pub(crate) enum Input {
     Inspect(Look),
     /// Say when nothing will happen to a project any more.
     Settled { project: ProjectKey, reply: oneshot::Sender<()> },
+    /// There are reports on the pile.
+    Piled,
     /// An attempt's future has ended.
     AttemptEnded(crate::desk::AttemptId),
     /// Work cannot be done any more.
     Hindered(Hindrance),
     /// Come to an end.
     ShutDown(ShutDown),
+}
+
+impl Input {
+    /// Returns the report of something to which no answer is needed: refused reports are of attempts that are over.
+    pub(crate) fn report(command: Command) -> Self {
+        Self::Request { request: command.into(), reply: None, since: Instant::now() }
+    }
 }
 
 /// A look between two turns.
@@ -97,9 +106,9 @@ impl Handle {
         Ok(answer)
     }
 
-    /// Reports something to which no answer is needed: refused reports are of attempts that are over.
+    /// Reports something to which no answer is needed.
     pub(crate) fn send(&self, command: Command) {
-        self.tell(Input::Request { request: command.into(), reply: None, since: Instant::now() });
+        self.tell(Input::report(command));
     }
 
     pub(crate) fn tell(&self, input: Input) {

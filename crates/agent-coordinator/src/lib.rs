@@ -13,6 +13,7 @@ mod hindrance;
 mod host;
 mod landing;
 mod landing_rules;
+mod launcher;
 mod lending;
 mod message_style;
 mod metrics;

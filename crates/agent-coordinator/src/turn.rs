@@ -15,6 +15,9 @@ use crate::engine::{Effect, Engine, Refusal, Request};
 /// How often a lock that others keep is asked for again.
 const LOCK_TRIES: u32 = 6;
 
+/// How many events room is made for beforehand: most requests are reports, and what is given back is handed out again.
+const EVENTS_A_REQUEST: usize = 3;
+
 /// What a turn has brought about, durably.
 #[derive(Debug)]
 pub struct Turn {
@@ -110,33 +113,48 @@ pub fn turn(
         let (stream, at) = (stream.clone(), first.plus(1));
         return Err(TurnError::NotBegun(StoreError::Corrupt { stream, at, reason }));
     }
-    let mut decided = Vec::new();
+    let news = events.len();
+    events.reserve(EVENTS_A_REQUEST * requests.len());
+    let mut own = Own { segment: first.plus(1), at: now, next: first.plus(1), events };
     let mut answers = Vec::with_capacity(requests.len());
     for request in requests {
         let decision = engine.decide_request(request, now);
         answers.push(decision.answer);
         for event in decision.events {
-            apply(engine, event, now, &mut decided);
+            own.apply(engine, event);
         }
     }
     while let Some(event) = engine.housekeeping(now) {
-        apply(engine, event, now, &mut decided);
+        own.apply(engine, event);
     }
-    if !decided.is_empty() {
-        transaction.commit(decided.iter().map(Event::to_entry).collect()).map_err(|error| match error {
+    let events = own.events;
+    if events.len() > news {
+        let entries = events[news..].iter().map(|recorded| recorded.event.to_entry()).collect();
+        transaction.commit(entries).map_err(|error| match error {
             CommitError::Conflict { .. } | CommitError::Refused(_) => TurnError::NotRecorded(error),
             CommitError::Unknown(_) => TurnError::InDoubt(error),
         })?;
     }
-    let own = (1..).zip(decided).map(|(offset, event)| RecordedEvent {
-        seq: first.plus(offset),
-        segment: first.plus(1),
-        at: now,
-        event,
-    });
-    events.extend(own);
     let effects = engine.effects_of(events.iter().map(|recorded| &recorded.event));
     Ok(Turn { answers, effects, events })
+}
+
+/// What a turn decides, with the places that it will have in the log.
+struct Own {
+    segment: Seq,
+    at: Timestamp,
+    next: Seq,
+    /// After what others had appended.
+    events: Vec<RecordedEvent>,
+}
+
+impl Own {
+    fn apply(&mut self, engine: &mut Engine, event: Event) {
+        engine.apply(&event, self.at).expect("every event that is decided applies");
+        let (seq, segment, at) = (self.next, self.segment, self.at);
+        self.events.push(RecordedEvent { seq, segment, at, event });
+        self.next = seq.plus(1);
+    }
 }
 
 /// Carries out a batch of requests as [`turn`] does, and asks again for a lock that others keep.
@@ -163,9 +181,4 @@ fn follow(engine: &mut Engine, news: &[Recorded]) -> Result<Vec<RecordedEvent>, 
         Ok(RecordedEvent { seq, segment, at, event })
     });
     applied.collect()
-}
-
-fn apply(engine: &mut Engine, event: Event, now: Timestamp, decided: &mut Vec<Event>) {
-    engine.apply(&event, now).expect("every event that is decided applies");
-    decided.push(event);
 }

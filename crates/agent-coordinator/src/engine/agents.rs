@@ -62,7 +62,7 @@ impl Engine {
 
     /// Returns the tasks that an agent works on.
     pub fn tasks_of_agent(&self, key: AgentKey) -> impl Iterator<Item = TaskKey> + '_ {
-        self.roster.uses().get(&key).into_iter().flatten().copied()
+        self.roster.tasks_of(key)
     }
 
     /// An agent that is stopped takes no more, and what it has goes to others.

@@ -5,8 +5,6 @@
 //! the task and whose other abilities are the least rare, and of those the one with the least work, or the one that has done
 //! what comes before, where that costs no balance to speak of.
 
-use std::collections::BTreeSet;
-
 use planner_core::graph::Node;
 use state_store::Timestamp;
 use state_store::task::{AgentKey, Completion, Event, Lease, ProjectKey, TaskKey, TaskState, Transition};
@@ -44,7 +42,7 @@ impl Engine {
             self.serves(project) && self.state.project(project).is_some_and(|project| project.pause.is_none())
         };
         let ready = (0..).map(ProjectKey).zip(&self.ready).filter(|(_, ready)| ready.len() > 0);
-        let firsts: BTreeSet<_> = ready
+        let mut firsts: Vec<_> = ready
             .filter(|(project, _)| is_open(*project))
             .flat_map(|(project, ready)| {
                 let under_way = self.roster.in_use_by(project);
@@ -52,6 +50,7 @@ impl Engine {
                 firsts.map(move |(rank, kind)| (rank.priority, under_way, rank, kind))
             })
             .collect();
+        firsts.sort_unstable();
         firsts.into_iter().find_map(|(_, _, rank, kind)| {
             let effort =
                 self.state.project(rank.key.project)?.plan.tasks[rank.key.task as usize].effort_or_default();

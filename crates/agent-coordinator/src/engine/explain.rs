@@ -348,8 +348,9 @@ impl Engine {
     /// Returns why an agent has no task, or what it has; `None` where there is no such agent.
     pub fn explain_agent(&self, key: AgentKey) -> Option<IdleReason> {
         let agent = self.state.agent(key)?;
-        if let Some(tasks) = self.roster.uses().get(&key) {
-            return Some(IdleReason::Busy { tasks: tasks.iter().map(|task| self.task_id(*task)).collect() });
+        let tasks: Vec<_> = self.roster.tasks_of(key).map(|task| self.task_id(task)).collect();
+        if !tasks.is_empty() {
+            return Some(IdleReason::Busy { tasks });
         }
         match agent.status {
             AgentStatus::Active => {}

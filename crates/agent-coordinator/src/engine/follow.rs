@@ -3,9 +3,10 @@
 use planner_core::WriteSet;
 use state_store::Timestamp;
 use state_store::task::{
-    AgentKey, AgentStatus, OverlappingWrites, Project, ProjectKey, TaskKey, TaskState, Transition,
+    AgentKey, AgentStatus, Lease, OverlappingWrites, Project, ProjectKey, TaskKey, TaskState, Transition,
 };
 
+use crate::engine::before::Before;
 use crate::engine::learnt::Learnt;
 use crate::engine::progress::{News, Progress};
 use crate::engine::ready_queue::ReadyQueue;
@@ -28,49 +29,65 @@ impl Engine {
     pub(super) fn follow_task(
         &mut self,
         key: TaskKey,
-        before: &TaskState,
+        before: Before,
         transition: &Transition,
         at: Timestamp,
     ) {
-        self.leave_ready(key);
-        if let TaskState::Backoff { until } = before {
-            self.delayed.remove(&(*until, key));
+        if before.is_up_for_hand_out {
+            self.leave_ready(key);
         }
-        if let Some(lease) = before.occupying_lease() {
-            self.expiries.remove(&(lease.expires_at, key));
-            self.roster.release(lease.agent, key);
+        if let Some(until) = before.delayed_until {
+            self.delayed.remove(&(until, key));
         }
         let project = &self.state.projects()[key.project.index()];
         let after = &project.task(key.task()).state;
-        if let Some(lease) = after.occupying_lease() {
-            self.expiries.insert((lease.expires_at, key));
-            self.roster.occupy(lease.agent, key);
-            if matches!(transition, Transition::Assign(_)) {
-                self.roster.give(lease.agent, project.plan.tasks[key.task as usize].effort_or_default());
-            }
-        }
+        let (occupying, is_held) = (after.occupying_lease().copied(), after.lease().is_some());
         let news = match after {
             TaskState::Completed(_) => self.progress[key.project.index()].complete(project, key.task()),
             TaskState::Failed { .. } => self.progress[key.project.index()].fail(project, key.task()),
             TaskState::Cancelled(_) => self.progress[key.project.index()].cancel(project, key.task()),
             _ => News::default(),
         };
-        let is_held = after.lease().is_some();
         if after.is_settled() {
             self.not_needed.remove(&key);
         }
+        self.follow_lease(key, before.occupying, occupying);
         if matches!(transition, Transition::Fail { .. } | Transition::Land { .. }) {
             self.follow_failures(key.project);
         }
-        match (before.lease().is_some(), is_held) {
+        match (before.is_held, is_held) {
             (false, true) => self.hold_writes(key),
             (true, false) => self.release_writes(key),
             (true, true) | (false, false) => {}
         }
-        self.enqueue(key);
+        if !is_held {
+            self.enqueue(key);
+        }
         self.follow_reached(key.project, &news);
         if matches!(transition, Transition::Deliver { .. }) {
             self.follow_duration(key, at);
+        }
+    }
+
+    /// Keeps who is busy with a task, and until when; from one step of an attempt to the next that is mostly as it was.
+    fn follow_lease(&mut self, key: TaskKey, before: Option<Lease>, after: Option<Lease>) {
+        let expiry = |lease: Lease| lease.expires_at;
+        if before.map(expiry) != after.map(expiry) {
+            if let Some(lease) = before {
+                self.expiries.remove(&(lease.expires_at, key));
+            }
+            if let Some(lease) = after {
+                self.expiries.insert((lease.expires_at, key));
+            }
+        }
+        match (before, after) {
+            (None, Some(lease)) => {
+                let task = &self.state.projects()[key.project.index()].plan.tasks[key.task as usize];
+                self.roster.occupy(lease.agent, key, Some(task.effort_or_default()));
+            }
+            (Some(lease), None) => self.roster.release(lease.agent, key),
+            // The table has no step by which another agent gets what one is busy with.
+            (Some(_), Some(_)) | (None, None) => {}
         }
     }
 
@@ -189,7 +206,7 @@ impl Engine {
             if let Some(lease) = record.state.occupying_lease() {
                 let task = TaskKey { project: key, task: place };
                 self.expiries.insert((lease.expires_at, task));
-                self.roster.occupy(lease.agent, task);
+                self.roster.occupy(lease.agent, task, None);
             }
         }
         self.enqueue_all(key);

@@ -6,6 +6,7 @@
 mod agents;
 mod approval;
 mod assign;
+mod before;
 mod claims;
 mod command;
 mod decide;
@@ -38,6 +39,7 @@ use state_store::task::{
 };
 use state_store::{Recorded, Seq, Timestamp};
 
+use before::Before;
 use claims::Grounds;
 use learnt::Learnt;
 use progress::Progress;
@@ -176,12 +178,12 @@ impl Engine {
     pub fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), UnfitEvent> {
         match event {
             Event::Task { task, transition } => {
-                let before = self.state.task(*task).map(|record| record.state.clone());
+                let before = self.state.task(*task).map(|record| Before::of(&record.state));
                 self.state.apply(event, at)?;
                 match before {
                     // What was reached is not any more: rare enough to begin anew.
-                    Some(before) if before.is_settled() => self.derive_again(task.project),
-                    Some(before) => self.follow_task(*task, &before, transition, at),
+                    Some(before) if before.is_settled => self.derive_again(task.project),
+                    Some(before) => self.follow_task(*task, before, transition, at),
                     None => {}
                 }
             }
@@ -246,6 +248,10 @@ impl Engine {
         let Some(project) = self.state.project(key) else {
             return true;
         };
+        // While anybody is at work, nothing else needs to be looked at.
+        if self.roster.in_use_by(key) > 0 {
+            return false;
+        }
         let is_moving = |(place, record): (usize, &state_store::task::TaskRecord)| match &record.state {
             TaskState::Assigned(_)
             | TaskState::Running(_)
@@ -319,7 +325,7 @@ impl Engine {
         same("what is to be stopped", self.stopping == fresh.stopping)?;
         same("the delayed tasks", self.delayed == fresh.delayed)?;
         same("the leases", self.expiries == fresh.expiries)?;
-        same("the slots in use", self.roster.uses() == fresh.roster.uses())?;
+        same("the slots in use", self.roster.uses().eq(fresh.roster.uses()))?;
         self.roster.check_slots()
     }
 }

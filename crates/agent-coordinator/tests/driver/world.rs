@@ -21,6 +21,7 @@ pub(crate) struct World {
     repository: Repository,
     pub(crate) branch: BranchName,
     landing: LandingRules,
+    attempt_time: Duration,
     pub(crate) store: Arc<dyn StateStore>,
 }
 
@@ -36,11 +37,15 @@ impl World {
         let branch = BranchName::new("planner/test").unwrap();
         repository.create_branch(&branch, repository.head().unwrap().unwrap()).unwrap();
         let store = open(folder.path());
-        Self { folder, repository, branch, landing: LandingRules::default(), store }
+        Self { folder, repository, branch, landing: LandingRules::default(), attempt_time: TIME_MAX, store }
     }
 
     pub(crate) fn with_landing(self, landing: LandingRules) -> Self {
         Self { landing, ..self }
+    }
+
+    pub(crate) fn with_attempt_time(self, attempt_time: Duration) -> Self {
+        Self { attempt_time, ..self }
     }
 
     pub(crate) fn start<E: AgentExecutor>(&self, id: u8, executor: E) -> Running {
@@ -60,7 +65,7 @@ impl World {
             worktrees: self.worktrees(),
             check_limits: ProcessLimits::default(),
             checks_at_once: 2,
-            attempt_time: TIME_MAX,
+            attempt_time: self.attempt_time,
         };
         coordinator.start().unwrap()
     }

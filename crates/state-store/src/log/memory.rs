@@ -37,13 +37,14 @@ struct Stream {
     recorded: Vec<Recorded>,
     /// Where they go on from, if any are dropped.
     base: Option<Base>,
-    end: StreamEnd,
+    /// How far the chain is worked out: no bit flips in here, so it is when somebody asks for the end of it, not before.
+    chained: StreamEnd,
     snapshot: Option<Snapshot>,
 }
 
 impl Default for Stream {
     fn default() -> Self {
-        Self { recorded: Vec::new(), base: None, end: StreamEnd::START, snapshot: None }
+        Self { recorded: Vec::new(), base: None, chained: StreamEnd::START, snapshot: None }
     }
 }
 
@@ -62,19 +63,47 @@ impl Stream {
         Ok(&self.recorded[known..])
     }
 
+    fn head(&self) -> Seq {
+        self.recorded.last().map_or(self.base_end().head, |last| last.seq)
+    }
+
+    /// Returns the end of the chain.
+    fn end(&mut self, stream: &StreamName) -> StreamEnd {
+        let known = self.chained.head.get() - self.base_end().head.get();
+        let known = usize::try_from(known).unwrap_or(usize::MAX).min(self.recorded.len());
+        for segment in segments(&self.recorded[known..]) {
+            self.chained = chained(self.chained, stream, segment);
+        }
+        self.chained
+    }
+
+    /// Returns whether a segment that is kept ends there.
+    fn is_boundary(&self, seq: Seq) -> bool {
+        let Some(place) = seq.get().checked_sub(self.base_end().head.get() + 1) else { return false };
+        let mut from_there = self.recorded.iter().skip(usize::try_from(place).unwrap_or(usize::MAX));
+        let (last, next) = (from_there.next(), from_there.next());
+        last.is_some_and(|last| next.is_none_or(|next| next.segment != last.segment))
+    }
+
     /// Returns the chain's hash at the end of a segment, or `None` where none ends there.
     fn hash_at(&self, stream: &StreamName, seq: Seq) -> Option<ChainHash> {
-        let base = self.base_end();
-        let mut end = base;
-        for segment in self.recorded.chunk_by(|one, next| one.segment == next.segment) {
-            if end.head >= seq {
-                break;
-            }
-            let entries: Vec<_> = segment.iter().map(|recorded| recorded.entry.clone()).collect();
-            end = end.next(stream, &entries, segment[0].at).end();
+        if !self.is_boundary(seq) {
+            return None;
         }
-        (end.head == seq && seq > base.head).then_some(end.hash)
+        let until_there = segments(&self.recorded).take_while(|segment| segment[0].seq <= seq);
+        Some(until_there.fold(self.base_end(), |end, segment| chained(end, stream, segment)).hash)
     }
+}
+
+/// Returns entries by the segments that they were committed in.
+fn segments(recorded: &[Recorded]) -> impl Iterator<Item = &[Recorded]> {
+    recorded.chunk_by(|one, next| one.segment == next.segment)
+}
+
+/// Returns the end of the chain after one more segment.
+fn chained(end: StreamEnd, stream: &StreamName, segment: &[Recorded]) -> StreamEnd {
+    let entries: Vec<_> = segment.iter().map(|recorded| recorded.entry.clone()).collect();
+    end.next(stream, &entries, segment[0].at).end()
 }
 
 impl MemoryStore {
@@ -90,12 +119,12 @@ impl StateStore for MemoryStore {
             let waited_ms = LOCK_PATIENCE.as_millis() as u64;
             StoreError::Busy { stream: stream.clone(), waited_ms }
         })?;
-        let (news, end) = match streams.get(stream) {
-            Some(found) => (found.after(stream, after)?.to_vec(), found.end),
-            None => (Vec::new(), StreamEnd::START),
+        let (news, head) = match streams.get(stream) {
+            Some(found) => (found.after(stream, after)?.to_vec(), found.head()),
+            None => (Vec::new(), Seq::START),
         };
         let (at, stream) = (self.clock.now(), stream.clone());
-        Ok(Box::new(MemoryTransaction { shared: &self.shared, streams, stream, news, end, at }))
+        Ok(Box::new(MemoryTransaction { shared: &self.shared, streams, stream, news, head, at }))
     }
 
     fn read(
@@ -114,16 +143,21 @@ impl StateStore for MemoryStore {
     }
 
     fn end(&self, stream: &StreamName) -> Result<StreamEnd, StoreError> {
-        Ok(self.shared.streams.lock().get(stream).map_or(StreamEnd::START, |found| found.end))
+        let mut streams = self.shared.streams.lock();
+        Ok(streams.get_mut(stream).map_or(StreamEnd::START, |found| found.end(stream)))
+    }
+
+    fn head(&self, stream: &StreamName) -> Result<Seq, StoreError> {
+        Ok(self.shared.streams.lock().get(stream).map_or(Seq::START, Stream::head))
     }
 
     fn wait(&self, stream: &StreamName, after: Seq, patience: Duration) -> Result<StreamEnd, StoreError> {
         let until = until(patience);
         let mut streams = self.shared.streams.lock();
         loop {
-            let end = streams.get(stream).map_or(StreamEnd::START, |found| found.end);
-            if end.head > after || self.shared.appended.wait_until(&mut streams, until).timed_out() {
-                return Ok(end);
+            let head = streams.get(stream).map_or(Seq::START, Stream::head);
+            if head > after || self.shared.appended.wait_until(&mut streams, until).timed_out() {
+                return Ok(streams.get_mut(stream).map_or(StreamEnd::START, |found| found.end(stream)));
             }
         }
     }
@@ -135,7 +169,9 @@ impl StateStore for MemoryStore {
         if found.snapshot.as_ref().is_some_and(|last| last.seq >= snapshot.seq) {
             return Ok(());
         }
-        found.hash_at(stream, snapshot.seq).ok_or_else(no_boundary)?;
+        if !found.is_boundary(snapshot.seq) {
+            return Err(no_boundary());
+        }
         found.snapshot = Some(snapshot.clone());
         Ok(())
     }
@@ -151,10 +187,10 @@ impl StateStore for MemoryStore {
     fn start_after(&self, stream: &StreamName, base: &Base) -> Result<(), CommitError> {
         let mut streams = self.shared.streams.lock();
         if let Some(found) = streams.get(stream) {
-            return Err(CommitError::Conflict { expected: Seq::START, found: found.end.head });
+            return Err(CommitError::Conflict { expected: Seq::START, found: found.head() });
         }
-        let (end, snapshot) = (base.end(), Some(base.snapshot.clone()));
-        let started = Stream { recorded: Vec::new(), base: Some(base.clone()), end, snapshot };
+        let (chained, snapshot) = (base.end(), Some(base.snapshot.clone()));
+        let started = Stream { recorded: Vec::new(), base: Some(base.clone()), chained, snapshot };
         streams.insert(stream.clone(), started);
         Ok(())
     }
@@ -165,6 +201,8 @@ impl StateStore for MemoryStore {
         if let Some(snapshot) = found.snapshot.clone()
             && let Some(hash) = found.hash_at(stream, snapshot.seq)
         {
+            // What is chained goes on from what is kept.
+            found.end(stream);
             found.recorded.retain(|recorded| recorded.seq > snapshot.seq);
             found.base = Some(Base { hash, snapshot });
         }
@@ -185,7 +223,7 @@ struct MemoryTransaction<'a> {
     streams: MutexGuard<'a, Streams>,
     stream: StreamName,
     news: Vec<Recorded>,
-    end: StreamEnd,
+    head: Seq,
     at: Timestamp,
 }
 
@@ -195,7 +233,7 @@ impl Transaction for MemoryTransaction<'_> {
     }
 
     fn head(&self) -> Seq {
-        self.end.head
+        self.head
     }
 
     fn now(&self) -> Timestamp {
@@ -207,20 +245,19 @@ impl Transaction for MemoryTransaction<'_> {
     }
 
     fn commit(mut self: Box<Self>, entries: Vec<Entry>) -> Result<Seq, CommitError> {
-        let (at, head) = (self.at, self.end.head);
+        let (at, head) = (self.at, self.head);
         if entries.is_empty() {
             return Ok(head);
         }
-        let (end, segment) = (self.end.next(&self.stream, &entries, at).end(), head.plus(1));
-        let stream = self.stream.clone();
-        let found = self.streams.entry(stream).or_default();
+        let segment = head.plus(1);
         let numbered = (0..).zip(entries);
         let recorded =
             numbered.map(|(offset, entry)| Recorded { seq: segment.plus(offset), segment, at, entry });
+        let found = self.streams.entry(self.stream).or_default();
         found.recorded.extend(recorded);
-        found.end = end;
+        let head = found.head();
         self.shared.appended.notify_all();
-        Ok(end.head)
+        Ok(head)
     }
 }
 

@@ -105,8 +105,9 @@ pub struct SnapshotPolicy {
     pub age: Duration,
 }
 
-/// In a large workspace, an entry is waited for by so many tasks.
-const TASKS_AN_ENTRY: usize = 4;
+/// In a large workspace, so many entries are waited for for each task: to read them again takes about as long as to read the
+/// snapshot, and making one costs each entry little.
+const ENTRIES_A_TASK: u64 = 2;
 
 impl Default for SnapshotPolicy {
     fn default() -> Self {
@@ -117,9 +118,12 @@ impl Default for SnapshotPolicy {
 impl SnapshotPolicy {
     /// Returns whether a snapshot of the state is due, the last one being of `last` and `age` old.
     pub fn is_due(&self, state: &State, last: Seq, age: Duration) -> bool {
-        let tasks: usize = state.projects().iter().map(|project| project.tasks.len()).sum();
         let entries = state.seq().get().saturating_sub(last.get());
-        entries >= self.entries.max((tasks / TASKS_AN_ENTRY) as u64) || (entries > 0 && age >= self.age)
+        if entries < self.entries {
+            return entries > 0 && age >= self.age;
+        }
+        let tasks: usize = state.projects().iter().map(|project| project.tasks.len()).sum();
+        entries >= ENTRIES_A_TASK * tasks as u64 || age >= self.age
     }
 }
 

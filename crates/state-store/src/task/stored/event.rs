@@ -19,6 +19,9 @@ pub const EVENT_KIND: u16 = 1;
 /// The version of the form in which events are written.
 pub const EVENT_VERSION: u16 = 1;
 
+/// The length, in bytes, of what is written without looking for more room.
+const SMALL: usize = 128;
+
 /// An entry that is no event this program can read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableEvent {
@@ -44,7 +47,12 @@ impl Event {
     /// Returns the event as it is stored.
     pub fn to_entry(&self) -> Entry {
         let stored = StoredEvent::from(self);
-        let body = postcard::to_stdvec(&stored).expect("an event is plain data of known length");
+        // Most are a few bytes: one block of that size is had for each, instead of one that grows.
+        let mut small = [0; SMALL];
+        let body = match postcard::to_slice(&stored, &mut small) {
+            Ok(bytes) => bytes.to_vec(),
+            Err(_) => postcard::to_stdvec(&stored).expect("an event is plain data of known length"),
+        };
         Entry { kind: EVENT_KIND, version: EVENT_VERSION, body }
     }
 
