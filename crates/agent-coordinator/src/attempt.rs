@@ -149,7 +149,8 @@ impl Frame {
             Some(Err(_)) => Err(Report::Fail(FailureReason::Timeout)),
             Some(Ok(Ok(outcome))) => Ok(outcome),
             Some(Ok(Err(ended))) => {
-                let text = ended.try_into_panic().map_or_else(|ended| ended.to_string(), told);
+                let text =
+                    ended.try_into_panic().map_or_else(|ended| ended.to_string(), |panic| told(&*panic));
                 Err(Report::Fail(FailureReason::Agent(text)))
             }
         }
@@ -166,11 +167,11 @@ pub(crate) fn first_step<E: AgentExecutor>(executor: &E, job: Job) -> FirstStep 
             Poll::Pending => FirstStep::Waiting(work),
         }
     });
-    catch_unwind(step).unwrap_or_else(|panic| FirstStep::Over(Outcome::Failed(told(panic))))
+    catch_unwind(step).unwrap_or_else(|panic| FirstStep::Over(Outcome::Failed(told(&*panic))))
 }
 
 /// Returns a panic in words.
-fn told(panic: Box<dyn Any + Send>) -> String {
+fn told(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.map_or_else(|| "it panicked".to_owned(), |text| format!("it panicked: {text}"))

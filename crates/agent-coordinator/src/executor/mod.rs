@@ -29,7 +29,9 @@ use crate::process_owner::ProcessOwner;
 pub trait AgentExecutor: Send + Sync + 'static {
     /// Works on a job and says what came of it.
     ///
-    /// The lease behind the job is renewed while the future is not finished. Once `job.stop` is cancelled nothing that
+    /// Where a task has no files, the future is asked for the first time on a thread that begins other attempts, too; one that
+    /// keeps it busy for longer than a millisecond holds these up for that long, and is left alone then. The lease behind the
+    /// job is renewed while the future is not finished. Once `job.stop` is cancelled nothing that
     /// the future returns is used any more; it should end soon. A panic counts as a failed attempt.
     fn execute(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
 }

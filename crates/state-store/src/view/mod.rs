@@ -1,7 +1,7 @@
 //! A look at the tasks for any number of readers, beside the one writer and without its lock.
 //!
 //! Single tasks come from a map, each with the place that it is true for. Who needs several that belong together takes a
-//! [`WorkspaceGlance`]: all tasks as of one committed place, replaced as a whole with each batch.
+//! [`WorkspaceGlance`]: all tasks as of one committed place, replaced as a whole with each batch, or with several together.
 
 mod versioned_list;
 

@@ -90,6 +90,8 @@ impl AgentExecutor for CommandAgent {
     fn execute(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
         let agent = self.clone();
         Box::pin(async move {
+            // To start a program takes long enough to be worth a task of its own, so that several are started at once.
+            tokio::task::yield_now().await;
             // Once it is to stop, the program is asked to end; dropping the work kills it and what it has started.
             agent.work(&job).await.unwrap_or_else(Outcome::Unable)
         })
