@@ -140,7 +140,7 @@ impl Frame {
         };
         if matches!(outcome, None | Some(Err(_))) {
             // The agent is told to stop, where it was not before, and may put its things in order.
-            self.job.stop.cancel();
+            self.stop.cancel();
             let _ = tokio::time::timeout(STOP_GRACE, &mut working).await;
         }
         working.abort();
