@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use git_ops::{BranchName, CommitError, Edit, Message, PinRequest, Pinned, Repository, Signature};
+use git_ops::{
+    BranchName, CommitError, CommitQueue, Edit, Message, PinRequest, Pinned, Repository, Signature,
+};
 use state_store::Timestamp;
 use state_store::task::{AgentKey, CommitHash, Deliverable, FailureReason};
 use tokio::sync::oneshot;
@@ -19,7 +21,7 @@ use crate::engine::{Command, Pausable};
 use crate::executor::{AgentExecutor, Base, Job, Outcome};
 use crate::handle::{Handle, Input};
 use crate::hindrance::Hindrance;
-use crate::landing::{Git, chain};
+use crate::landing::chain;
 
 /// How long an agent that was told to stop may take before it is cut off.
 const STOP_GRACE: Duration = Duration::from_secs(6);
@@ -52,7 +54,7 @@ pub(crate) struct Files {
     pub(crate) repository: Repository,
     /// Where the result is to land.
     pub(crate) branch: BranchName,
-    pub(crate) git: Git,
+    pub(crate) queue: CommitQueue,
     pub(crate) author: Signature,
     pub(crate) time: Timestamp,
 }
@@ -261,7 +263,7 @@ impl AttemptWithFiles {
         // After a failed batch the queue goes on with a new writer, and what it was about to write can be written again.
         for _ in 0..PIN_TRIES {
             let (reply, answer) = oneshot::channel();
-            let (queue, request) = (self.files.git.queue.clone(), request.clone());
+            let (queue, request) = (self.files.queue.clone(), request.clone());
             // Contents are named and compressed here, which is not for a thread of the runtime.
             tokio::task::spawn_blocking(move || {
                 // The attempt may have been stopped meanwhile; then nobody wants to know.

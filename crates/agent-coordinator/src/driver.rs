@@ -177,10 +177,9 @@ impl<E: AgentExecutor> Coordinator<E> {
             what: "the repository cannot be written to".to_owned(),
             reason: chain(&error),
         })?;
-        let (landings, waiting) = mpsc::channel();
         let lander = Lander {
             repository: repository.clone(),
-            queue: queue.clone(),
+            queue,
             author: self.author.clone(),
             rules: self.landing.clone(),
             check_limits: self.check_limits,
@@ -189,9 +188,7 @@ impl<E: AgentExecutor> Coordinator<E> {
             runtime: tokio::runtime::Handle::current(),
             handle: handle.clone(),
         };
-        let thread = std::thread::Builder::new().name("landing".to_owned());
-        thread.spawn(move || lander.run(&waiting)).map_err(DriverError::Thread)?;
-        Ok(Git { queue, landings })
+        Git::start(lander).map_err(DriverError::Thread)
     }
 }
 
@@ -506,8 +503,7 @@ impl<E: AgentExecutor> Driver<E> {
                 let landing =
                     self.landing(task, lease, CommitId::from_bytes(result.0), delivered_at, intents)?;
                 if let Some(git) = &self.git {
-                    // The thread ends only after this one.
-                    let _ = git.landings.send(landing);
+                    git.land(landing);
                 }
             }
         }
@@ -519,7 +515,7 @@ impl<E: AgentExecutor> Driver<E> {
             (Some(branch), Some(repository), Some(git)) => Some(Box::new(Files {
                 repository: repository.clone(),
                 branch,
-                git: git.clone(),
+                queue: git.queue.clone(),
                 author: self.author.clone(),
                 time: self.store.now(),
             })),

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use git_ops::{
     BranchName, CheckVerdict, Checked, CommitId, CommitQueue, LandRequest, Message, Preparation, Prepared,
@@ -31,13 +32,49 @@ use crate::verification::{self, CheckedFiles, Verdict};
 /// How often a batch is tried again when somebody else has moved the branch or holds a lock.
 const TRIES: u32 = 20;
 
-/// The way to the repository. Cheap to clone.
-#[derive(Debug, Clone)]
+/// How long a coordinator that ends waits for the thread that lands: where a check of what is landed goes on, not for that.
+const LANDER_GRACE: Duration = Duration::from_secs(2);
+
+/// What a coordinator keeps and lands results by. The thread that lands ends with it.
+#[derive(Debug)]
 pub(crate) struct Git {
     /// Keeps results.
     pub(crate) queue: CommitQueue,
-    /// Lands results that are kept.
-    pub(crate) landings: mpsc::Sender<Landing>,
+    /// There until the end.
+    landings: Option<mpsc::Sender<Landing>>,
+    /// Closed as soon as the thread holds nothing any more.
+    ended: mpsc::Receiver<()>,
+}
+
+impl Git {
+    /// Starts the thread that lands.
+    pub(crate) fn start(lander: Lander) -> std::io::Result<Self> {
+        let queue = lander.queue.clone();
+        let (landings, waiting) = mpsc::channel();
+        let (holding, ended) = mpsc::channel();
+        let work = move || {
+            lander.run(&waiting);
+            drop(holding);
+        };
+        std::thread::Builder::new().name("landing".to_owned()).spawn(work)?;
+        Ok(Self { queue, landings: Some(landings), ended })
+    }
+
+    /// Has a result landed that is kept.
+    pub(crate) fn land(&self, landing: Landing) {
+        if let Some(landings) = &self.landings {
+            // The thread ends only after this.
+            let _ = landings.send(landing);
+        }
+    }
+}
+
+impl Drop for Git {
+    fn drop(&mut self) {
+        drop(self.landings.take());
+        // What the process leaves behind when it ends before, the next one clears away.
+        let _ = self.ended.recv_timeout(LANDER_GRACE);
+    }
 }
 
 /// A result to land.
@@ -95,7 +132,7 @@ enum Intended {
 
 impl Lander {
     /// Works until nobody can ask for anything any more.
-    pub(crate) fn run(self, waiting: &mpsc::Receiver<Landing>) {
+    fn run(self, waiting: &mpsc::Receiver<Landing>) {
         while let Ok(first) = waiting.recv() {
             let mut landings: BTreeMap<BranchName, Vec<Landing>> = BTreeMap::new();
             for landing in std::iter::once(first).chain(waiting.try_iter()) {
