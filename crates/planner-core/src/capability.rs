@@ -39,7 +39,7 @@ impl Capability {
         let is_new_enough = match (asked.version, has.version) {
             (None, _) => true,
             (Some(_), None) => false,
-            (Some(Version::Exactly(asked)), Some(Version::Exactly(has))) => numbers(has) == numbers(asked),
+            (Some(Version::Exactly(asked)), Some(Version::Exactly(has))) => is_same_version(has, asked),
             (Some(Version::Exactly(_)), Some(Version::AtLeast(_))) => false,
             (Some(Version::AtLeast(asked)), Some(Version::Exactly(has) | Version::AtLeast(has))) => {
                 numbers(has) >= numbers(asked)
@@ -83,10 +83,27 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Returns the numbers of a version, so that 1.10 comes after 1.9; what is not a number ends it, and zeros at its end do not count.
+/// Returns whether two versions are one: by their numbers, or as they are written where there is more to them.
+fn is_same_version(one: &str, other: &str) -> bool {
+    let is_numeric = |version: &str| version.trim().split('.').all(|part| part.parse::<u64>().is_ok());
+    match is_numeric(one) && is_numeric(other) {
+        true => numbers(one) == numbers(other),
+        false => one.trim() == other.trim(),
+    }
+}
+
+/// Returns the numbers of a version, so that 1.10 comes after 1.9: up to the first part that is more than a number, of which the
+/// digits at its beginning count. Zeros at the end do not.
 fn numbers(version: &str) -> Vec<u64> {
-    let parts = version.trim().split('.').map_while(|part| part.parse().ok());
-    let mut numbers: Vec<u64> = parts.collect();
+    let mut numbers = Vec::new();
+    for part in version.trim().split('.') {
+        let digits = part.len() - part.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+        let Ok(number) = part[..digits].parse() else { break };
+        numbers.push(number);
+        if digits < part.len() {
+            break;
+        }
+    }
     while numbers.last() == Some(&0) {
         numbers.pop();
     }
@@ -120,6 +137,14 @@ impl CapabilitySet {
     /// Returns the abilities of `required` that this set lacks.
     pub fn missing(&self, required: &Self) -> Vec<Capability> {
         required.0.iter().filter(|capability| !self.has(capability)).cloned().collect()
+    }
+
+    /// Returns the abilities of this set that are of no use to who asks for `required`.
+    pub fn beyond(&self, required: &Self) -> Vec<Capability> {
+        let serves = |own: &Capability| {
+            required.0.binary_search(own).is_ok() || required.0.iter().any(|asked| own.does_for(asked))
+        };
+        self.0.iter().filter(|own| !serves(own)).cloned().collect()
     }
 
     fn has(&self, required: &Capability) -> bool {
@@ -200,6 +225,24 @@ mod tests {
         {
             assert!(lacks(asked), "{asked}");
         }
+    }
+
+    #[test]
+    fn a_version_that_is_more_than_numbers_is_another_one() {
+        let agent: CapabilitySet = ["node@18-alpine", "cuda@12rc1"].into_iter().collect();
+        let covers = |asked: &str| agent.covers(&[asked].into_iter().collect());
+        assert!(covers("node@18-alpine") && covers("node>=18") && covers("cuda>=12") && covers("cuda>=11.8"));
+        assert!(
+            !covers("node@20-alpine") && !covers("node@18") && !covers("node>=18.1") && !covers("cuda@12")
+        );
+    }
+
+    #[test]
+    fn what_serves_a_task_is_not_beyond_it() {
+        let [agent, task]: [CapabilitySet; 2] =
+            [vec!["node@20.1", "gpu*4", "rust"], vec!["node>=18", "gpu*2"]]
+                .map(|names| names.into_iter().collect());
+        assert_eq!(agent.beyond(&task), [Capability::new("rust")]);
     }
 
     #[test]
