@@ -125,15 +125,9 @@ struct Walk {
     /// The state of a workspace; the events of other streams are their owners' to judge.
     state: Option<State>,
     /// The state that the snapshot of a workspace holds, until the walk comes to its place.
-    expected: Option<Expected>,
+    expected: Option<State>,
     /// Entries since what must always hold was last looked at.
     unchecked: usize,
-}
-
-/// What a snapshot holds, and the version of its form.
-struct Expected {
-    state: State,
-    version: u16,
 }
 
 impl Walk {
@@ -165,10 +159,7 @@ impl Walk {
         self.snapshot = last.as_ref().map(|last| last.seq);
         if *stream == StreamName::workspace() {
             self.state = Some(base.as_ref().map(read_state).transpose()?.unwrap_or_default());
-            let expected = |snapshot: &Snapshot| {
-                Ok::<_, Problem>(Expected { state: read_state(snapshot)?, version: snapshot.version })
-            };
-            self.expected = last.as_ref().map(expected).transpose()?;
+            self.expected = last.as_ref().map(read_state).transpose()?;
             self.check_snapshot()?;
         }
         Ok(())
@@ -189,12 +180,12 @@ impl Walk {
 
     /// At the place of the snapshot, compares its state with the one that the entries have come to.
     fn check_snapshot(&mut self) -> Result<(), Problem> {
-        let (Some(state), Some(expected)) = (&self.state, &self.expected) else { return Ok(()) };
-        if expected.state.seq() != self.head {
+        let (Some(state), Some(expected)) = (&self.state, &mut self.expected) else { return Ok(()) };
+        if expected.seq() != self.head {
             return Ok(());
         }
-        let known = state.as_of_version(expected.version);
-        let is_same = known.to_snapshot().body == expected.state.to_snapshot().body;
+        let is_same =
+            expected.forgive_losses_of(state) && expected.to_snapshot().body == state.to_snapshot().body;
         self.expected = None;
         if is_same { Ok(()) } else { Err(Problem::OtherState { at: self.head }) }
     }

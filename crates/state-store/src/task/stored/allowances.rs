@@ -1,6 +1,5 @@
 //! What snapshots hold since version 4: what attempts may take, by task and by agent, and how many have ended in silence.
 
-use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,17 +84,21 @@ pub(super) fn find_limits(state: &mut State) {
 }
 
 impl State {
-    /// Returns the state as a snapshot of that version would have it: before version 4 nobody counted what ended in silence.
-    pub(crate) fn as_of_version(&self, version: u16) -> Cow<'_, Self> {
-        if version >= 4 {
-            return Cow::Borrowed(self);
+    /// Takes over how many attempts at each task have ended in silence, by the entries: before version 4 of the snapshots nobody
+    /// counted them, and one that goes on from such a snapshot knows of fewer. Returns whether it knows of none that never were.
+    pub(crate) fn forgive_losses_of(&mut self, walked: &Self) -> bool {
+        for key in (0..self.projects().len() as u32).map(ProjectKey) {
+            let (Some(own), Some(walked)) = (self.project_mut(key), walked.project(key)) else {
+                return false;
+            };
+            for (own, walked) in own.tasks.iter_mut().zip(&walked.tasks) {
+                if own.losses > walked.losses {
+                    return false;
+                }
+                own.losses = walked.losses;
+            }
         }
-        let mut state = self.clone();
-        for key in (0..state.projects().len() as u32).map(ProjectKey) {
-            let project = state.project_mut(key);
-            project.into_iter().flat_map(|project| &mut project.tasks).for_each(|record| record.losses = 0);
-        }
-        Cow::Owned(state)
+        true
     }
 }
 
@@ -150,5 +153,10 @@ mod tests {
         assert_eq!(read.agents(), state.agents());
         assert_eq!(read.agents()[1].lease, lease);
         assert_eq!(read.projects()[0].tasks, state.projects()[0].tasks);
+        let mut older = state.clone();
+        older.project_mut(ProjectKey(0)).unwrap().tasks[1].losses = 0;
+        assert!(!state.clone().forgive_losses_of(&older), "three that never were");
+        assert!(older.forgive_losses_of(&state), "what was not counted before");
+        assert_eq!(older.projects()[0].tasks, state.projects()[0].tasks);
     }
 }
