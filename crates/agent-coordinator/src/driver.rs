@@ -164,8 +164,14 @@ impl<E: AgentExecutor> Coordinator<E> {
         let ended = handle.ended.clone();
         let work = move || {
             // Also where it panics, so that nobody waits for ever.
-            let _ended = ended.drop_guard();
-            let _ = done.send(driver.run(&incoming));
+            let ended = ended.drop_guard();
+            let outcome = driver.run(&incoming);
+            // What the thread that lands may wait for is over: an answer, or a check.
+            drop(incoming);
+            drop(ended);
+            // That thread is waited for here.
+            drop(driver);
+            let _ = done.send(outcome);
         };
         thread.spawn(work).map_err(DriverError::Thread)?;
         Ok(Running { handle, end })
@@ -294,8 +300,9 @@ impl<E: AgentExecutor> Driver<E> {
         self.take_turn(gone)
     }
 
-    fn run(mut self, incoming: &mpsc::Receiver<Input>) -> Result<(), DriverError> {
+    fn run(&mut self, incoming: &mpsc::Receiver<Input>) -> Result<(), DriverError> {
         let worked = self.work(incoming);
+        self.show();
         self.attempts.values().for_each(|attempt| attempt.stop.cancel());
         match worked {
             // What is recorded is for the next one to find out; and one that was taken over from has been ended.
@@ -315,12 +322,10 @@ impl<E: AgentExecutor> Driver<E> {
         loop {
             match incoming.recv_timeout(self.patience()) {
                 Ok(input) => self.take_up(input, incoming),
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    self.launcher.look_after();
-                    self.backlog.extend(self.launcher.take_pile());
-                }
+                Err(mpsc::RecvTimeoutError::Timeout) => self.backlog.extend(self.launcher.take_pile()),
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
             }
+            self.launcher.look_after();
             let mut waiting = Waiting::default();
             for _ in 0..BATCH_MAX {
                 let Some(input) = self.backlog.pop_front() else { break };

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use state_store::task::FailureReason;
@@ -42,8 +42,8 @@ struct Queue {
     is_served: bool,
     /// How many were at it before: each has a number, and only the latest takes from the queue.
     number: u64,
-    /// What the latest is at.
-    at_hand: Option<Frame>,
+    /// What the latest is at, and since when.
+    at_hand: Option<(Frame, Instant)>,
     /// What holds up those that are not the latest any more.
     watched: HashMap<u64, Arc<Watch>>,
 }
@@ -91,10 +91,12 @@ impl<E: AgentExecutor> Launcher<E> {
         self.shared.queue.lock().is_served
     }
 
-    /// Has those begun that wait behind one that keeps its thread busy, and has its limits looked after.
+    /// Has those begun that have waited for [`PATIENCE`] behind one that keeps its thread busy, and has its limits looked after.
     pub(crate) fn look_after(&self) {
         let mut queue = self.shared.queue.lock();
-        let Some(frame) = queue.at_hand.take() else { return };
+        let Some((frame, _)) = queue.at_hand.take_if(|(_, since)| since.elapsed() >= PATIENCE) else {
+            return;
+        };
         let (number, watch) = (queue.number, Arc::new(Watch::default()));
         queue.watched.insert(number, Arc::clone(&watch));
         self.shared.runtime.spawn(Arc::clone(&self.shared).watch(frame, watch));
@@ -105,40 +107,48 @@ impl<E: AgentExecutor> Launcher<E> {
         queue.is_served = true;
         queue.number += 1;
         let (shared, number) = (Arc::clone(&self.shared), queue.number);
-        self.shared.runtime.spawn(async move { shared.begin_all(number) });
+        self.shared.runtime.spawn(shared.begin_all(number));
     }
 }
 
 impl<E: AgentExecutor> Shared<E> {
     /// Begins what waits, until there is nothing or somebody else has taken over.
-    fn begin_all(self: Arc<Self>, number: u64) {
+    async fn begin_all(self: Arc<Self>, number: u64) {
         while let Some(attempt) = self.next(number) {
-            let Attempt { job, frame, files } = attempt;
-            if let Some(files) = files {
-                let attempt = AttemptWithFiles::new(job, frame, files, self.handle.clone());
-                self.runtime.spawn(attempt.run(Arc::clone(&self.executor)));
-                continue;
-            }
-            if frame.stop.is_cancelled() {
-                self.report(&frame, Report::Nothing);
-                continue;
-            }
-            self.pile.lock().push(frame.start());
-            let step = first_step(&*self.executor, job);
-            // Where it has been reported meanwhile that it took too long, nobody wants to know any more.
-            if self.step_is_over(number).is_none_or(|watch| watch.claim()) {
-                self.take_step(frame, step);
+            if self.begin(attempt, number) {
+                // A task that is begun here may be kept for this very thread, which the next attempt may keep busy.
+                tokio::task::yield_now().await;
             }
         }
         // The coordinator may be gone.
         self.handle.tell(Input::Piled);
     }
 
-    fn take_step(&self, frame: Frame, step: FirstStep) {
-        match step {
-            FirstStep::Over(outcome) => self.report(&frame, Report::without_files(outcome)),
-            FirstStep::Waiting(work) => drop(self.runtime.spawn(frame.go_on(work, self.handle.clone()))),
+    /// Begins an attempt. Returns whether it goes on as a task of its own.
+    fn begin(self: &Arc<Self>, attempt: Attempt, number: u64) -> bool {
+        let Attempt { job, frame, files } = attempt;
+        if let Some(files) = files {
+            let attempt = AttemptWithFiles::new(job, frame, files, self.handle.clone());
+            self.runtime.spawn(attempt.run(Arc::clone(&self.executor)));
+            return true;
         }
+        let step = (!frame.stop.is_cancelled()).then(|| {
+            self.pile.lock().push(frame.start());
+            first_step(&*self.executor, job)
+        });
+        // Where it has been reported meanwhile that it took too long, nobody wants to know any more.
+        if self.step_is_over(number).is_some_and(|watch| !watch.claim()) {
+            return false;
+        }
+        match step {
+            Some(FirstStep::Waiting(work)) => {
+                self.runtime.spawn(frame.go_on(work, self.handle.clone()));
+                return true;
+            }
+            Some(FirstStep::Over(outcome)) => self.report(&frame, Report::without_files(outcome)),
+            None => self.report(&frame, Report::Nothing),
+        }
+        false
     }
 
     fn report(&self, frame: &Frame, report: Report) {
@@ -161,8 +171,8 @@ impl<E: AgentExecutor> Shared<E> {
             return None;
         }
         let attempt = queue.waiting.pop_front();
-        queue.at_hand =
-            attempt.as_ref().filter(|attempt| attempt.files.is_none()).map(|next| next.frame.clone());
+        let steps_here = attempt.as_ref().filter(|attempt| attempt.files.is_none());
+        queue.at_hand = steps_here.map(|attempt| (attempt.frame.clone(), Instant::now()));
         queue.is_served = attempt.is_some();
         attempt
     }
@@ -175,6 +185,8 @@ impl<E: AgentExecutor> Shared<E> {
             () = tokio::time::sleep(frame.time_max) => Report::Fail(FailureReason::Timeout),
         };
         if watch.claim() {
+            // Where its time is over it has not been told to stop yet.
+            frame.stop.cancel();
             frame.tell(report, &mut |input| self.handle.tell(input));
         }
     }

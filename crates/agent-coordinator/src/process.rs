@@ -92,14 +92,14 @@ pub(crate) struct Chunk {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Runs a program until it ends, its time is over, or `stop` comes; then it is asked to end, and killed if it does not. Whatever it
-/// has started goes with it when it ends, and all of it at once when the future is dropped. All that it prints is sent on as it
+/// Runs a program until it ends, its time is over, or `stop` comes, which tells how long it may go on; then it is asked to end, and
+/// killed if it does not. Whatever it has started goes with it when it ends, and all of it at once when the future is dropped. All that it prints is sent on as it
 /// comes, if somebody wants to see it; the program waits where that one is slow.
 pub(crate) async fn run(
     program: Program<'_>,
     limits: ProcessLimits,
     watcher: Option<mpsc::Sender<Chunk>>,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Duration>,
 ) -> std::io::Result<Finished> {
     let (name, arguments) =
         program.command.split_first().ok_or_else(|| std::io::Error::other("the command is empty"))?;
@@ -132,15 +132,15 @@ pub(crate) async fn run(
         let (out, err) = tokio::join!(out, err);
         [out, err].concat()
     }));
-    let end = tokio::select! {
-        status = child.wait() => End::Exit(status?.code()),
-        () = tokio::time::sleep(limits.time) => End::TimedOut,
-        () = stop => End::Stopped,
+    let (end, grace) = tokio::select! {
+        status = child.wait() => (End::Exit(status?.code()), Duration::ZERO),
+        () = tokio::time::sleep(limits.time) => (End::TimedOut, limits.grace),
+        grace = stop => (End::Stopped, grace),
     };
     if !matches!(end, End::Exit(_)) {
         group.iter().for_each(Group::ask_to_end);
         // Whether it has heeded that is seen by killing what is left.
-        let _ = tokio::time::timeout(limits.grace, child.wait()).await;
+        let _ = tokio::time::timeout(grace, child.wait()).await;
     }
     // Also after a good end: nobody looks after what it has left running.
     drop(group);
@@ -272,7 +272,8 @@ mod tests {
         let (command, folder) = (shell("sleep 600"), std::env::temp_dir());
         let program =
             Program { command: &command, folder: &folder, variables: Vec::new(), input: Vec::new() };
-        let finished = run(program, ProcessLimits::default(), None, std::future::ready(())).await.unwrap();
+        let finished =
+            run(program, ProcessLimits::default(), None, std::future::ready(limits.grace)).await.unwrap();
         assert_eq!(finished.end, End::Stopped);
     }
 

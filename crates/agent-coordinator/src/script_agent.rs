@@ -127,7 +127,14 @@ impl ScriptAgent {
     /// Reports about a task, and takes no other one for it.
     pub fn report(&mut self, request: Request) -> Result<(), ScriptAgentError> {
         self.engine.drain();
-        let answers = self.ask(&[request, Command::RenewInstance.into()])?;
+        let lease = match self.held() {
+            // Nobody is to wait for this agent where it dies before its result is looked after by others.
+            Some((task, lease)) if is_end_of(&request.command, task, lease.token) => {
+                self.engine.policy().lease
+            }
+            _ => self.longest_lease(),
+        };
+        let answers = self.take_turn(&[request, Command::RenewInstance.into()], lease)?;
         Ok(answers.into_iter().next().unwrap_or(Ok(()))?)
     }
 
@@ -189,9 +196,22 @@ impl ScriptAgent {
 
     /// Takes a turn. Its coordinator's own lease is as long as that on the task that it has: nobody else looks after it.
     fn ask(&mut self, requests: &[Request]) -> Result<Vec<Result<(), Refusal>>, TurnError> {
+        self.take_turn(requests, self.longest_lease())
+    }
+
+    fn longest_lease(&self) -> Duration {
         let held = self.held().and_then(|(task, lease)| self.engine.lease_of(task, lease.agent));
         let common = self.engine.policy().lease;
-        self.engine.set_instance_lease(held.map_or(common, |held| held.max(common)));
+        held.map_or(common, |held| held.max(common))
+    }
+
+    /// Takes a turn with its coordinator's own lease that long.
+    fn take_turn(
+        &mut self,
+        requests: &[Request],
+        lease: Duration,
+    ) -> Result<Vec<Result<(), Refusal>>, TurnError> {
+        self.engine.set_instance_lease(lease);
         let turn = patient_turn(&mut self.engine, &*self.store, &self.stream, requests)?;
         if let Some(me) = self.engine.me() {
             let own = ProcessOwner::new(self.state().instances()[me.0 as usize].id);
@@ -211,5 +231,15 @@ impl ScriptAgent {
             })
         });
         leases.find(|(_, lease)| lease.instance == me && lease.expires_at > now)
+    }
+}
+
+/// Returns whether a command hands a task in or gives it back.
+fn is_end_of(command: &Command, held: TaskKey, under: FencingToken) -> bool {
+    match command {
+        Command::Deliver { task, token, .. }
+        | Command::Fail { task, token, .. }
+        | Command::GiveUp { task, token } => (*task, *token) == (held, under),
+        _ => false,
     }
 }

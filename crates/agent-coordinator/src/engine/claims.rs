@@ -19,7 +19,11 @@ pub(super) struct Grounds {
 impl Grounds {
     /// Takes a project in, or to another branch; what it had claimed is to be forgotten before.
     pub(super) fn place(&mut self, project: ProjectKey, branch: Option<&str>) {
-        let known = branch.and_then(|branch| self.by_branch.get(branch).copied());
+        let own = self.places.get(project.index()).copied();
+        let known = match branch {
+            Some(branch) => self.by_branch.get(branch).copied(),
+            None => own.filter(|own| !self.by_branch.values().any(|shared| shared == own)),
+        };
         let place = known.unwrap_or(self.claims.len());
         if known.is_none() {
             self.claims.push(Claims::default());
@@ -49,8 +53,8 @@ impl Grounds {
     }
 }
 
-/// The write sets of projects that write to one place: of the tasks under way, from their hand-out until their result has landed, and of the ready
-/// ones. A ready task whose set overlaps with one that is held waits for it, and is looked at again when that is given back:
+/// The write sets of projects that write to one place: of the tasks under way, from their hand-out until their result has
+/// landed, and of the ready ones. A ready task whose set overlaps with one that is held waits for it, and is looked at again when that is given back:
 /// each hand-out costs time by the tasks that overlap, not by the project.
 #[derive(Debug, Default)]
 pub(super) struct Claims {

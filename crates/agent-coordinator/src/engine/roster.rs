@@ -145,7 +145,7 @@ impl Roster {
 
     /// Returns how rare the abilities are that are of no use to a task.
     fn rarity(&self, can: &CapabilitySet, required: &CapabilitySet) -> Rarity {
-        let spare = required.missing(can);
+        let spare = can.beyond(required);
         let rarities = || spare.iter().map(|one| RAREST / self.supply.get(one).copied().unwrap_or(1).max(1));
         (rarities().max().unwrap_or(0), rarities().sum())
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use agent_coordinator::executor::{InProcess, Job, Outcome};
 use state_store::StreamName;
 use state_store::task::{Event, FailureReason, ProjectSettings, StateName, Transition};
+use tokio_util::sync::CancellationToken;
 
 use crate::world::{World, add, end, plan, settle, states, task};
 
@@ -42,9 +43,11 @@ async fn agents_that_keep_their_threads_busy_work_side_by_side() {
 async fn one_that_never_gives_its_thread_back_runs_out_of_time() {
     let world = World::new().with_attempt_time(Duration::from_millis(50));
     let released = Arc::new((Mutex::new(false), Condvar::new()));
-    let waited = Arc::clone(&released);
+    let stops = Arc::new(Mutex::new(Vec::new()));
+    let (waited, seen) = (Arc::clone(&released), Arc::clone(&stops));
     let work = move |job: Job| {
         let waited = Arc::clone(&waited);
+        seen.lock().unwrap().push(job.stop.clone());
         async move {
             if job.task().id.as_str() == "stuck" {
                 let (is_released, signal) = &*waited;
@@ -60,6 +63,7 @@ async fn one_that_never_gives_its_thread_back_runs_out_of_time() {
     settle(&running, project).await;
     let ends = states(&running, project).await;
     assert_eq!(ends, [StateName::Failed, StateName::Pending], "every attempt has run out of time");
+    assert!(stops.lock().unwrap().iter().all(CancellationToken::is_cancelled), "each was told to stop");
     *released.0.lock().unwrap() = true;
     released.1.notify_all();
     end(running).await;
@@ -78,6 +82,38 @@ async fn one_that_never_gives_its_thread_back_runs_out_of_time() {
     };
     world.store.read(&StreamName::workspace(), state_store::Seq::START, &mut visit).unwrap();
     assert_eq!(timeouts, 3, "one for each attempt");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 5)]
+async fn one_that_waits_goes_on_beside_one_that_keeps_its_thread_busy() {
+    let world = World::new();
+    let gone_on = Arc::new((Mutex::new(false), Condvar::new()));
+    let work = move |job: Job| {
+        let gone_on = Arc::clone(&gone_on);
+        async move {
+            let (has_gone_on, signal) = &*gone_on;
+            if job.task().id.as_str() == "waits" {
+                tokio::task::yield_now().await;
+                *has_gone_on.lock().unwrap() = true;
+                signal.notify_all();
+                return done();
+            }
+            let held = has_gone_on.lock().unwrap();
+            let (held, late) =
+                signal.wait_timeout_while(held, Duration::from_secs(30), |gone| !*gone).unwrap();
+            drop(held);
+            if late.timed_out() { Outcome::Failed("it has held the other up".to_owned()) } else { done() }
+        }
+    };
+    let running = world.start(1, InProcess::new(work));
+    let tasks = ["waits", "works"].map(|name| task(name, &[])).to_vec();
+    let project = add(&running, plan(tasks), without_files(), 2).await;
+    settle(&running, project).await;
+    let failures = running.handle.inspect(move |engine, _| {
+        engine.state().project(project).unwrap().tasks.iter().map(|record| record.failures).sum::<u32>()
+    });
+    assert_eq!(failures.await.unwrap(), 0);
+    end(running).await;
 }
 
 #[tokio::test]

@@ -98,6 +98,11 @@ impl AgentExecutor for CommandAgent {
     }
 }
 
+/// What comes of an attempt that nobody wants any more.
+fn stopped() -> Outcome {
+    Outcome::Failed("stopped".to_owned())
+}
+
 /// How the work of a program came to its end.
 enum Worked {
     /// It ended by itself, or its time was over.
@@ -115,6 +120,9 @@ enum Worked {
 impl CommandAgent {
     /// Returns what came of the attempt, or why it could not be made.
     async fn work(&self, job: &Job) -> Result<Outcome, String> {
+        if job.stop.is_cancelled() {
+            return Ok(stopped());
+        }
         let spender = spender(job);
         if let Some(spent) = self.0.ledger.spent_for(&spender) {
             return Ok(stopped_by(spent));
@@ -141,15 +149,17 @@ impl CommandAgent {
             variables: self.variables(job, &worktree),
             input,
         };
+        // Lending a folder takes its time.
+        if job.stop.is_cancelled() {
+            return Ok(stopped());
+        }
         let (worked, watched) = self.watch(program, spender, job, &worktree).await?;
         if let Some(spent) = watched.spent {
             return Ok(stopped_by(spent));
         }
         Ok(match worked {
             Worked::TooLarge(text) => Outcome::Failed(text),
-            Worked::Stopped | Worked::Finished(Finished { end: End::Stopped, .. }) => {
-                Outcome::Failed("stopped".to_owned())
-            }
+            Worked::Stopped | Worked::Finished(Finished { end: End::Stopped, .. }) => stopped(),
             Worked::Finished(Finished { end: End::TimedOut, .. }) => {
                 Outcome::Failed(format!("the program took longer than {:?}", self.limits(job).time))
             }
@@ -201,20 +211,23 @@ impl CommandAgent {
             has_ended.cancelled().await;
             tokio::time::sleep(EXIT_GRACE).await;
         };
-        let mut stopped = None;
+        let (mut ended_by, limits) = (None, self.limits(job));
         let stop = async {
-            stopped = Some(tokio::select! {
-                () = lingered => Worked::Lingered,
-                () = is_spent.cancelled() => Worked::Spent,
-                text = too_large(worktree) => Worked::TooLarge(text),
-                () = job.stop.cancelled() => Worked::Stopped,
-            });
+            let (worked, grace) = tokio::select! {
+                () = lingered => (Worked::Lingered, limits.grace),
+                () = is_spent.cancelled() => (Worked::Spent, limits.grace),
+                // It would go on taking room.
+                text = too_large(worktree) => (Worked::TooLarge(text), Duration::ZERO),
+                () = job.stop.cancelled() => (Worked::Stopped, limits.grace),
+            };
+            ended_by = Some(worked);
+            grace
         };
         // When this is over, the program is gone, and so is the sender of its output.
-        let finished = process::run(program, self.limits(job), Some(output), stop).await;
+        let finished = process::run(program, limits, Some(output), stop).await;
         let name = &self.0.program.program;
         let finished = finished.map_err(|error| format!("`{name}` could not be started: {error}"))?;
-        let worked = stopped.unwrap_or(Worked::Finished(finished));
+        let worked = ended_by.unwrap_or(Worked::Finished(finished));
         let watched = watching.await.map_err(|panic| panic.to_string())?;
         Ok((worked, watched))
     }
