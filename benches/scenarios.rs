@@ -102,5 +102,8 @@ fn keeping(path: Option<PathBuf>) -> Watcher {
 }
 
 fn keep(report: &Report, path: &Path) -> io::Result<()> {
-    report::write_json(report, &mut std::fs::File::create(path)?)
+    // A kill in the middle of it leaves the file of before.
+    let new = path.with_extension("new");
+    report::write_json(report, &mut std::fs::File::create(&new)?)?;
+    std::fs::rename(new, path)
 }

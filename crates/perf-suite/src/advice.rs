@@ -22,6 +22,8 @@ pub struct Advice {
 const BUSY: f64 = 0.85;
 /// A share of the processors below which something else is waited for.
 const IDLE: f64 = 0.5;
+/// How much longer a flush takes beside the work than alone before that is the disk's doing.
+const CONTENTION_MIN: f64 = 1.5;
 /// What a stretch of pauses must be of the whole to matter.
 const PAUSED: f64 = 0.02;
 /// How often threads give way a second before that is worth a look.
@@ -66,7 +68,7 @@ fn flushes(scenario: &ScenarioReport, cores: f64) -> Found {
     let contention = scenario.series.iter().rev().find(|series| series.metric.starts_with("contention/"))?;
     let median = contention.summary()?.median;
     let share = scenario.usage.cpu_share() / cores;
-    (share < IDLE && scenario.usage.totals().written > 0).then(|| {
+    (share < IDLE && median > CONTENTION_MIN && scenario.usage.totals().written > 0).then(|| {
         (
             "it is bound by flushes of the disk: a faster disk, or more work in each append, helps; a faster processor does not"
                 .to_owned(),

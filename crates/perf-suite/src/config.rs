@@ -46,6 +46,8 @@ pub enum AlertFigure {
     LatencyP99,
     /// Resident memory in bytes.
     ResidentMemory,
+    /// The longest stall of the platform in the last second, in seconds.
+    Pause,
 }
 
 impl AlertFigure {
@@ -55,6 +57,7 @@ impl AlertFigure {
             Self::ErrorRate => "error rate",
             Self::LatencyP99 => "99th percentile of latencies",
             Self::ResidentMemory => "resident memory",
+            Self::Pause => "the longest pause",
         }
     }
 }

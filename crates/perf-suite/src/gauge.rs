@@ -12,6 +12,8 @@ pub struct Gauge {
     failed: AtomicU64,
     /// Kept from the first reading on: where nobody reads, they would only take memory.
     latencies: Mutex<Option<Vec<f64>>>,
+    /// In nanoseconds, since the last reading.
+    longest_stall: AtomicU64,
     stopped: AtomicBool,
 }
 
@@ -24,6 +26,8 @@ pub struct Reading {
     pub failed: u64,
     /// How long those took that ended since, in seconds.
     pub latencies: Vec<f64>,
+    /// The longest stall of the platform since.
+    pub longest_stall: Duration,
 }
 
 impl Gauge {
@@ -45,12 +49,19 @@ impl Gauge {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Notes a stall of the platform.
+    pub fn stalled(&self, length: Duration) {
+        let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+        self.longest_stall.fetch_max(nanos, Ordering::Relaxed);
+    }
+
     /// Returns the counters, and how long what has ended since the last reading took; nothing of that the first time.
     pub fn read(&self) -> Reading {
         Reading {
             done: self.done.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
             latencies: self.latencies.lock().replace(Vec::new()).unwrap_or_default(),
+            longest_stall: Duration::from_nanos(self.longest_stall.swap(0, Ordering::Relaxed)),
         }
     }
 
@@ -73,10 +84,14 @@ mod tests {
     fn latencies_are_kept_for_those_who_read() {
         let gauge = Gauge::default();
         gauge.done(Duration::from_secs(1));
-        assert_eq!(gauge.read(), Reading { done: 1, failed: 0, latencies: Vec::new() });
+        assert_eq!(gauge.read(), Reading { done: 1, ..Reading::default() });
         gauge.done(Duration::from_secs(2));
         gauge.failed();
-        assert_eq!(gauge.read(), Reading { done: 2, failed: 1, latencies: vec![2.0] });
+        gauge.stalled(Duration::from_millis(30));
+        gauge.stalled(Duration::from_millis(20));
+        let longest_stall = Duration::from_millis(30);
+        assert_eq!(gauge.read(), Reading { done: 2, failed: 1, latencies: vec![2.0], longest_stall });
+        assert_eq!(gauge.read().longest_stall, Duration::ZERO, "that was before");
         assert_eq!(gauge.read().latencies, Vec::<f64>::new());
     }
 }

@@ -149,7 +149,8 @@ fn run_one(scenario: &dyn Scenario, profile: Profile, watcher: &Watcher) -> Scen
     watcher(Progress::Began { id, statement, gauge: Arc::clone(&gauge) });
     let onlooker = Arc::clone(watcher);
     let monitor = Monitor::start(INTERVAL, move |usage| onlooker(Progress::Used(usage)));
-    let hiccups = HiccupMeter::start();
+    let stalled = Arc::clone(&gauge);
+    let hiccups = HiccupMeter::start_telling(move |length| stalled.stalled(length));
     let mut recorder = Recorder::with_gauge(profile.scenario_budget(), gauge);
     let begun = Instant::now();
     let outcome = scenario.run(profile, &mut recorder);
@@ -157,7 +158,8 @@ fn run_one(scenario: &dyn Scenario, profile: Profile, watcher: &Watcher) -> Scen
     // A machine on which no thread can be started any more has figures without what was used.
     let stalls = hiccups.map(HiccupMeter::finish).unwrap_or_default();
     recorded.pauses.extend(Pause::of(&stalls, begun));
-    let usage = monitor.map(Monitor::finish).unwrap_or_default();
+    let mut usage = monitor.map(Monitor::finish).unwrap_or_default();
+    usage.own_cpu += stalls.own_cpu;
     let (series, failure) = match outcome {
         Ok(()) => (recorded.series, None),
         Err(failed) => (Vec::new(), Some(with_causes(&failed))),

@@ -75,7 +75,7 @@ impl Recorder {
         Self { begun, deadline: begun + budget, gauge, recorded: Recorded::default() }
     }
 
-    /// Records a series.
+    /// Records a series. What is no number, such as a rate over no time, is left out and noted: no file could hold it.
     ///
     /// # Panics
     ///
@@ -85,11 +85,19 @@ impl Recorder {
         metric: impl Into<String>,
         what: impl Into<String>,
         unit: Unit,
-        samples: Vec<f64>,
+        mut samples: Vec<f64>,
     ) {
         let metric = metric.into();
         let is_new = self.recorded.series.iter().all(|series| series.metric != metric);
         assert!(is_new, "the metric {metric} is recorded once");
+        let taken = samples.len();
+        samples.retain(|sample| sample.is_finite());
+        if samples.len() < taken {
+            self.note(format!(
+                "{} of {taken} samples of {metric} are no numbers and left out",
+                taken - samples.len()
+            ));
+        }
         self.recorded.series.push(Series { metric, what: what.into(), unit, samples });
     }
 
@@ -131,7 +139,9 @@ impl Recorder {
     }
 
     /// Ends the recording.
-    pub(crate) fn finish(self) -> Recorded {
+    pub(crate) fn finish(mut self) -> Recorded {
+        // One that never asked may have been told to stop all the same.
+        self.recorded.is_truncated |= self.gauge.is_stopped();
         self.recorded
     }
 }
@@ -155,5 +165,21 @@ mod tests {
         let mut recorder = Recorder::new(Duration::from_secs(3600));
         recorder.gauge().stop();
         assert!(recorder.out_of_time());
+    }
+
+    #[test]
+    fn who_was_stopped_without_asking_was_cut_short() {
+        let recorder = Recorder::new(Duration::from_secs(3600));
+        recorder.gauge().stop();
+        assert!(recorder.finish().is_truncated);
+    }
+
+    #[test]
+    fn what_is_no_number_is_left_out_and_noted() {
+        let mut recorder = Recorder::new(Duration::from_secs(3600));
+        recorder.record("ratio", "", Unit::Ratio, vec![1.0, f64::NAN, 2.0, f64::INFINITY]);
+        let recorded = recorder.finish();
+        assert_eq!(recorded.series[0].samples, [1.0, 2.0]);
+        assert_eq!(recorded.notes, ["2 of 4 samples of ratio are no numbers and left out"]);
     }
 }

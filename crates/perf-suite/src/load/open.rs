@@ -57,7 +57,9 @@ impl OpenLoad {
         });
         let mut outcome = collected.into_inner();
         outcome.done.sort_by(|a, b| a.due.total_cmp(&b.due));
-        outcome.dropped = count - outcome.done.len() as u64;
+        // What was not due yet when it was told to stop was not dropped.
+        let due = if gauge.is_stopped() { (self.rate * begun.elapsed().as_secs_f64()) as u64 } else { count };
+        outcome.dropped = due.min(count).saturating_sub(outcome.done.len() as u64);
         outcome.seconds = self.length.as_secs_f64();
         outcome
     }

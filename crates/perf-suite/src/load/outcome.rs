@@ -69,6 +69,16 @@ impl LoadOutcome {
         if all == 0 { 0.0 } else { failed as f64 / all as f64 }
     }
 
+    /// Returns in words how the load was kept up.
+    pub fn keeping_up(&self) -> String {
+        let (late, dropped) = (self.late_starts(), self.dropped);
+        let own = match self.is_generator_the_bottleneck() {
+            true => "; the generator itself was late, so these figures are partly its own",
+            false => "",
+        };
+        format!("{late} began late, {dropped} were never begun{own}")
+    }
+
     /// Returns how many operations a second ended well.
     pub fn throughput(&self) -> f64 {
         let well = self.done.iter().filter(|done| done.is_well).count();

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::burst::{Burst, BurstLog};
+use super::thread_cpu;
 use crate::leak::allocated_bytes;
 
 /// How often it asks to be woken: often enough for stalls of 10 ms, seldom enough to cost nothing.
@@ -34,6 +35,8 @@ pub struct Stalls {
     pub hiccups: Vec<Hiccup>,
     /// The bursts of allocations, where the program's allocator counts.
     pub bursts: Vec<Burst>,
+    /// The processor's time that the watching itself took, in seconds.
+    pub own_cpu: f64,
 }
 
 /// A meter that runs. Dropping it stops it.
@@ -46,9 +49,14 @@ pub struct HiccupMeter {
 impl HiccupMeter {
     /// Begins to watch.
     pub fn start() -> std::io::Result<Self> {
+        Self::start_telling(|_| {})
+    }
+
+    /// Begins to watch, and tells how long each stall was as soon as it is over.
+    pub fn start_telling(tell: impl Fn(Duration) + Send + 'static) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new().name("hiccups".to_owned());
-        Ok(Self { stop, thread: Some(thread.spawn(move || watch(&stopped))?) })
+        Ok(Self { stop, thread: Some(thread.spawn(move || watch(&stopped, tell))?) })
     }
 
     /// Ends the watch; returns what was seen.
@@ -59,17 +67,19 @@ impl HiccupMeter {
     }
 }
 
-fn watch(stopped: &mpsc::Receiver<()>) -> Stalls {
+fn watch(stopped: &mpsc::Receiver<()>, tell: impl Fn(Duration)) -> Stalls {
+    let own_before = thread_cpu();
     let (mut hiccups, mut bursts) = (Vec::with_capacity(ROOM), BurstLog::new(TICK));
     loop {
         let due = Instant::now() + TICK;
         if stopped.recv_timeout(TICK) != Err(mpsc::RecvTimeoutError::Timeout) {
-            return Stalls { hiccups, bursts: bursts.finish() };
+            return Stalls { hiccups, bursts: bursts.finish(), own_cpu: thread_cpu() - own_before };
         }
         let now = Instant::now();
         let length = now.saturating_duration_since(due);
         if length >= STALL_MIN {
             hiccups.push(Hiccup { from: due, length });
+            tell(length);
         }
         if let Some(allocated) = allocated_bytes() {
             bursts.see(now, allocated);

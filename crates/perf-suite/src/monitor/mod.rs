@@ -11,7 +11,7 @@ mod process;
 
 pub use burst::Burst;
 pub use hiccup::{Hiccup, HiccupMeter, Stalls};
-pub(crate) use process::thread_cpu;
+pub(crate) use process::{process_cpu, thread_cpu};
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;

@@ -103,7 +103,7 @@ fn walk() -> Walk {
 }
 
 /// Returns the processor's time of this process in seconds.
-fn process_cpu() -> f64 {
+pub(crate) fn process_cpu() -> f64 {
     seconds(ClockId::ProcessCPUTime)
 }
 

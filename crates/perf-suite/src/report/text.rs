@@ -5,7 +5,7 @@ use std::io;
 use crate::advice::{Advice, advise};
 use crate::claim::{Bound, Ledger, Outcome, Verdict};
 use crate::machine::Machine;
-use crate::monitor::UsageLog;
+use crate::monitor::{Usage, UsageLog};
 use crate::pause::PauseKind;
 use crate::profile::Profile;
 use crate::report::Report;
@@ -105,6 +105,7 @@ fn write_scenario(scenario: &ScenarioReport, out: &mut dyn io::Write) -> io::Res
 
 pub(super) fn usage_line(usage: &UsageLog) -> String {
     let totals = usage.totals();
+    let most = |of: fn(&Usage) -> u64| usage.samples.iter().map(of).max().unwrap_or(0);
     let bytes = |count: u64| Unit::Bytes.format(count as f64);
     // What the watch takes at its beginning is no share of a time as short as that.
     let watching = if usage.seconds < 1.0 {
@@ -120,8 +121,8 @@ pub(super) fn usage_line(usage: &UsageLog) -> String {
         usage.cpu_share(),
         bytes(totals.read),
         bytes(totals.written),
-        totals.threads,
-        totals.files
+        most(|sample| sample.threads),
+        most(|sample| sample.files)
     )
 }
 

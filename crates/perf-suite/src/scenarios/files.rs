@@ -81,12 +81,18 @@ fn call_tools(milliseconds: u64, folder: &DiskFolder, recorder: &mut Recorder) -
         outcome.by_window(WINDOWS, |done| response_quantile(done, 0.99)),
     );
     let failed = |done: &[Done]| done.iter().filter(|done| !done.is_well).count() as f64 / done.len() as f64;
+    let mut errors = outcome.by_window(WINDOWS, failed);
+    if outcome.dropped > 0 {
+        // Those that were never begun belong to no stretch; they count in all of them.
+        errors.iter_mut().for_each(|rate| *rate = rate.max(outcome.error_rate()));
+    }
     recorder.record(
         "call-errors",
-        "the share that failed, by a tenth of the time",
+        "the share that failed or was never begun, by a tenth of the time",
         Unit::Ratio,
-        outcome.by_window(WINDOWS, failed),
+        errors,
     );
+    recorder.note(outcome.keeping_up());
     if let Some(why) = outcome.first_failure {
         recorder.note(format!("the first call that failed: {why}"));
     }

@@ -1,8 +1,6 @@
 //! MONITOR: what the watching costs that every other figure is measured under.
 
-use std::time::Instant;
-
-use crate::monitor::{HiccupMeter, INTERVAL, Monitor, thread_cpu};
+use crate::monitor::{HiccupMeter, INTERVAL, Monitor, process_cpu};
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
 use crate::scenarios::by_profile;
@@ -28,9 +26,9 @@ impl Scenario for Monitoring {
             // In turn, so that a busy moment strikes both sides.
             let (with, without) = if pair % 2 == 0 {
                 let with = watched(&mut own)?;
-                (with, work())
+                (with, works())
             } else {
-                let without = work();
+                let without = works();
                 (watched(&mut own)?, without)
             };
             ratios.push(with / without);
@@ -42,32 +40,42 @@ impl Scenario for Monitoring {
             ratios,
         );
         recorder.record("own-share", "how much of one processor the watch takes", Unit::Ratio, own);
-        recorder.note("what is timed is the processor's time of the work, beside the watch that every scenario runs under");
+        recorder.note(
+            "what is timed is the processor's time of the whole process, beside the watch that every scenario runs under",
+        );
         Ok(())
     }
 }
 
+/// Returns the processor's time of the works and of a watch on them, and adds the share of the watch.
 fn watched(own: &mut Vec<f64>) -> Result<f64, ScenarioFailed> {
+    let begun = process_cpu();
     let monitor = Monitor::start(INTERVAL, |_| ()).map_err(ScenarioFailed::during("starting a watch"))?;
     let hiccups = HiccupMeter::start().map_err(ScenarioFailed::during("starting a watch"))?;
-    let begun = Instant::now();
-    let mut seconds = work();
-    while begun.elapsed() < INTERVAL * 4 {
-        seconds = seconds.min(work());
-    }
-    drop(hiccups.finish());
-    own.push(monitor.finish().own_share());
-    Ok(seconds)
+    works();
+    let stalls = hiccups.finish();
+    let mut usage = monitor.finish();
+    usage.own_cpu += stalls.own_cpu;
+    own.push(usage.own_share());
+    Ok(process_cpu() - begun)
 }
 
-/// Returns the processor's time of a piece of work that fits no cache line more than once.
-fn work() -> f64 {
-    let begun = thread_cpu();
+/// How many works there are on either side of a pair: some samples' worth.
+const WORKS: usize = 30;
+
+/// Returns the processor's time of the process while it does its works.
+fn works() -> f64 {
+    let begun = process_cpu();
+    (0..WORKS).for_each(|_| work());
+    process_cpu() - begun
+}
+
+/// A piece of work that fits no cache line more than once: some milliseconds.
+fn work() {
     let values: Vec<u64> = (0..400_000_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
     let mut sum = 0_u64;
     for _ in 0..40 {
         sum = values.iter().fold(sum, |sum, value| sum.rotate_left(5) ^ value);
     }
     std::hint::black_box(sum);
-    thread_cpu() - begun
 }

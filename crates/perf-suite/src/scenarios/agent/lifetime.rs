@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{agent, request, runtime, session};
+use crate::disk::DiskFolder;
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
 use crate::scenarios::by_profile;
@@ -49,7 +50,7 @@ impl Scenario for LongSessions {
         let runtime = runtime()?;
         let (mut kept, mut ages, mut openings) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
-            let folder = tempfile::tempdir().map_err(ScenarioFailed::during("making a folder"))?;
+            let folder = DiskFolder::new().map_err(ScenarioFailed::during("finding a disk"))?;
             let lived = runtime.block_on(live(folder.path(), hours))?;
             kept.push(lived.kept as f64 / lived.acknowledged as f64);
             ages.push(lived.age.as_secs_f64());

@@ -14,6 +14,7 @@ use state_store::{SqliteStore, StateStore, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use super::{agent, memory, quantile, request, runtime, session};
+use crate::disk::DiskFolder;
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
 use crate::series::Unit;
@@ -57,7 +58,7 @@ impl Scenario for AgentOverhead {
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
         let extent = Extent::of(profile);
-        let folder = tempfile::tempdir().map_err(ScenarioFailed::during("making a folder"))?;
+        let folder = DiskFolder::new().map_err(ScenarioFailed::during("finding a disk"))?;
         let runtime = runtime()?;
         runtime.block_on(async {
             record_iterations(&memory(), "memory", &extent, recorder).await?;

@@ -11,6 +11,7 @@ use state_store::{SqliteStore, StateStore, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use super::{agent, request, runtime, session};
+use crate::disk::DiskFolder;
 use crate::memory::PeakMemory;
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
@@ -35,7 +36,7 @@ impl Scenario for SimpleTask {
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
         let (rounds, executions) = by_profile(profile, [(1, 3), (6, 50), (8, 50), (20, 50)]);
-        let folder = tempfile::tempdir().map_err(ScenarioFailed::during("making a folder"))?;
+        let folder = DiskFolder::new().map_err(ScenarioFailed::during("finding a disk"))?;
         let runtime = runtime()?;
         let store = open(folder.path())?;
         let (mut tasks, mut growth) = (Vec::new(), Vec::new());

@@ -1,8 +1,8 @@
 //! CHAOS: faults while tasks are worked on: agents that fail and that panic, and coordinators that are stopped in the middle, one
 //! after another.
 //!
-//! Measured: how long nothing was begun after a coordinator was stopped, and the share of commands that were answered while all
-//! that went on. Success: all tasks are completed all the same, each with one commit, and the log is sound.
+//! Measured: how long nothing was begun after a coordinator was stopped. Success: all tasks are completed all the same, and the
+//! log is sound.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use planner_core::random::Random;
 use state_store::task::{ProjectSettings, TaskState};
 
-use super::world::{World, plan, task, write};
+use super::world::{STUCK_AFTER, World, plan, task, write};
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
 use crate::scenarios::by_profile;
@@ -48,7 +48,12 @@ impl Scenario for Chaos {
         world.register(AGENTS)?;
         let mut recoveries = Vec::new();
         for stop in 1..=stops {
+            let begun = Instant::now();
             while world.completed(project)? < tasks * stop / (stops + 2) {
+                if begun.elapsed() > STUCK_AFTER {
+                    return Err("tasks are not completed any more")
+                        .map_err(ScenarioFailed::during("waiting for the next stop"));
+                }
                 std::thread::park_timeout(Duration::from_millis(5));
             }
             let stopped = world.replace_coordinator(unsteady(&begins))?;

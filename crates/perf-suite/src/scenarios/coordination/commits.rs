@@ -18,7 +18,7 @@ use state_store::task::{Event, TaskKey, Transition};
 
 use super::agents::resolutions;
 use super::by_profile;
-use super::world::{Ended, Seen, World, plan, task, write};
+use super::world::{Ended, STUCK_AFTER, Seen, World, plan, task, write};
 use crate::pause::{Operation, Pause, PauseKind};
 use crate::profile::Profile;
 use crate::scenario::{Recorder, Scenario, ScenarioFailed};
@@ -255,6 +255,7 @@ fn follow_size(
         return Ok(sizes);
     }
     let step = (cell.tasks / SIZES).max(1);
+    let (mut before, mut moved) = (0, Instant::now());
     loop {
         let done = world.completed(project)?;
         if sizes.last().is_none_or(|(before, _)| done >= before + step) {
@@ -262,6 +263,12 @@ fn follow_size(
         }
         if done == cell.tasks {
             return Ok(sizes);
+        }
+        if done > before {
+            (before, moved) = (done, Instant::now());
+        } else if moved.elapsed() > STUCK_AFTER {
+            return Err(format!("{done} of {} have landed, and no more", cell.tasks))
+                .map_err(ScenarioFailed::during("waiting for commits"));
         }
         std::thread::park_timeout(Duration::from_millis(20));
     }

@@ -60,13 +60,11 @@ impl Scenario for Endurance {
         let landed =
             landed(&world.end(ShutDown::Drain)?).map_err(ScenarioFailed::during("counting commits"))?;
         recorder.note(format!(
-            "{} operations in {seconds} s on {tasks} tasks; {} results landed, of {} tasks; {} late starts, {} never begun, \
-             {} failed{}",
+            "{} operations in {seconds} s on {tasks} tasks; {} results landed, of {} tasks; {}; {} failed{}",
             outcome.done.len(),
             landed,
             operations.freed().min(operations.worked()),
-            outcome.late_starts(),
-            outcome.dropped,
+            outcome.keeping_up(),
             outcome.done.iter().filter(|done| !done.is_well).count(),
             outcome.first_failure.map_or_else(String::new, |why| format!(": {why}")),
         ));

@@ -49,6 +49,9 @@ impl Scenario for Transitions {
         let length = by_profile(profile, [400, 1_200, 8_000, 60_000]);
         let mut kept = Vec::new();
         for rate in rates {
+            if recorder.gauge().is_stopped() {
+                break;
+            }
             let throughput = at_rate(*rate, Duration::from_millis(length), recorder)?;
             kept.push((*rate, throughput));
         }
@@ -89,11 +92,9 @@ fn at_rate(rate: u32, length: Duration, recorder: &mut Recorder) -> Result<Vec<f
         busy.iter().map(|flush| flush / quiet).collect(),
     );
     recorder.note(format!(
-        "at {rate}/s: {accepted} transitions in {} flushes, {checkpoints} checkpoints, {} began late, {} were never begun{}{}",
+        "at {rate}/s: {accepted} transitions in {} flushes, {checkpoints} checkpoints, {}{}",
         ended.flushes,
-        outcome.late_starts(),
-        outcome.dropped,
-        if outcome.is_generator_the_bottleneck() { "; the generator itself was late, so these figures are partly its own" } else { "" },
+        outcome.keeping_up(),
         outcome.first_failure.map_or_else(String::new, |why| format!("; the first that failed: {why}")),
     ));
     Ok(throughputs(&outcome.done, f64::from(rate)))

@@ -18,7 +18,7 @@ use crate::disk::DiskFolder;
 use crate::scenario::ScenarioFailed;
 
 /// How long a run may take before it counts as stuck: far longer than any that goes on.
-const STUCK_AFTER: Duration = Duration::from_secs(600);
+pub(super) const STUCK_AFTER: Duration = Duration::from_secs(600);
 
 /// Everything that a run needs.
 pub(super) struct World {

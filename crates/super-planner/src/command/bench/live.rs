@@ -32,6 +32,7 @@ struct Second {
     p99: f64,
     processors: f64,
     resident: u64,
+    pause: f64,
 }
 
 impl Live {
@@ -73,6 +74,7 @@ impl View {
             p99: latencies.as_ref().map_or(0.0, |latencies| quantile(latencies, 0.99)),
             processors: (cpu - self.cpu_before) / elapsed,
             resident: usage.resident,
+            pause: now.longest_stall.as_secs_f64(),
         };
         (self.before, self.shown_at, self.cpu_before) = (now, usage.at, cpu);
         second
@@ -85,6 +87,7 @@ impl View {
                 AlertFigure::ErrorRate => second.error_rate,
                 AlertFigure::LatencyP99 => second.p99,
                 AlertFigure::ResidentMemory => second.resident as f64,
+                AlertFigure::Pause => second.pause,
             };
             if value > rule.above {
                 tell(&format!("ALERT: {} is {value:.3}, above {}", rule.figure.as_str(), rule.above));
@@ -98,13 +101,15 @@ impl View {
 
 fn line(at: f64, second: &Second) -> String {
     format!(
-        "{at:6.0} s  {:8.1} operations/s  {:5.1} % failed  median {:8.3} ms  p99 {:8.3} ms  {:.2} processors  {:.1} MB",
+        "{at:6.0} s  {:8.1} operations/s  {:5.1} % failed  median {:8.3} ms  p99 {:8.3} ms  {:.2} processors  {:.1} MB  \
+         longest pause {:.0} ms",
         second.rate,
         second.error_rate * 100.0,
         second.median * 1000.0,
         second.p99 * 1000.0,
         second.processors,
-        second.resident as f64 / 1e6
+        second.resident as f64 / 1e6,
+        second.pause * 1000.0
     )
 }
 
@@ -118,6 +123,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_second_tells_its_longest_pause() {
+        let live = Live::new(Vec::new());
+        let gauge = Arc::new(Gauge::default());
+        live.see(&Progress::Began { id: "X", statement: "", gauge: Arc::clone(&gauge) });
+        gauge.stalled(Duration::from_millis(70));
+        let second = live.0.lock().unwrap().second(&Usage { at: 1.0, ..Usage::default() });
+        assert!(line(1.0, &second).ends_with("longest pause 70 ms"), "{}", line(1.0, &second));
+        let second = live.0.lock().unwrap().second(&Usage { at: 2.0, ..Usage::default() });
+        assert!(line(2.0, &second).ends_with("longest pause 0 ms"));
+    }
 
     #[test]
     fn an_alert_stops_what_it_watches() {
