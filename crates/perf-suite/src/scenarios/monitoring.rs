@@ -61,7 +61,7 @@ fn watched(own: &mut Vec<f64>) -> Result<f64, ScenarioFailed> {
 }
 
 /// How many works there are on either side of a pair: some samples' worth.
-const WORKS: usize = 30;
+const WORKS: usize = 20;
 
 /// Returns the processor's time of the process while it does its works.
 fn works() -> f64 {

@@ -39,7 +39,8 @@ impl Extent {
     fn of(profile: Profile) -> Self {
         match profile {
             Profile::Smoke => Self { counts: &[1, 10], rounds: 1 },
-            Profile::Quick | Profile::Standard => Self { counts: &[1, 10, 100, 1000], rounds: 6 },
+            Profile::Quick => Self { counts: &[1, 100, 1000], rounds: 6 },
+            Profile::Standard => Self { counts: &[1, 10, 100, 1000], rounds: 6 },
             Profile::Full | Profile::Soak => Self { counts: &[1, 10, 50, 100, 200, 1000, 10_000], rounds: 9 },
         }
     }

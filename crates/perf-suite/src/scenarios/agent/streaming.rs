@@ -22,7 +22,8 @@ pub struct SteadyUpdates;
 const WORD_EVERY: Duration = Duration::from_millis(100);
 /// The lines of a request that the model answers with five words each.
 const LINES: usize = 15;
-/// Those of the shortest profile: enough for a few updates.
+/// Those of short profiles: enough for a few updates.
+const LINES_FEW: usize = 8;
 const LINES_HASTY: usize = 3;
 
 impl Scenario for SteadyUpdates {
@@ -31,14 +32,15 @@ impl Scenario for SteadyUpdates {
     }
 
     fn statement(&self) -> &'static str {
-        "a hundred answers of some seventy words at ten words a second, told in updates every 2.5 s"
+        "a hundred answers of up to seventy words at ten words a second, told in updates every 2.5 s"
     }
 
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
         // The pace of people is too slow for a look at whether all of this works.
         let hasty = (5, LINES_HASTY, Pace { interval: Duration::from_millis(300), ..Pace::default() });
+        let brief = (100, LINES_FEW, Pace::default());
         let calm = (100, LINES, Pace::default());
-        let (users, lines, pace) = by_profile(profile, [hasty, calm, calm, calm]);
+        let (users, lines, pace) = by_profile(profile, [hasty, brief, calm, calm]);
         let intervals = runtime()?.block_on(stream(users, lines, pace))?;
         recorder.record(
             "interval",

@@ -51,7 +51,7 @@ impl Scenario for Endurance {
     fn run(&self, profile: Profile, recorder: &mut Recorder) -> Result<(), ScenarioFailed> {
         let seconds = match profile {
             Profile::Soak => 6 * 3600,
-            _ => by_profile(profile, [1, 6, 60, 1800]),
+            _ => by_profile(profile, [1, 4, 60, 1800]),
         };
         let tasks = by_profile(profile, [60, 200, 1000, 1000]);
         let world = World::begin(&files(), agents(WORK))?;
