@@ -330,6 +330,7 @@ fn history(tasks: usize) -> Vec<Event> {
         slots: 1,
         lease: None,
         instance: InstanceKey(0),
+        labels: Vec::new(),
     };
     let begin = [
         Event::InstanceStarted { id: [1; 16], host, expires_at: Timestamp::from_millis(1) },

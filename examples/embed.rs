@@ -36,6 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         capabilities: Default::default(),
         slots: 1,
         lease: None,
+        labels: Vec::new(),
     };
     let options = SessionOptions {
         agents: vec![agent("ann"), agent("bob")],

@@ -39,6 +39,7 @@ pub(crate) fn agents(count: usize) -> Vec<AgentSpec> {
         capabilities: capabilities.clone(),
         slots: 1,
         lease: None,
+        labels: Vec::new(),
     };
     (0..count).map(agent).collect()
 }

@@ -27,6 +27,8 @@ pub struct ScriptAgent {
     name: String,
     /// How long its leases last where the task does not say, if it asks for that.
     lease: Option<Duration>,
+    /// What people tell it by.
+    labels: Vec<String>,
     store: Arc<dyn StateStore>,
     stream: StreamName,
     engine: Engine,
@@ -63,9 +65,15 @@ impl ScriptAgent {
         policy.instance_lease = policy.lease;
         let mut engine = Engine::observer(policy);
         load(&mut engine, &*store, &stream)?;
-        let mut agent = Self { name: name.to_owned(), lease: None, store, stream, engine };
+        let mut agent =
+            Self { name: name.to_owned(), lease: None, labels: Vec::new(), store, stream, engine };
         agent.begin_life();
         Ok(agent)
+    }
+
+    /// Is told by these words where it asks for a task from now on.
+    pub fn with_labels(self, labels: Vec<String>) -> Self {
+        Self { labels, ..self }
     }
 
     /// Asks for leases of that length from now on, where the task does not say.
@@ -183,8 +191,13 @@ impl ScriptAgent {
         let joined = projects.filter(|(_, found)| project.is_none_or(|name| found.name == name));
         let joined: Vec<_> =
             joined.filter(|(key, _)| !self.engine.serves(*key)).map(|(key, _)| Command::Join(key)).collect();
-        let spec =
-            AgentSpec { name: self.name.clone(), capabilities: can.clone(), slots: 1, lease: self.lease };
+        let spec = AgentSpec {
+            name: self.name.clone(),
+            capabilities: can.clone(),
+            slots: 1,
+            lease: self.lease,
+            labels: self.labels.clone(),
+        };
         let host = Host::NOBODY;
         let begin = if self.engine.me().is_none() { Command::Begin { host } } else { Command::RenewInstance };
         let commands = std::iter::once(begin).chain(gone).chain(joined);

@@ -106,7 +106,13 @@ fn task(name: &str, after: &[&str]) -> Task {
 }
 
 fn agent(name: &str, can: &[&str], slots: u32) -> AgentSpec {
-    AgentSpec { name: name.to_owned(), capabilities: can.iter().copied().collect(), slots, lease: None }
+    AgentSpec {
+        name: name.to_owned(),
+        capabilities: can.iter().copied().collect(),
+        slots,
+        lease: None,
+        labels: Vec::new(),
+    }
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn agents(count: u32, slots: u32) -> Command {
         capabilities: CapabilitySet::default(),
         slots,
         lease: None,
+        labels: Vec::new(),
     };
     Command::RegisterAgents((0..count).map(agent).collect())
 }
@@ -221,7 +222,7 @@ proptest! {
         let add = Command::Enter { plan: layered(shape, seed), settings };
         turn(&mut engine, &store, &stream, &requests(&[Command::Begin { host: host() }, add])).unwrap();
         let can = CapabilitySet::from_iter(["rust"]);
-        let agent = AgentSpec { name: "a".to_owned(), capabilities: can.clone(), slots: 2, lease: None };
+        let agent = AgentSpec { name: "a".to_owned(), capabilities: can.clone(), slots: 2, lease: None, labels: Vec::new(), };
         turn(&mut engine, &store, &stream, &requests(&[Command::RegisterAgents(vec![agent])])).unwrap();
         for _ in 0..finished {
             let Some((task, lease)) = first_lease(&engine) else { break };

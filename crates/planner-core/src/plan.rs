@@ -56,6 +56,9 @@ pub struct AgentProfile {
     /// How long its leases last, in seconds, where the task does not say.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "attempt_limits::stored")]
     pub lease_seconds: Option<NonZeroU32>,
+    /// What people tell it by: words of their own, in order and without repeats.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 impl AgentProfile {
@@ -167,7 +170,7 @@ mod tests {
         fn a_stored_plan_is_the_same_plan(name in ".*", description in ".*", extra in any_extra(),
                                           tasks in prop::collection::vec(any_task(), 0..4),
                                           slots in 1..9_u32) {
-            let agents = vec![AgentProfile { name: name.clone(), capabilities: CapabilitySet::default(), slots, lease_seconds: NonZeroU32::new(slots - 1) }];
+            let agents = vec![AgentProfile { name: name.clone(), capabilities: CapabilitySet::default(), slots, lease_seconds: NonZeroU32::new(slots - 1), labels: Vec::new(), }];
             let plan = Plan { name, description, agents, tasks, extra };
             prop_assert_eq!(Plan::from_json(plan.to_json().as_bytes()).unwrap(), plan);
         }

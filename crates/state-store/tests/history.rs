@@ -50,6 +50,7 @@ fn beginning() -> Vec<Event> {
             slots: 9,
             lease: None,
             instance,
+            labels: Vec::new(),
         },
         Event::ProjectAdded {
             name: "p".to_owned(),

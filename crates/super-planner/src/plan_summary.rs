@@ -71,5 +71,6 @@ fn profile(agent: &AgentSpec) -> AgentProfile {
         capabilities: agent.capabilities.clone(),
         slots: agent.slots,
         lease_seconds: None,
+        labels: Vec::new(),
     }
 }

@@ -120,6 +120,7 @@ pub fn agents_of(plan: &Plan, count: usize) -> Vec<AgentSpec> {
         capabilities: profile.capabilities.clone(),
         slots: profile.slots,
         lease: profile.lease(),
+        labels: profile.labels.clone(),
     };
     plan.agents.iter().map(spec).collect()
 }
@@ -134,6 +135,7 @@ pub fn generalists(plan: &Plan, count: usize) -> Vec<AgentSpec> {
         capabilities: capabilities.clone(),
         slots: 1,
         lease: None,
+        labels: Vec::new(),
     };
     (1..=count).map(spec).collect()
 }

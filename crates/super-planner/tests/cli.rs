@@ -399,6 +399,7 @@ fn make_state(folder: &TestFolder, last: &[Command]) {
         capabilities: ["rust"].into_iter().collect(),
         slots: 1,
         lease: None,
+        labels: Vec::new(),
     });
     act(&[Command::Begin { host }]);
     act(&[Command::RegisterAgents(agents.into())]);

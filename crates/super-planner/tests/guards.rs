@@ -104,12 +104,14 @@ fn agents_are_listed_with_what_they_are_at_and_lose_what_they_have_where_they_ar
     let place = Place::new(&FILES.replace("writes", "standing: on_hold, writes"));
     place.run(1);
     place.ask(&["task", "resume", "A"]);
-    place.ask(&["task", "acquire", "--agent", "one"]);
+    place.ask(&["task", "acquire", "--agent", "one", "--label", "big", "--label", "cold"]);
     let conditions = |told: &Value| -> Vec<String> {
         let agents = told["agents"].as_array().unwrap().iter();
         agents.map(|agent| format!("{} {}", agent["name"], agent["condition"]).replace('"', "")).collect()
     };
     assert_eq!(conditions(&place.ask(&["agent", "list"])), ["one busy"]);
+    assert_eq!(conditions(&place.ask(&["agent", "list", "--label", "cold", "--label", "big"])), ["one busy"]);
+    assert!(conditions(&place.ask(&["agent", "list", "--label", "hot"])).is_empty());
     assert_eq!(place.ask(&["agent", "drain", "one"])["agent"]["condition"], "draining");
     assert_eq!(place.ask(&["agent", "stop", "one"])["agent"]["condition"], "paused");
     assert_eq!(place.ask(&["task", "acquire", "--agent", "two"])["task"], "A");

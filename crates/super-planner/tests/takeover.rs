@@ -52,7 +52,13 @@ fn plan() -> Plan {
 }
 
 fn agent(name: &str) -> AgentSpec {
-    AgentSpec { name: name.to_owned(), capabilities: CapabilitySet::default(), slots: 2, lease: None }
+    AgentSpec {
+        name: name.to_owned(),
+        capabilities: CapabilitySet::default(),
+        slots: 2,
+        lease: None,
+        labels: Vec::new(),
+    }
 }
 
 fn settings() -> ProjectSettings {

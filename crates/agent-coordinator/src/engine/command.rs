@@ -275,6 +275,8 @@ pub struct AgentSpec {
     pub slots: u32,
     /// How long its leases last where the task does not say; as all where this does not either.
     pub lease: Option<Duration>,
+    /// What people tell it by: words of their own, in order.
+    pub labels: Vec<String>,
 }
 
 /// What a command comes to.

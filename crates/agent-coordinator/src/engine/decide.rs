@@ -233,6 +233,7 @@ impl Engine {
             slots: agent.slots,
             lease: agent.lease,
             instance,
+            labels: agent.labels.clone(),
         }
     }
 

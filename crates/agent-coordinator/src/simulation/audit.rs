@@ -222,7 +222,7 @@ impl Audit {
                 let project = Project::new(name, plan)?;
                 self.projects.push(Project { branch: settings.branch.clone(), ..project });
             }
-            Event::AgentRegistered { name, capabilities, slots, lease, instance } => {
+            Event::AgentRegistered { name, capabilities, slots, lease, instance, labels: _ } => {
                 self.register(name, capabilities, *slots, *instance);
                 self.agents[self.agents_by_name[name].index()].lease = *lease;
             }

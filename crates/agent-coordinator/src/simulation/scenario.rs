@@ -117,7 +117,13 @@ fn draw_agents(plan: &Plan, count: usize, are_drawn: bool, random: &mut Random) 
         let slots = if are_drawn { 1 + random.below(3) as u32 } else { 1 };
         let lease =
             (are_drawn && random.chance(0.2)).then(|| Duration::from_secs(8 + random.below(20) as u64));
-        AgentSpec { name: format!("agent-{number}"), capabilities: can.into(), slots, lease }
+        AgentSpec {
+            name: format!("agent-{number}"),
+            capabilities: can.into(),
+            slots,
+            lease,
+            labels: Vec::new(),
+        }
     };
     (0..count).map(agent).collect()
 }

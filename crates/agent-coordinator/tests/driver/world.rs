@@ -167,6 +167,7 @@ pub(crate) fn agents(count: usize) -> Command {
         capabilities: CapabilitySet::default(),
         slots: 1,
         lease: None,
+        labels: Vec::new(),
     };
     Command::RegisterAgents((1..=count).map(agent).collect())
 }

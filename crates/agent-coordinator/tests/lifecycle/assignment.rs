@@ -10,7 +10,13 @@ use state_store::task::{ProjectKey, ProjectSettings, Review, StateName};
 use crate::bench::{Bench, task};
 
 fn agent(name: &str, can: &[&str], slots: u32) -> AgentSpec {
-    AgentSpec { name: name.to_owned(), capabilities: can.iter().copied().collect(), slots, lease: None }
+    AgentSpec {
+        name: name.to_owned(),
+        capabilities: can.iter().copied().collect(),
+        slots,
+        lease: None,
+        labels: Vec::new(),
+    }
 }
 
 fn needing(name: &str, capability: &str, hours: f64) -> Task {

@@ -30,6 +30,7 @@ impl Bench {
             capabilities: std::iter::empty::<&str>().collect(),
             slots: 1,
             lease: None,
+            labels: Vec::new(),
         };
         Self::with_agents(tasks, (0..agents).map(agent).collect(), policy)
     }

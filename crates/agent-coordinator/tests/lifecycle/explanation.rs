@@ -233,7 +233,7 @@ proptest! {
             name: format!("agent-{number}"),
             capabilities: ["rust", "docs"].into_iter().zip(can).filter(|(_, can)| *can).map(|(name, _)| name).collect(),
             slots,
-lease: None,
+lease: None, labels: Vec::new(),
         });
         let mut world = World::new(plan(&drawn), specs.collect());
         for (kind, number) in steps {

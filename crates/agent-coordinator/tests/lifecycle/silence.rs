@@ -28,6 +28,7 @@ fn the_lease_of_a_task_goes_before_that_of_its_agent_and_that_before_the_common_
         capabilities: can(name),
         slots,
         lease,
+        labels: Vec::new(),
     };
     let agents = vec![
         agent("rust", 2, Some(Duration::from_secs(600))),

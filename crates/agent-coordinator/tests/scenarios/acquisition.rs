@@ -50,6 +50,7 @@ fn take_part(number: u8, path: &std::path::Path, has_first: &Barrier) {
         capabilities: CapabilitySet::default(),
         slots: 1,
         lease: None,
+        labels: Vec::new(),
     };
     taker.turn(vec![Command::Begin { host }]);
     taker.turn(vec![Command::Join(PROJECT), Command::RegisterAgents(vec![agent])]);

@@ -75,6 +75,7 @@ fn agents_that_cannot_stand_in_for_each_other_are_compared_with_the_best_possibl
         capabilities: [if number < 4 { "rust" } else { "docs" }].into_iter().collect::<CapabilitySet>(),
         slots: 1,
         lease: None,
+        labels: Vec::new(),
     };
     let largest = tasks.iter().map(|task| task.effort_or_default().as_duration()).max().unwrap();
     let of = |capability: &str| -> Duration {

@@ -33,6 +33,7 @@ impl Watch {
             capabilities: CapabilitySet::default(),
             slots: 1,
             lease: None,
+            labels: Vec::new(),
         };
         let tasks = (0..tasks).map(|number| task(&format!("t{number}"), &[])).collect();
         let settings = ProjectSettings { branch: None, checks: false };

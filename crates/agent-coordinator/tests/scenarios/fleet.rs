@@ -217,6 +217,7 @@ pub(crate) fn agents(count: usize, slots: u32) -> Vec<AgentSpec> {
         capabilities: CapabilitySet::default(),
         slots,
         lease: None,
+        labels: Vec::new(),
     };
     (0..count).map(agent).collect()
 }

@@ -75,6 +75,7 @@ pub(crate) fn planned(plan: &Plan, count: usize) -> Duration {
         capabilities: CapabilitySet::default(),
         slots: 1,
         lease_seconds: None,
+        labels: Vec::new(),
     };
     let profiles: Vec<_> = (0..count).map(profile).collect();
     list_schedule(&Problem::new(plan, &graph, &profiles).unwrap()).makespan.as_duration()

@@ -28,6 +28,7 @@ fn check(count: usize, agent_count: usize) {
         capabilities: CapabilitySet::default(),
         slots: 1,
         lease_seconds: None,
+        labels: Vec::new(),
     };
     let profiles: Vec<_> = (0..agent_count).map(profile).collect();
     let bound = makespan_lower_bound(&project.plan, &project.graph, &profiles).makespan.as_duration();

@@ -131,6 +131,7 @@ fn generalists(plan: &Plan) -> Vec<AgentProfile> {
         capabilities: CapabilitySet::from(all.clone()),
         slots: 1,
         lease_seconds: None,
+        labels: Vec::new(),
     };
     (0..AGENTS).map(agent).collect()
 }

@@ -105,6 +105,7 @@ fn the_bound_knows_what_agents_can_do() {
         capabilities: names.iter().copied().collect(),
         slots,
         lease_seconds: None,
+        labels: Vec::new(),
     };
     let bound = |agents: &[AgentProfile]| makespan_lower_bound(&plan, &graph, agents);
     assert_eq!(

@@ -318,9 +318,10 @@ fn agents(reader: &mut Reader<'_>, node: Option<Node<'_>>) -> Vec<AgentProfile> 
         let lease_seconds = lease.and_then(|node| {
             reader.whole_number(&node, "lease_seconds", "leave it out for what the configuration says")
         });
+        let labels = reader.words(fields.take(&["labels"]), "labels");
         reader.misspelt(&fields, Owner::Agent, Some(&name));
         let slots = slots.map_or(1, NonZeroU32::get);
-        agents.push(AgentProfile { name, capabilities, slots, lease_seconds });
+        agents.push(AgentProfile { name, capabilities, slots, lease_seconds, labels });
     }
     agents
 }

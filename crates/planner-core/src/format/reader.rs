@@ -1,6 +1,7 @@
 //! What all formats share: taking values out of nodes, and telling what is wrong with those that cannot be taken.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::ops::Range;
 
@@ -400,13 +401,16 @@ impl<'t> Reader<'t> {
     }
 
     pub(super) fn capabilities(&mut self, node: Option<Node<'_>>, field: &str) -> CapabilitySet {
-        let nodes = node.map(|node| self.list(node)).unwrap_or_default();
-        let names: Vec<Capability> = nodes
-            .into_iter()
-            .filter_map(|node| self.text(node, field))
-            .map(|name| Capability::new(&name))
-            .collect();
+        let names: Vec<Capability> =
+            self.words(node, field).iter().map(|name| Capability::new(name)).collect();
         names.into()
+    }
+
+    /// Returns the texts of a list, in order and without repeats.
+    pub(super) fn words(&mut self, node: Option<Node<'_>>, field: &str) -> Vec<String> {
+        let nodes = node.map(|node| self.list(node)).unwrap_or_default();
+        let words: BTreeSet<String> = nodes.into_iter().filter_map(|node| self.text(node, field)).collect();
+        words.into_iter().collect()
     }
 
     /// Returns a check: a list of a program and its arguments, or a text that is split at white space, or a map with

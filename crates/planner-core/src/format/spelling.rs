@@ -28,7 +28,7 @@ impl Owner {
     fn names(self) -> &'static [&'static str] {
         match self {
             Self::Plan => &["name", "description", "agents", "tasks"],
-            Self::Agent => &["name", "id", "capabilities", "slots", "lease_seconds"],
+            Self::Agent => &["name", "id", "capabilities", "slots", "lease_seconds", "labels"],
             Self::Task => &[
                 "id",
                 "title",

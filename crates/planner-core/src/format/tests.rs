@@ -28,6 +28,7 @@ agents:
   - name: rusty
     capabilities: [rust]
     slots: 2
+    labels: [team-b, big, big]
 tasks:
   - id: 1.10
     title: First
@@ -56,6 +57,7 @@ owner = 'ann'
 name = 'rusty'
 capabilities = ['rust']
 slots = 2
+labels = ['team-b', 'big']
 [[tasks]]
 id = '1.10'
 title = 'First'
@@ -85,6 +87,7 @@ fn the_native_format_is_the_same_in_its_three_syntaxes() {
     assert_eq!(yaml.format, Format::Yaml);
     let plan = &yaml.plan;
     assert_eq!((plan.name.as_str(), plan.agents[0].slots), ("Demo", 2));
+    assert_eq!(plan.agents[0].labels, ["big", "team-b"]);
     assert_eq!(plan.extra["owner"], "ann");
     let first = task(&yaml, "1.10");
     assert_eq!(first.effort, Some(Effort::from_millis(1_800_000)));

@@ -14,6 +14,7 @@ fn agents(capabilities: &[&[&str]], slots: u32) -> Vec<AgentProfile> {
         capabilities: names.iter().copied().collect(),
         slots,
         lease_seconds: None,
+        labels: Vec::new(),
     };
     capabilities.iter().enumerate().map(agent).collect()
 }

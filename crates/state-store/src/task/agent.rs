@@ -17,6 +17,8 @@ pub struct AgentRecord {
     pub slots: u32,
     /// How long its leases last where the task does not say; as long as those of its coordinator where it does not either.
     pub lease: Option<Duration>,
+    /// What people tell it by.
+    pub labels: Vec<String>,
     /// The coordinator that looks after it.
     pub instance: InstanceKey,
     /// Whether it takes tasks.

@@ -54,6 +54,8 @@ pub enum Event {
         slots: u32,
         /// How long its leases last, where that is said.
         lease: Option<Duration>,
+        /// What people tell it by.
+        labels: Vec<String>,
         /// The coordinator that looks after it.
         instance: InstanceKey,
     },

@@ -203,13 +203,14 @@ impl State {
                 let unknown = || UnfitEvent::Unknown { what: project.to_string() };
                 self.projects.get_mut(project.index()).ok_or_else(unknown)?.coordinators.insert(*instance);
             }
-            Event::AgentRegistered { name, capabilities, slots, lease, instance } => {
+            Event::AgentRegistered { name, capabilities, slots, lease, labels, instance } => {
                 self.instance_mut(*instance)?;
                 let record = AgentRecord {
                     name: name.clone(),
                     capabilities: capabilities.clone(),
                     slots: *slots,
                     lease: *lease,
+                    labels: labels.clone(),
                     instance: *instance,
                     status: AgentStatus::Active,
                 };

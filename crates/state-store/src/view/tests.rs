@@ -21,7 +21,14 @@ fn workspace() -> State {
     let (capabilities, instance) = (Vec::new().into(), InstanceKey(0));
     apply(
         &mut state,
-        &Event::AgentRegistered { name: "a".to_owned(), capabilities, slots: 1, lease: None, instance },
+        &Event::AgentRegistered {
+            name: "a".to_owned(),
+            capabilities,
+            slots: 1,
+            lease: None,
+            instance,
+            labels: Vec::new(),
+        },
     );
     let tasks: Vec<_> = (0..TASKS).map(|task| format!("{{\"id\":\"T{task}\",\"title\":\"t\"}}")).collect();
     let plan = format!("{{\"name\":\"p\",\"tasks\":[{}]}}", tasks.join(",")).into_bytes();

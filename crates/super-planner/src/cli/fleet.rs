@@ -37,6 +37,9 @@ pub struct FleetListArgs {
     /// Also those whose coordinator has ended
     #[arg(long)]
     pub all: bool,
+    /// Only those with this label; several: with all of them
+    #[arg(long = "label", value_name = "WORD")]
+    pub labels: Vec<String>,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,

@@ -158,6 +158,9 @@ pub struct AcquireArgs {
     /// [default: `lease` of the configuration]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub lease: Option<Duration>,
+    /// A word to tell it by in `agent list`; as often as there are words
+    #[arg(long = "label", value_name = "WORD")]
+    pub labels: Vec<String>,
     /// How it is asked.
     #[command(flatten)]
     pub asking: AskingArgs,

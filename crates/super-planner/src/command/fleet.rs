@@ -38,6 +38,7 @@ struct ToldAgent {
     condition: AgentCondition,
     slots: u32,
     capabilities: Vec<String>,
+    labels: Vec<String>,
     tasks: Vec<String>,
     /// Why it has nothing to do; `None` where it has something.
     idle: Option<IdleReason>,
@@ -52,12 +53,13 @@ impl ToldAgent {
             condition: engine.agent_condition(key, &|coordinator| view.is_at_work(coordinator))?,
             slots: agent.slots,
             capabilities: agent.capabilities.iter().map(|one| one.as_str().to_owned()).collect(),
+            labels: agent.labels.clone(),
             tasks: engine.tasks_of_agent(key).map(|task| engine.task_id(task)).collect(),
             idle: reason.filter(|reason| !matches!(reason, IdleReason::Busy { .. })),
         })
     }
 
-    fn row(&self) -> [Cell; 5] {
+    fn row(&self) -> [Cell; 6] {
         let style = match self.condition {
             AgentCondition::Busy => BUSY,
             AgentCondition::Draining | AgentCondition::Paused => WARN,
@@ -73,6 +75,7 @@ impl ToldAgent {
             Cell::styled(self.condition.as_str(), style),
             Cell::plain(format!("{} of {}", self.tasks.len(), self.slots)),
             Cell::plain(escaped(&self.capabilities.join(", "))),
+            Cell::plain(escaped(&self.labels.join(", "))),
             Cell::plain(doing),
         ]
     }
@@ -84,16 +87,17 @@ fn list(args: &FleetListArgs, config: &Config, terminal: &Terminal) -> Result<Ex
     let agents: Vec<ToldAgent> = keys
         .filter_map(|key| ToldAgent::of(&view, key))
         .filter(|agent| args.all || agent.condition != AgentCondition::Retired)
+        .filter(|agent| args.labels.iter().all(|label| agent.labels.contains(label)))
         .collect();
     if args.json {
         terminal.json(&json!({ "version": 1, "agents": agents }))?;
         return Ok(Exit::Fine);
     }
     if agents.is_empty() {
-        terminal.line("no agents are there; --all lists those that were")?;
+        terminal.line("no such agents are there; --all lists those that were")?;
         return Ok(Exit::Fine);
     }
-    let titles = ["agent", "is", "slots", "can", "now"];
+    let titles = ["agent", "is", "slots", "can", "labels", "now"];
     let mut table = Table::new(titles.map(|title| Cell::styled(title, HEADING)));
     agents.iter().for_each(|agent| table.row(agent.row()));
     terminal.print(table.draw(terminal.width()))?;

@@ -379,6 +379,7 @@ impl History {
                 capabilities: agent.capabilities.clone(),
                 slots: agent.slots,
                 lease_seconds: None,
+                labels: Vec::new(),
             })
             .collect()
     }

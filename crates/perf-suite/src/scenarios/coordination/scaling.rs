@@ -178,6 +178,7 @@ fn keep_telling(world: &World, is_over: &AtomicBool) {
             capabilities: CapabilitySet::default(),
             slots: 1,
             lease: None,
+            labels: Vec::new(),
         };
         // One that is refused is told again; the run is what is measured.
         let _ = world.handle().submit_blocking(Command::RegisterAgents(vec![spec]));

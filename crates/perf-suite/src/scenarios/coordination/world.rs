@@ -117,6 +117,7 @@ impl World {
             capabilities: CapabilitySet::default(),
             slots: 1,
             lease: None,
+            labels: Vec::new(),
         };
         let begun = Instant::now();
         self.handle()

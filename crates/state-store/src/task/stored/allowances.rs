@@ -21,6 +21,10 @@ pub(super) struct StoredAllowances {
     agent_leases: Vec<(u32, u64)>,
     /// Where there are any.
     losses: Vec<(StoredTaskKey, u32)>,
+    /// By project, by the place of the agent in the plan: where there are any.
+    profile_labels: Vec<(u32, u32, Vec<String>)>,
+    /// By agent: where there are any.
+    agent_labels: Vec<(u32, Vec<String>)>,
 }
 
 impl From<&State> for StoredAllowances {
@@ -29,24 +33,34 @@ impl From<&State> for StoredAllowances {
         let keys = |project| (0..).map(move |task| StoredTaskKey::from(TaskKey { project, task }));
         let asked = projects().flat_map(|(key, found)| keys(key).zip(&found.plan.tasks));
         let records = projects().flat_map(|(key, found)| keys(key).zip(&found.tasks));
-        let profiles = projects().flat_map(|(key, found)| {
-            (0..).zip(&found.plan.agents).map(move |(place, profile)| (key.0, place, profile))
-        });
-        let agents = (0..).zip(state.agents());
+        let profiles = || {
+            projects().flat_map(|(key, found)| {
+                (0..).zip(&found.plan.agents).map(move |(place, profile)| (key.0, place, profile))
+            })
+        };
+        let agents = || (0..).zip(state.agents());
         Self {
             limits: asked
                 .filter(|(_, task)| !task.limits.is_empty())
                 .map(|(key, task)| (key, task.limits.values()))
                 .collect(),
-            profile_leases: profiles
+            profile_leases: profiles()
                 .filter_map(|(project, place, profile)| Some((project, place, profile.lease_seconds?)))
                 .collect(),
-            agent_leases: agents
+            agent_leases: agents()
                 .filter_map(|(key, agent)| Some((key, super::millis(agent.lease?))))
                 .collect(),
             losses: records
                 .filter(|(_, record)| record.losses > 0)
                 .map(|(key, record)| (key, record.losses))
+                .collect(),
+            profile_labels: profiles()
+                .filter(|(.., profile)| !profile.labels.is_empty())
+                .map(|(project, place, profile)| (project, place, profile.labels.clone()))
+                .collect(),
+            agent_labels: agents()
+                .filter(|(_, agent)| !agent.labels.is_empty())
+                .map(|(key, agent)| (key, agent.labels.clone()))
                 .collect(),
         }
     }
@@ -68,6 +82,15 @@ impl StoredAllowances {
         }
         for (key, losses) in self.losses {
             record(state, key)?.losses = losses;
+        }
+        for (key, place, labels) in self.profile_labels {
+            let plan = Arc::make_mut(&mut project(state, key)?.plan);
+            let profile = plan.agents.get_mut(place as usize);
+            profile.ok_or_else(|| format!("there is no agent {place}"))?.labels = labels;
+        }
+        for (key, labels) in self.agent_labels {
+            let agent = state.agent_mut(AgentKey(key)).ok_or_else(|| format!("there is no agent {key}"))?;
+            agent.labels = labels;
         }
         Ok(())
     }
@@ -121,6 +144,7 @@ mod tests {
             capabilities: capabilities.clone(),
             slots: 1,
             lease_seconds: seconds,
+            labels: vec!["big".to_owned()],
         };
         let plan = Plan {
             name: "p".to_owned(),
@@ -132,18 +156,19 @@ mod tests {
         let settings = ProjectSettings { branch: None, checks: false };
         let instance = InstanceKey(0);
         let lease = Some(Duration::from_millis(1500));
-        let agent = |name: &str, lease| Event::AgentRegistered {
+        let agent = |name: &str, lease, labels: &[&str]| Event::AgentRegistered {
             name: name.to_owned(),
             capabilities: capabilities.clone(),
             slots: 1,
             lease,
             instance,
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
         };
         let events = [
             Event::InstanceStarted { id: [1; 16], host, expires_at: Timestamp::default() },
             Event::ProjectAdded { name: "p".to_owned(), plan: plan.to_json().into_bytes(), settings },
-            agent("ann", None),
-            agent("ben", lease),
+            agent("ann", None, &["big", "cold"]),
+            agent("ben", lease, &[]),
         ];
         let mut state = State::default();
         events.iter().for_each(|event| state.apply(event, Timestamp::default()).unwrap());

@@ -153,6 +153,14 @@ enum StoredEvent<'a> {
         lease_ms: u64,
         instance: u32,
     },
+    AgentRegisteredWithLabels {
+        name: Cow<'a, str>,
+        capabilities: StoredCapabilities,
+        slots: u32,
+        lease_ms: Option<u64>,
+        labels: Cow<'a, [String]>,
+        instance: u32,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -192,7 +200,19 @@ impl<'a> From<&'a Event> for StoredEvent<'a> {
             Event::ProjectAdded { name, plan, settings } => {
                 Self::ProjectAdded { name: name.into(), plan, settings: settings.into() }
             }
-            Event::AgentRegistered { name, capabilities, slots, lease: None, instance } => {
+            Event::AgentRegistered { name, capabilities, slots, lease, labels, instance }
+                if !labels.is_empty() =>
+            {
+                Self::AgentRegisteredWithLabels {
+                    name: name.into(),
+                    capabilities: capabilities.into(),
+                    slots: *slots,
+                    lease_ms: lease.map(super::millis),
+                    labels: labels.into(),
+                    instance: instance.0,
+                }
+            }
+            Event::AgentRegistered { name, capabilities, slots, lease: None, instance, .. } => {
                 Self::AgentRegistered {
                     name: name.into(),
                     capabilities: capabilities.into(),
@@ -200,7 +220,7 @@ impl<'a> From<&'a Event> for StoredEvent<'a> {
                     instance: instance.0,
                 }
             }
-            Event::AgentRegistered { name, capabilities, slots, lease: Some(lease), instance } => {
+            Event::AgentRegistered { name, capabilities, slots, lease: Some(lease), instance, .. } => {
                 Self::AgentRegisteredWithLease {
                     name: name.into(),
                     capabilities: capabilities.into(),
@@ -268,6 +288,7 @@ impl From<StoredEvent<'_>> for Event {
                 capabilities: capabilities.into(),
                 slots,
                 lease: None,
+                labels: Vec::new(),
                 instance: InstanceKey(instance),
             },
             StoredEvent::AgentRegisteredWithLease { name, capabilities, slots, lease_ms, instance } => {
@@ -276,9 +297,25 @@ impl From<StoredEvent<'_>> for Event {
                     capabilities: capabilities.into(),
                     slots,
                     lease: Some(Duration::from_millis(lease_ms)),
+                    labels: Vec::new(),
                     instance: InstanceKey(instance),
                 }
             }
+            StoredEvent::AgentRegisteredWithLabels {
+                name,
+                capabilities,
+                slots,
+                lease_ms,
+                labels,
+                instance,
+            } => Self::AgentRegistered {
+                name: name.into_owned(),
+                capabilities: capabilities.into(),
+                slots,
+                lease: lease_ms.map(Duration::from_millis),
+                labels: labels.into_owned(),
+                instance: InstanceKey(instance),
+            },
             StoredEvent::Task { task, transition } => {
                 Self::Task { task: task.into(), transition: transition.into() }
             }
@@ -491,7 +528,14 @@ mod tests {
             Event::InstanceRenewed { instance, expires_at },
             Event::InstanceEnded { instance },
             Event::ProjectAdded { name: "p".to_owned(), plan: b"{}".to_vec(), settings: settings() },
-            Event::AgentRegistered { name: "n".to_owned(), capabilities, slots: 2, lease: None, instance },
+            Event::AgentRegistered {
+                name: "n".to_owned(),
+                capabilities,
+                slots: 2,
+                lease: None,
+                labels: Vec::new(),
+                instance,
+            },
             Event::LateResult { task, token, agent, deliverable },
             Event::ProjectSettingsChanged {
                 project,
@@ -536,6 +580,15 @@ mod tests {
                 capabilities: ["a"].into_iter().collect(),
                 slots: 2,
                 lease: Some(Duration::from_millis(1500)),
+                labels: Vec::new(),
+                instance,
+            },
+            Event::AgentRegistered {
+                name: "n".to_owned(),
+                capabilities: ["a"].into_iter().collect(),
+                slots: 2,
+                lease: None,
+                labels: vec!["big".to_owned()],
                 instance,
             },
         ]);

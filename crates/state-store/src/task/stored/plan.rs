@@ -149,6 +149,7 @@ impl<'a> StoredPlan<'a> {
             capabilities: agent.capabilities.into(),
             slots: agent.slots,
             lease_seconds: None,
+            labels: Vec::new(),
         });
         // Not collected: that gives room for more than come.
         let mut read = Vec::with_capacity(ids.len());

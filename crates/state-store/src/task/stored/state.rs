@@ -474,6 +474,7 @@ impl From<StoredAgent> for AgentRecord {
             capabilities: stored.capabilities.into(),
             slots: stored.slots,
             lease: None,
+            labels: Vec::new(),
             instance: InstanceKey(stored.instance),
             status: stored.status.into(),
         }
@@ -537,7 +538,7 @@ mod tests {
         let state = state();
         let mut snapshot = state.to_snapshot();
         // Empty lists are what later versions have beside it.
-        for (version, lists) in [(3, 4), (2, 6), (1, 2)] {
+        for (version, lists) in [(3, 6), (2, 6), (1, 2)] {
             assert_eq!(snapshot.body.split_off(snapshot.body.len() - lists), vec![0; lists]);
             snapshot.version = version;
             assert_eq!(State::from_snapshot(&snapshot).unwrap().to_snapshot(), state.to_snapshot());

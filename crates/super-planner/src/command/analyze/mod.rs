@@ -368,6 +368,7 @@ impl Agents {
                 capabilities: everything.clone(),
                 slots: 1,
                 lease_seconds: None,
+                labels: Vec::new(),
             })
             .collect();
         Self { profiles, are_the_plans: false }

@@ -20,6 +20,7 @@ use crate::terminal::Terminal;
 /// Takes the next task that the agent can do; the one that it has, if it has one.
 pub(super) fn acquire(args: &AcquireArgs, config: &Config, terminal: &Terminal) -> Result<Exit, CliError> {
     let mut agent = open(&args.asking, &args.agent, config)?.with_lease(args.lease);
+    agent = agent.with_labels(args.labels.clone());
     let can = args.can.iter().map(String::as_str).collect();
     let Some((task, lease)) = agent.acquire(&can, args.asking.project.as_deref())? else {
         if args.asking.json {
