@@ -150,10 +150,13 @@ fn sync_plan(rounds: usize, folder: &DiskFolder, recorder: &mut Recorder) -> Res
     let yaml = Workload::bench_001(TASKS).yaml();
     std::fs::write(&path, &yaml).map_err(ScenarioFailed::during("writing a plan"))?;
     let plan = read_plan(yaml.as_bytes())?.plan;
+    let groups: BTreeSet<&TaskId> = plan.tasks.iter().filter_map(|task| task.parent.as_ref()).collect();
+    // Groups have no state of their own, so that a part of nothing but groups would leave nothing to be written.
+    let leaves: Vec<&TaskId> =
+        plan.tasks.iter().map(|task| &task.id).filter(|id| !groups.contains(id)).collect();
     let mut times = Vec::new();
     for round in 1..=rounds {
-        let completed: BTreeSet<&TaskId> =
-            plan.tasks[..TASKS * round / rounds].iter().map(|task| &task.id).collect();
+        let completed: BTreeSet<&TaskId> = leaves[..leaves.len() * round / rounds].iter().copied().collect();
         let progress = |task: &TaskId| {
             Some(if completed.contains(task) { Progress::Completed } else { Progress::Pending })
         };
